@@ -1,0 +1,42 @@
+"""The error tree. Standard library only.
+
+    RecsysError
+    |-- TerminalError        do not retry: the same call would fail again
+    |   |-- InputError       a file, argument or stored value is not what was expected
+    |   |-- DataCheckError   the training set failed its data validation
+    |   |-- ConflictError    somebody else holds, took over or already changed what this call wanted
+    |   `-- NotFoundError    a version, batch, user or file that was named does not exist
+    `-- TransientError       try again later: a service is away, a lock is held, the disk is full
+
+Every message says what was expected, what came, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class RecsysError(Exception):
+    """Base of all errors this package raises on purpose."""
+
+
+class TerminalError(RecsysError):
+    """Retrying cannot help."""
+
+
+class InputError(TerminalError):
+    """A file, argument or stored value is not what was expected."""
+
+
+class DataCheckError(TerminalError):
+    """The training set failed its data validation."""
+
+
+class ConflictError(TerminalError):
+    """Somebody else holds, took over or already changed what this call wanted."""
+
+
+class NotFoundError(TerminalError):
+    """What was named does not exist."""
+
+
+class TransientError(RecsysError):
+    """A later retry may succeed: a service is away, a lock is held, the disk is full."""

@@ -1,0 +1,176 @@
+"""Value types that cross module borders. Standard library only.
+
+All datetimes are timezone-aware UTC. Ids are strings, except database sequence numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class DislikeReason(StrEnum):
+    """Why a user disliked an item."""
+
+    WRONG_GENRE = "wrong_genre"
+    POOR_QUALITY = "poor_quality"
+    NOT_INTERESTED = "not_interested"
+    TIRED_OF_FRANCHISE = "tired_of_franchise"
+    ALREADY_WATCHED = "already_watched"  # filters the item; never trains
+    UNSPECIFIED = "unspecified"
+
+
+class BatchStatus(StrEnum):
+    """Life of a training batch: claimed -> used, or claimed -> released (-> claimed again by its own run)."""
+
+    CLAIMED = "claimed"
+    USED = "used"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One film of the catalog. `is_placeholder`: known only from feedback, no metadata yet."""
+
+    item_id: str
+    title: str
+    genres: tuple[str, ...] = ()
+    cast: tuple[str, ...] = ()
+    franchise: str | None = None
+    release_year: int | None = None
+    tmdb_id: int | None = None
+    imdb_id: str | None = None
+    is_placeholder: bool = False
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Any user-item signal but a dislike. `is_like`: it trains as a positive; otherwise it only marks `seen`."""
+
+    user_id: str
+    item_id: str
+    kind: str  # rating | click | watch | like
+    occurred_at: datetime
+    recorded_at: datetime
+    is_like: bool
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Dislike:
+    """An explicit thumbs-down. `created_at`: when it happened; `recorded_at`: when the store learned of it.
+
+    `item_id` or `movie_id` (TMDB) or at least `movie_title` names the film; the store resolves the rest and makes a
+    placeholder item for a film it does not know. The same `idempotency_key` twice is one dislike.
+    """
+
+    user_id: str
+    created_at: datetime
+    recorded_at: datetime
+    item_id: str | None = None
+    movie_id: int | None = None
+    movie_title: str | None = None
+    reason: DislikeReason = DislikeReason.UNSPECIFIED
+    feedback_text: str | None = None
+    predicted_score: float | None = None
+    recommendation_set_id: int | None = None
+    idempotency_key: str | None = None
+    genres: tuple[str, ...] = ()
+    cast: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordedDislike:
+    """What `record_dislikes` did: the row's id, and whether this call made it (False: it was there already)."""
+
+    dislike_id: int
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run's claim on the backlog, and what its steps left behind (a row of `training_batches`).
+
+    Attributes:
+        batch_id: the run's id; a retry of the run finds its own batch.
+        as_of: cut-off T on `recorded_at`.
+        fit_through: D1, with D0 <= D1 <= T. The challenger is fitted on events up to D1 and judged on (D1, T].
+        champion_version: registry version of the champion when the batch was claimed; None if there was none.
+        num_examples: negative examples that the batch claimed.
+        config: JSON-able settings of the run (half-life, seed, gate margins, force reason).
+    """
+
+    batch_id: str
+    as_of: datetime
+    fit_through: datetime
+    champion_version: str | None
+    status: BatchStatus
+    num_examples: int
+    config: dict[str, Any]
+    claimed_at: datetime
+    lease_expires_at: datetime
+    training_set_uri: str | None = None
+    training_set_digest: str | None = None
+    num_rows: int | None = None
+    data_docs_uri: str | None = None
+    challenger_version: str | None = None
+    refit_version: str | None = None
+    evidence_uri: str | None = None
+    settled_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One entry of the decision ledger: what a step of a run decided, why, with the numbers. One per (run, step)."""
+
+    run_id: str
+    step: str
+    verdict: str  # check_backlog: skip | retrain; decide_promotion: promote | reject | insufficient_evidence
+    reasons: tuple[str, ...]
+    as_of: datetime
+    recorded_at: datetime
+    numbers: dict[str, Any] = field(default_factory=dict)
+    decision_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A row of the promotion audit. `sequence` is 1, 2, 3 ...: two promotions from one champion cannot both be written.
+
+    `is_complete` is False between the intent (this row) and the alias having been moved: whoever finds such a row
+    finishes it.
+    """
+
+    sequence: int
+    run_id: str
+    from_version: str | None
+    to_version: str
+    reason: str
+    created_at: datetime
+    is_complete: bool
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RecommendationEntry:
+    """One slot of a list. `contributions`: signed terms, name -> value, that sum to `score`."""
+
+    rank: int
+    item_id: str
+    score: float
+    reason: str
+    contributions: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RecommendationSet:
+    """One list served or published. `user_id` None: the list for users without one of their own."""
+
+    user_id: str | None
+    model_version: str
+    as_of: datetime
+    created_at: datetime
+    entries: tuple[RecommendationEntry, ...]
+    recommendation_set_id: int | None = None
