@@ -56,6 +56,10 @@ class Settings:
         """Embedded stores under `home`, whatever the environment says."""
         return cls.from_environment({"RECSYS_HOME": str(home)})
 
+    def use(self) -> None:
+        """Makes this process, and what it starts, see these places."""
+        os.environ.update(self.as_environment())
+
     def as_environment(self) -> dict[str, str]:
         """The variables that make a child process see the same places."""
         return {

@@ -1,0 +1,185 @@
+"""Commands that run the loop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from recsys import pipeline, process
+from recsys.errors import InputError, RecsysError
+from recsys.loop import Night, NightOptions, run_night
+from recsys.settings import Settings
+from recsys.simulation import replay as replays
+
+out = Console()
+err = Console(stderr=True)
+
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="Cut-off on when events were recorded: 2013-06-14 or 2013-06-14T02:00:00+00:00. Default: now."),
+]
+Threshold = Annotated[int, typer.Option(min=1, help="Retrain from so many new dislikes on.")]
+HalfLife = Annotated[
+    float | None,
+    typer.Option("--half-life-days", min=0.01, help="Age at which a sample weight has halved. Default: a quarter of the stream."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random in the fit.")]
+
+
+def parse_moment(text: str | None) -> datetime:
+    """An aware datetime from a day or ISO 8601 text; UTC where no zone is given; now for None.
+
+    Raises:
+        InputError: if the text is neither.
+    """
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"Expected a day such as 2013-06-14 or a time such as 2013-06-14T02:00:00+00:00, got {text!r}."
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def run(
+    as_of: AsOf = None,
+    force: Annotated[str | None, typer.Option("--force", help="Retrain whatever the backlog, for this reason.")] = None,
+    threshold: Threshold = 20,
+    half_life_days: HalfLife = None,
+    seed: Seed = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
+    run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
+) -> None:
+    """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
+    moment = parse_moment(as_of)
+    name = run_id or f"cli__{moment.isoformat()}"
+    if dry_run:
+        arguments = {"run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": force}
+        out.print_json(data=pipeline.check_backlog(**arguments, threshold=threshold, record=False))
+        out.print_json(data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed))
+        return
+    with progress_bar() as bar:
+        task = bar.add_task("starting", total=len(pipeline.STEPS) - 1)
+
+        def on_step(step: str) -> None:
+            bar.update(task, description=step, advance=1)
+
+        options = NightOptions(threshold, half_life_days, seed, force)
+        night = run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
+    show_night(night)
+
+
+def progress_bar() -> Progress:
+    """A progress bar on stderr; silent where stderr is no terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def show_night(night: Night) -> None:
+    """Prints what a night did, step by step."""
+    table = Table("step", "seconds", "result", title=f"run {night.run_id}: {night.outcome}")
+    for step, result in night.results.items():
+        shown = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
+        text = "\n".join(f"{name}: {value}" for name, value in shown.items())
+        table.add_row(step, f"{night.seconds[step]:.1f}", text)
+    out.print(table)
+    for reason in night.reasons:
+        out.print(f"- {reason}")
+
+
+def step(
+    name: Annotated[str, typer.Argument(help="A step; see `recsys.pipeline`.")],
+    arguments: Annotated[str, typer.Option(help="Its arguments as a JSON object.")] = "{}",
+    result: Annotated[Path | None, typer.Option(help="Write the outcome here as JSON instead of printing it.")] = None,
+) -> None:
+    """One step in this process: what Airflow's tasks start, and what a container would run."""
+    if name not in pipeline.STEPS:
+        raise InputError(f"Expected one of the steps {', '.join(pipeline.STEPS)}, got {name!r}.")
+    try:
+        given: dict[str, Any] = json.loads(arguments)
+    except json.JSONDecodeError as error:
+        raise InputError(f"Expected --arguments to be a JSON object, got {arguments!r} ({error}).") from error
+    try:
+        value = pipeline.STEPS[name](**given)
+    except RecsysError as error:
+        if result is not None:
+            process.write_result(result, error=error)
+        raise
+    if result is not None:
+        process.write_result(result, value=value)
+    else:
+        out.print_json(data=value, default=str)
+
+
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First night, such as 2013-06-01: it makes the first champion.")],
+    last: Annotated[str, typer.Option("--to", help="Last night; its champion is scored on the day after.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="One JSON object a night goes here.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG of the nights. Default: replay.png in the replay's folder.")] = None,
+    threshold: Threshold = 20,
+    half_life_days: HalfLife = None,
+    seed: Seed = 0,
+    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")] = True,
+) -> None:
+    """Run the loop night after night over the stored stream, and score each champion on the next day.
+
+    It works on a copy of the stream with an MLflow store of its own, in `replay/` of RECSYS_HOME: the champion that serves
+    is not touched. A replay starts afresh each time.
+    """
+    nights_at = replays.nights_between(parse_moment(first), parse_moment(last))
+    source = Settings.from_environment()
+    scratch = Settings.under(source.home / "replay" / f"{nights_at[0]:%Y%m%d}_{nights_at[-1]:%Y%m%d}")
+    replays.check_stream(source, nights_at)
+    shutil.rmtree(scratch.home, ignore_errors=True)
+    with progress_bar() as bar:
+        task = bar.add_task("copying the stream", total=len(nights_at))
+        replays.copy_stream(source, scratch)
+        scratch.use()
+        nights = []
+        options = NightOptions(threshold, half_life_days, seed)
+        now = nights_at[-1]
+        for night in replays.replay(
+            nights_at[0], nights_at[-1], options, now=now, publishes=publish,
+            on_step=lambda name, step: bar.update(task, description=f"{name} {step}"),
+        ):  # fmt: skip
+            nights.append(night)
+            bar.advance(task)
+            _show_replayed(night)
+            if json_file is not None:
+                lines = "".join(json.dumps(n.as_dict()) + "\n" for n in nights)
+                json_file.write_text(lines, encoding="utf-8")
+    _show_totals(nights)
+    picture = plot or scratch.home / "replay.png"
+    replays.plot_replay(nights, picture)
+    out.print(f"Plot: {picture}")
+
+
+def _show_replayed(night: replays.ReplayedNight) -> None:
+    scores = "  ".join(
+        f"{system} {night.systems[system]['ndcg_at_10'] or 0:.4f}" for system in replays.SYSTEMS
+    )
+    seconds = sum(night.seconds.values())
+    out.print(f"{night.as_of[:10]}  {night.outcome:<8} backlog {night.backlog:>4}  next day: {scores}  ({seconds:.0f} s)")
+
+
+def _show_totals(nights: list[replays.ReplayedNight]) -> None:
+    table = Table("system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10", title="All nights")
+    for system, metrics in replays.totals(nights).items():
+        table.add_row(system, *(f"{value:.4f}" for value in metrics.values()))
+    out.print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Hangs the commands on the main application."""
+    for command in (run, step, replay):
+        app.command()(command)

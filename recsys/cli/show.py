@@ -1,0 +1,93 @@
+"""Commands that look, and those that keep the database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recsys.errors import NotFoundError
+from recsys.nightly import DEFAULT_THRESHOLD, Workplace
+from recsys.settings import Settings
+from recsys.store import migrate
+
+out = Console()
+db = typer.Typer(no_args_is_help=True)
+
+
+@db.command("upgrade")
+def upgrade() -> None:
+    """Create the database, or bring its tables up to date. Safe to run again."""
+    settings = Settings.from_environment()
+    migrate(settings.database_url)
+    out.print("Feedback database is up to date.")
+
+
+def status() -> None:
+    """Backlog, champion and the last decision."""
+    with Workplace.open() as place:
+        backlog = place.store.count_backlog(datetime.now(UTC))
+        promotion = place.store.last_promotion()
+        decisions = place.store.list_decisions(limit=1)
+    out.print(f"backlog    {backlog} new dislikes (threshold {DEFAULT_THRESHOLD})")
+    out.print(f"champion   {'none' if promotion is None else 'version ' + promotion.to_version}")
+    for decision in decisions:
+        out.print(f"last       {decision.run_id} {decision.step}: {decision.verdict}. {' '.join(decision.reasons)}")
+    out.print(f"home       {Settings.from_environment().home}")
+
+
+def decisions(
+    limit: int = typer.Option(20, min=1, max=1000, help="How many, newest first."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object a line, with all numbers."),
+) -> None:
+    """Why each night skipped, trained, promoted or refused."""
+    with Workplace.open() as place:
+        rows = place.store.list_decisions(limit=limit)
+    if as_json:
+        for row in rows:
+            print(json.dumps({"run_id": row.run_id, "step": row.step, "verdict": row.verdict, "reasons": row.reasons,
+                              "as_of": row.as_of.isoformat(), "numbers": row.numbers}))  # fmt: skip
+        return
+    table = Table("run", "step", "verdict", "reasons")
+    for row in rows:
+        table.add_row(row.run_id, row.step, row.verdict, "\n".join(row.reasons))
+    out.print(table)
+
+
+def recommend(
+    user_id: str = typer.Argument(help="A user's id; one without a list gets the list for newcomers."),
+    contributions: bool = typer.Option(False, "--contributions", help="Show every signed term of each score."),
+) -> None:
+    """What a user was given last, with reasons."""
+    with Workplace.open() as place:
+        found = place.store.get_recommendations(user_id) or place.store.get_recommendations(None)
+        catalog = place.store.catalog()
+    if found is None:
+        raise NotFoundError("Expected published recommendations, found none: run `recsys run` until a version is promoted.")
+    whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"
+    table = Table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
+    for entry in found.entries:
+        title = catalog[entry.item_id].title if entry.item_id in catalog else entry.item_id
+        reason = entry.reason
+        if contributions:
+            reason += "\n" + "\n".join(f"{value:+.6f}  {name}" for name, value in entry.contributions.items())
+        table.add_row(str(entry.rank), title, f"{entry.score:.4f}", reason)
+    out.print(table)
+
+
+def release(
+    batch_id: str = typer.Argument(help="The run that holds the backlog; `recsys run` names it when it is refused."),
+) -> None:
+    """Give back the backlog that a dead run still holds. (After six hours the next run does it by itself.)"""
+    with Workplace.open() as place:
+        batch = place.store.release_batch(batch_id, datetime.now(UTC))
+    out.print(f"Batch {batch.batch_id} is {batch.status}.")
+
+
+def register(app: typer.Typer) -> None:
+    """Hangs the commands on the main application."""
+    for command in (status, decisions, recommend, release):
+        app.command()(command)

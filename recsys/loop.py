@@ -1,0 +1,111 @@
+"""One night from the backlog to published lists: the steps of `pipeline` in the order in which the DAGs run them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from recsys import pipeline
+from recsys.errors import RecsysError
+
+StepRunner = Callable[..., dict[str, Any]]
+OnStep = Callable[[str], None]
+
+
+@dataclass
+class Night:
+    """What one night did.
+
+    Attributes:
+        run_id: names it; the same id resumes.
+        results: step -> what it returned, in the order in which they ran.
+        seconds: step -> wall-clock seconds.
+    """
+
+    run_id: str
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        """`skip`, or the gate's verdict."""
+        verdict = self.results.get("decide_promotion")
+        return "skip" if verdict is None else str(verdict["verdict"])
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why, in plain words."""
+        verdict = self.results.get("decide_promotion")
+        return [self.results["check_backlog"]["reason"]] if verdict is None else list(verdict["reasons"])
+
+
+@dataclass(frozen=True)
+class NightOptions:
+    """What a person may set for one night; see `pipeline` for the meanings."""
+
+    threshold: int = 20
+    half_life_days: float | None = None
+    seed: int = 0
+    force_reason: str | None = None
+
+
+def run_night(
+    run_id: str,
+    as_of: datetime,
+    now: datetime,
+    options: NightOptions | None = None,
+    *,
+    on_step: OnStep = lambda step: None,
+    publishes: bool = True,
+) -> Night:
+    """Runs one night in this process. Run again with the same `run_id`, it goes on where it was killed.
+
+    Args:
+        run_id: names the run, its batch and its verdict.
+        as_of: cut-off on `recorded_at`.
+        now: time that is written into the records.
+        options: see `NightOptions`.
+        on_step: called with the name of each step before it runs.
+        publishes: False leaves out `publish_recommendations`.
+    """
+    options = options or NightOptions()
+    night = Night(run_id)
+
+    def run(step: str, **arguments: Any) -> dict[str, Any]:
+        on_step(step)
+        started = time.perf_counter()
+        result = pipeline.STEPS[step](**arguments)
+        night.seconds[step] = round(time.perf_counter() - started, 3)
+        night.results[step] = result
+        return result
+
+    checked = run(
+        "check_backlog", run_id=run_id, as_of=as_of, now=now, threshold=options.threshold,
+        force_reason=options.force_reason,
+    )  # fmt: skip
+    if not checked["retrain"]:
+        return night
+    run(
+        "claim_backlog", run_id=run_id, as_of=as_of, now=now, half_life_days=options.half_life_days, seed=options.seed,
+        force_reason=options.force_reason,
+    )  # fmt: skip
+    try:
+        for step in ("build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger"):
+            run(step, batch_id=run_id)
+    except BaseException:  # failed or interrupted: what was claimed goes back, and the error that caused it is the one told
+        with contextlib.suppress(RecsysError):
+            run("settle_backlog", batch_id=run_id, now=now)
+        raise
+    run("settle_backlog", batch_id=run_id, now=now)
+    challenger = night.results["train_challenger"]["model_version"]
+    if run("decide_promotion", model_version=challenger, run_id=run_id, now=now)["verdict"] != "promote":
+        return night
+    refit = run("refit_challenger", model_version=challenger)["model_version"]
+    run("promote", model_version=refit, run_id=run_id, now=now)
+    if publishes:
+        run("publish_recommendations", as_of=as_of, now=now, model_version=refit)
+    return night

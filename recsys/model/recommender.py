@@ -1,0 +1,206 @@
+"""A fitted model with its vocabulary: item ids in, item ids out, each recommendation with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from recsys.errors import InputError
+from recsys.model.additive import AdditiveModel
+from recsys.model.explanations import named_contributions, reason_sentence
+from recsys.model.histories import HistoryMatrices
+
+RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
+BATCH_SIZE = 256
+
+
+@dataclass
+class Recommender:
+    """An `AdditiveModel` and the catalog that its positions mean.
+
+    Attributes:
+        model: scores positions.
+        catalog: one row per position: `item_id`, `title`, `genres` (tuple of str).
+        genre_names: names of the model's genre columns.
+        recipe: JSON-able: how it was fitted (configuration, cut-off, chosen settings).
+    """
+
+    model: AdditiveModel
+    catalog: pd.DataFrame
+    genre_names: tuple[str, ...]
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.item_ids: npt.NDArray[np.object_] = self.catalog["item_id"].to_numpy(dtype=object)
+        self.titles: dict[str, str] = dict(zip(self.catalog["item_id"], self.catalog["title"], strict=True))
+
+    def score(self, histories: pd.DataFrame, user_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Scores of all items, seen ones included; float32 `(num_users, num_items)`."""
+        matrices = HistoryMatrices.build(histories, list(self.item_ids), user_ids)
+        blocks = [keras.ops.convert_to_numpy(self.model(block.inputs())) for block in matrices.batches(BATCH_SIZE)]
+        return np.concatenate(blocks) if blocks else np.empty((0, len(self.item_ids)), np.float32)
+
+    def top_items(self, histories: pd.DataFrame, user_ids: Sequence[str], k: int) -> pd.DataFrame:
+        """The `k` best unseen items of each user, without explanations.
+
+        Returns:
+            Columns `user_id`, `rank` (from 1), `item_id`, `score`; fewer than `k` rows for a user who has seen nearly all.
+        """
+        frames = []
+        for block in HistoryMatrices.build(histories, list(self.item_ids), user_ids).batches(BATCH_SIZE):
+            positions, scores = self._top_positions(block, k)
+            frames.append(self._long(block.user_ids, positions, scores))
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS[:4])
+
+    def recommend(self, histories: pd.DataFrame, k: int = 10, user_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """The `k` best unseen items of each user, each with its reason and contributions.
+
+        Args:
+            histories: see `recsys.model.histories`.
+            k: list length, >= 1.
+            user_ids: by default every user of `histories`. One without history gets what is popular.
+
+        Returns:
+            Columns `user_id`, `rank`, `item_id`, `score`, `reason`, `contributions` (JSON object whose values sum to
+            `score` within 1e-5).
+        """
+        if k < 1:
+            raise ValueError(f"Expected k >= 1, got {k}.")
+        frames = []
+        for block in HistoryMatrices.build(histories, list(self.item_ids), user_ids).batches(BATCH_SIZE):
+            positions, scores = self._top_positions(block, k)
+            frame = self._long(block.user_ids, positions, scores)
+            explained = self._explain(block, positions, scores)
+            frame["reason"] = [reason_sentence(terms, self.titles) for terms in explained]
+            frame["contributions"] = [json.dumps(terms) for terms in explained]
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS)
+
+    def _top_positions(
+        self, block: HistoryMatrices, k: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
+        scores = self.model(block.inputs()) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
+        top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
+        return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
+
+    def _long(
+        self,
+        user_ids: npt.NDArray[np.object_],
+        positions: npt.NDArray[np.int32],
+        scores: npt.NDArray[np.float32],
+    ) -> pd.DataFrame:
+        keep = np.isfinite(scores)
+        row, column = np.nonzero(keep)
+        return pd.DataFrame(
+            {
+                "user_id": user_ids[row],
+                "rank": (column + 1).astype(np.int64),
+                "item_id": self.item_ids[positions[keep]],
+                "score": scores[keep].astype(np.float64),
+            }
+        )
+
+    def _explain(
+        self, block: HistoryMatrices, positions: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]
+    ) -> list[dict[str, float]]:
+        """Contributions of every finite slot, in the order of `_long`."""
+        explainer = Explainer(self)
+        return [
+            terms
+            for row in range(len(block.user_ids))
+            for terms in explainer.explain(block.likes[row], block.dislikes[row], positions[row][np.isfinite(scores[row])])
+        ]
+
+    def save(self, folder: Path) -> Path:
+        """Writes `model.keras`, `catalog.parquet` and `recipe.json` into `folder` and returns it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save(folder / "model.keras")
+        catalog = self.catalog.assign(genres=[list(genres) for genres in self.catalog["genres"]])
+        catalog.to_parquet(folder / "catalog.parquet", index=False)
+        recipe = {"genre_names": list(self.genre_names), **self.recipe}
+        (folder / "recipe.json").write_text(json.dumps(recipe, indent=2, sort_keys=True), encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Recommender:
+        """Reads what `save` wrote; scores are equal to the bit.
+
+        Raises:
+            InputError: if a file is missing.
+        """
+        folder = Path(folder)
+        missing = [n for n in ("model.keras", "catalog.parquet", "recipe.json") if not (folder / n).is_file()]
+        if missing:
+            raise InputError(
+                f"Expected a saved recommender in {folder}, but {', '.join(missing)} is missing: "
+                "download the version again, or train a new one."
+            )
+        recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        catalog = pd.read_parquet(folder / "catalog.parquet")
+        catalog["genres"] = [tuple(genres) for genres in catalog["genres"]]
+        model = keras.models.load_model(folder / "model.keras")
+        return cls(model, catalog, tuple(recipe.pop("genre_names")), recipe)
+
+
+class Explainer:
+    """Splits scores of a recommender into signed contributions, in float64 from the model's own float32 weights."""
+
+    def __init__(self, recommender: Recommender) -> None:
+        model = recommender.model
+        number_of_trends = len(model.trend_half_lives_days)
+        head = keras.ops.convert_to_numpy(model.head).astype(np.float64)
+        self.trend = head[:number_of_trends] @ keras.ops.convert_to_numpy(model.trends).astype(np.float64)
+        self.beta, self.alpha, self.theta = head[number_of_trends:]
+        self.item_item = keras.ops.convert_to_numpy(model.item_item)
+        self.genres = keras.ops.convert_to_numpy(model.genres)
+        self.genre_base = keras.ops.convert_to_numpy(model.genre_base)
+        self.shrinkage = model.SHRINKAGE
+        self.item_ids = recommender.item_ids
+        self.genre_names = np.asarray(recommender.genre_names, dtype=object)
+
+    def explain(self, likes: Any, dislikes: Any, positions: npt.NDArray[np.int32]) -> list[dict[str, float]]:
+        """Contributions of the items at `positions` for one user.
+
+        Args:
+            likes: sparse `(1, num_items)`.
+            dislikes: sparse `(1, num_items)`.
+            positions: `(k,)`.
+
+        Returns:
+            One dict per position; largest contribution first; the values sum to the item's score.
+        """
+        liked = self.beta * self._linked(likes, positions, signed=True)
+        disliked = -self.alpha * self._linked(dislikes, positions, signed=False)
+        taste = self.theta * self._taste(likes)  # (num_genres,)
+        result = []
+        for column, position in enumerate(positions):
+            terms = {"trend": float(self.trend[position])} if self.trend[position] else {}
+            terms |= named_contributions("like", self.item_ids[likes.indices], liked[:, column])
+            terms |= named_contributions("dislike", self.item_ids[dislikes.indices], disliked[:, column])
+            terms |= named_contributions("genre", self.genre_names, taste * self.genres[position])
+            result.append(dict(sorted(terms.items(), key=lambda term: -abs(term[1]))))
+        return result
+
+    def _linked(
+        self, row: Any, positions: npt.NDArray[np.int32], *, signed: bool
+    ) -> npt.NDArray[np.float64]:
+        """What each item of a history adds to each position; `(num_items_in_history, k)`."""
+        result = np.zeros((len(row.indices), len(positions)))
+        sources, targets = row.indices < len(self.item_item), positions < len(self.item_item)
+        block = self.item_item[np.ix_(row.indices[sources], positions[targets])].astype(np.float64)
+        result[np.ix_(sources, targets)] = row.data[sources, None] * (block if signed else np.maximum(block, 0.0))
+        return result
+
+    def _taste(self, likes: Any) -> npt.NDArray[np.float64]:
+        total = float(likes.data.sum())
+        profile = likes.data.astype(np.float64) @ self.genres[likes.indices]
+        return np.asarray(np.maximum(profile - total * self.genre_base, 0.0) / (total + self.shrinkage))

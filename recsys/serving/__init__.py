@@ -1,0 +1,1 @@
+"""What users get: published lists (and later the API)."""

@@ -1,0 +1,1 @@
+"""The closed loop over a stored stream."""

@@ -1,0 +1,135 @@
+"""The frozen inputs of one batch: Parquet files in one folder, and a digest that names their content.
+
+    training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
+    histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
+    items.parquet          catalog: `item_id`, `title`, `genres`
+    digest.json            content digest and counts; written last, so a folder with it is whole
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys.errors import InputError
+
+TRAINING_SET, HISTORIES, ITEMS, DIGEST = "training_set.parquet", "histories.parquet", "items.parquet", "digest.json"
+
+
+@dataclass(frozen=True)
+class TrainingSetSummary:
+    """What a training set holds.
+
+    Attributes:
+        digest: sha256 over the content of the tables: the same for the same inputs, whatever wrote them.
+        num_rows: training examples.
+        num_dislikes: of which dislikes.
+        num_holdout: of which in the holdout.
+        num_users: distinct users.
+        num_items: distinct items.
+        trained_through: newest `recorded_at`, ISO 8601; None for an empty set.
+    """
+
+    digest: str
+    num_rows: int
+    num_dislikes: int
+    num_holdout: int
+    num_users: int
+    num_items: int
+    trained_through: str | None
+
+
+def content_digest(*tables: pa.Table) -> str:
+    """sha256 over names, types and values of the columns, row by row in their order; file layout does not matter."""
+    digest = hashlib.sha256()
+    for table in tables:
+        for name in table.column_names:
+            column = table[name].combine_chunks()
+            digest.update(f"{name}:{column.type}:{len(column)}\n".encode())
+            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+                digest.update(column.to_numpy(zero_copy_only=False).tobytes())
+            elif pa.types.is_timestamp(column.type):
+                digest.update(column.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
+            else:
+                digest.update(json.dumps(column.to_pylist(), ensure_ascii=False).encode())
+    return digest.hexdigest()
+
+
+def write_training_set(
+    folder: Path, training_set: pa.Table, histories: pd.DataFrame, items: pd.DataFrame
+) -> TrainingSetSummary:
+    """Writes all files of a batch, or none: into a sibling folder that is renamed when it is whole."""
+    history_table = pa.Table.from_pandas(histories, preserve_index=False).replace_schema_metadata()
+    item_table = pa.Table.from_pandas(
+        items.assign(genres=[list(genres) for genres in items["genres"]]), preserve_index=False
+    ).replace_schema_metadata()
+    labels = training_set["label"].to_pandas()
+    newest = training_set["recorded_at"].to_pandas().max()
+    summary = TrainingSetSummary(
+        digest=content_digest(training_set, history_table, item_table),
+        num_rows=training_set.num_rows,
+        num_dislikes=int((labels == 0).sum()),
+        num_holdout=int((training_set["split"].to_pandas() == "holdout").sum()),
+        num_users=int(training_set["user_id"].to_pandas().nunique()),
+        num_items=int(training_set["item_id"].to_pandas().nunique()),
+        trained_through=None if pd.isna(newest) else newest.isoformat(),
+    )
+    building = folder.with_name(f"{folder.name}.{os.getpid()}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        pq.write_table(training_set, building / TRAINING_SET)
+        pq.write_table(history_table, building / HISTORIES)
+        pq.write_table(item_table, building / ITEMS)
+        (building / DIGEST).write_text(json.dumps(asdict(summary), indent=2), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return summary
+
+
+def read_summary(folder: Path) -> TrainingSetSummary | None:
+    """The summary of a whole training set in `folder`, or None."""
+    path = folder / DIGEST
+    return TrainingSetSummary(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A training set read back; see the module's text for the tables."""
+
+    examples: pd.DataFrame
+    histories: pd.DataFrame
+    items: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> TrainingSet:
+        """Reads the files of a batch.
+
+        Raises:
+            InputError: if the folder is not a whole training set.
+        """
+        if read_summary(folder) is None:
+            raise InputError(f"Expected a training set in {folder}, found none: run build_training_set for this batch again.")
+        return cls(*(pd.read_parquet(folder / name) for name in (TRAINING_SET, HISTORIES, ITEMS)))
+
+    def examples_through(self, cut_off: datetime) -> pd.DataFrame:
+        """Training examples recorded up to `cut_off`."""
+        return self.examples[self.examples["recorded_at"] <= pd.Timestamp(cut_off)]
+
+    @property
+    def holdout(self) -> pd.DataFrame:
+        """`user_id`, `item_id`, `label` of the holdout, without pairs that were in a history before it."""
+        rows = self.examples.loc[self.examples["split"] == "holdout", ["user_id", "item_id", "label"]]
+        known = pd.MultiIndex.from_frame(self.histories[["user_id", "item_id"]])
+        return rows[~pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(known)].reset_index(drop=True)

@@ -1,0 +1,96 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys.errors import InputError
+from recsys.evaluation.behaviour import run_behaviour_tests
+from recsys.training.fit import FitConfig, FitResult, fit, recipe_id
+
+CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def taste_stream(num_users: int = 300, num_items: int = 60, seed: int = 0) -> pd.DataFrame:
+    """Two groups of users, each of which likes its own half of the items and dislikes the other."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(num_users):
+        group = user % 2
+        for item in rng.permutation(num_items)[:16]:
+            label = int((item % 2 == group) == (rng.random() < 0.95))
+            if label or rng.random() < 0.4:
+                age = timedelta(days=float(rng.uniform(0, 60)))
+                rows.append((f"u{user}", f"i{item:03d}", label, CUT_OFF - age))
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "label", "occurred_at"])
+
+
+def catalog() -> pd.DataFrame:
+    return pd.DataFrame({
+        "item_id": [f"i{n:03d}" for n in range(60)],
+        "title": [f"Film {n}" for n in range(60)],
+        "genres": [("Even",) if n % 2 == 0 else ("Odd",) for n in range(60)],
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result() -> FitResult:
+    return fit(taste_stream(), catalog(), CUT_OFF, 30.0, FitConfig())
+
+
+def histories(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame([(*row, 1.0) for row in rows], columns=["user_id", "item_id", "signal", "weight"])
+
+
+def test_it_learns_tastes(result: FitResult) -> None:
+    own = histories([("even", "i000", "like"), ("even", "i002", "like"), ("odd", "i001", "like"), ("odd", "i003", "like")])
+    lists = result.recommender.recommend(own, k=10)
+    parity = lists["item_id"].str[1:].astype(int) % 2
+    assert (parity[lists["user_id"] == "even"] == 0).mean() >= 0.9
+    assert (parity[lists["user_id"] == "odd"] == 1).mean() >= 0.9
+
+
+def test_validation_is_never_below_the_best_popularity(result: FitResult) -> None:
+    assert result.metrics["validation_ndcg_at_10"] >= result.metrics["validation_ndcg_at_10_best_trend"]
+    assert result.metrics["validation_num_lists"] > 50
+
+
+def test_it_passes_every_behaviour_test(result: FitResult) -> None:
+    stream = taste_stream()
+    own = stream.assign(signal=np.where(stream["label"] == 1, "like", "dislike"), weight=0.8)
+    outcomes = run_behaviour_tests(result.recommender, own[["user_id", "item_id", "signal", "weight"]], num_users=60)
+    assert [o.name for o in outcomes if not o.passed] == []
+    assert len(outcomes) == 5
+
+
+def test_the_same_inputs_and_seed_give_the_same_model(result: FitResult) -> None:
+    again = fit(taste_stream(), catalog(), CUT_OFF, 30.0, FitConfig())
+    own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
+    np.testing.assert_array_equal(again.recommender.score(own, ["u"]), result.recommender.score(own, ["u"]))
+
+
+def test_an_event_after_the_cut_off_is_refused_as_a_leak() -> None:
+    stream = taste_stream()
+    with pytest.raises(ValueError, match="leak"):
+        fit(stream, catalog(), CUT_OFF - timedelta(days=5), 30.0, FitConfig())
+
+
+def test_without_a_like_there_is_nothing_to_learn() -> None:
+    stream = taste_stream()
+    with pytest.raises(InputError, match="Expected liked examples"):
+        fit(stream[stream["label"] == 0], catalog(), CUT_OFF, 30.0, FitConfig())
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 7])
+def test_a_tiny_stream_still_gives_a_model(num_rows: int) -> None:
+    stream = taste_stream()
+    few = stream[stream["label"] == 1].head(num_rows)
+    recommender = fit(few, catalog(), CUT_OFF, 30.0, FitConfig()).recommender
+    lists = recommender.recommend(histories([("u", "unknown", "like")]), k=10)
+    assert len(lists) == few["item_id"].nunique()
+
+
+def test_a_recipe_is_named_by_its_configuration_and_not_by_its_seed() -> None:
+    assert recipe_id(FitConfig(seed=1), None) == recipe_id(FitConfig(seed=2), None)
+    assert recipe_id(FitConfig(), None) != recipe_id(FitConfig(min_support=6), None)
+    assert recipe_id(FitConfig(), None) != recipe_id(FitConfig(), 10.0)
