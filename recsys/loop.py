@@ -96,7 +96,9 @@ def run_night(
     try:
         for step in ("build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger"):
             run(step, batch_id=run_id)
-    except BaseException:  # failed or interrupted: what was claimed goes back, and the error that caused it is the one told
+    except (
+        BaseException
+    ):  # failed or interrupted: what was claimed goes back, and the error that caused it is the one told
         with contextlib.suppress(RecsysError):
             run("settle_backlog", batch_id=run_id, now=now)
         raise

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -22,8 +22,6 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from recsys.evaluation.gate import Evidence, Verdict
     from recsys.model.recommender import Recommender
     from recsys.training.fit import FitConfig
@@ -293,7 +291,11 @@ def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str
 def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, float]) -> str:
     """Markdown for the version's page."""
     forced = batch.config.get("force_reason")
-    kind = "Challenger, to be judged on later events" if fit_name == "judged" else "Refit of a challenger that passed the gate"
+    kind = (
+        "Challenger, to be judged on later events"
+        if fit_name == "judged"
+        else "Refit of a challenger that passed the gate"
+    )
     lines = [
         f"{kind}. Fitted on what was recorded up to **{cut_off:%Y-%m-%d %H:%M} UTC**; run `{batch.batch_id}`.",
         "",
@@ -360,10 +362,10 @@ def judge(evidence: Evidence) -> Verdict:
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:
     """Mean of each metric by system, as `<system>_<metric>`; without those that no user could give."""
-    means = evidence.per_user.groupby("system")[
-        ["ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10"]
-    ].mean()
-    flat = {f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()}
+    means = evidence.per_user.groupby("system")[["ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10"]].mean()
+    flat = {
+        f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()
+    }
     flat |= {f"{system}_coverage_at_10": float(share) for system, share in evidence.coverage.items()}
     challenger = evidence.per_user[evidence.per_user["system"] == "challenger"]
     return {**flat, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
@@ -403,7 +405,9 @@ def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
     folder = place.folder(batch.batch_id)
     numbers = json.loads((folder / "judged" / "fit.json").read_text(encoding="utf-8"))
     text = describe(batch, "judged", batch.fit_through, numbers["metrics"])
-    place.registry.describe(str(batch.challenger_version), verdict_markdown(verdict, load_evidence(batch)) + "\n\n" + text)
+    place.registry.describe(
+        str(batch.challenger_version), verdict_markdown(verdict, load_evidence(batch)) + "\n\n" + text
+    )
 
 
 # Refit and promotion
@@ -439,7 +443,9 @@ def refit(place: Workplace, batch: Batch) -> str:
         )  # fmt: skip
     version = register(place, batch, folder, "refit")
     metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
-    (folder / "refit" / "behaviour.json").write_text(json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8")
+    (folder / "refit" / "behaviour.json").write_text(
+        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
+    )
     place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
     place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
     return version

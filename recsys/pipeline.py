@@ -308,7 +308,9 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         place.store.begin_promotion(intent)
         done = nightly.finish_promotion(place, moment)
         if done is None or done.to_version != model_version:
-            raise ConflictError(f"Expected version {model_version} to be the newest promotion, got {done}: another came first.")
+            raise ConflictError(
+                f"Expected version {model_version} to be the newest promotion, got {done}: another came first."
+            )
         return _promoted(done)
 
 
@@ -321,7 +323,9 @@ def _promoted(promotion: Promotion) -> dict[str, Any]:
 
 
 @step
-def publish_recommendations(as_of: datetime | str, now: datetime | str, model_version: str | None = None) -> dict[str, Any]:
+def publish_recommendations(
+    as_of: datetime | str, now: datetime | str, model_version: str | None = None
+) -> dict[str, Any]:
     """Writes the top 10 of every user, with reasons and contributions, and one list for users without history.
 
     Args:
@@ -334,7 +338,9 @@ def publish_recommendations(as_of: datetime | str, now: datetime | str, model_ve
     with Workplace.open() as place:
         champion = nightly.current_champion(place, _moment(now))
         if champion is None:
-            raise InputError("Expected a champion to publish from, found none: run `recsys run` until a version is promoted.")
+            raise InputError(
+                "Expected a champion to publish from, found none: run `recsys run` until a version is promoted."
+            )
         if model_version is not None and model_version != champion:
             raise ConflictError(f"Expected to publish the champion, version {champion}, got version {model_version}.")
         num_users = publish(place.store, place.recommender(champion), champion, _moment(as_of), _moment(now))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-
 import os
 import shutil
 import subprocess
@@ -102,7 +101,9 @@ def run_nights(log: Path) -> dict[str, Any]:
             if instance.start_date and instance.end_date:
                 seconds[f"{as_of:%m-%d} {instance.task_id}"] = (instance.end_date - instance.start_date).total_seconds()
         if str(dag_run.state) != "success":
-            raise SystemExit(f"{dag_id} for {as_of:%Y-%m-%d} ended as {dag_run.state}; see {log}. Run `make demo` again.")
+            raise SystemExit(
+                f"{dag_id} for {as_of:%Y-%m-%d} ended as {dag_run.state}; see {log}. Run `make demo` again."
+            )
         return dag_run
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -150,7 +151,9 @@ def show_batch(place: Any, batch: Any) -> None:
     table.add_row("new dislikes claimed", str(batch.num_examples))
     table.add_row("training set", f"{batch.num_rows} rows, digest {batch.training_set_digest}")
     table.add_row("data checks", f"passed; Data Docs: {batch.data_docs_uri}")
-    table.add_row("holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC")
+    table.add_row(
+        "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"
+    )
     table.add_row("champion after the night", f"version {place.registry.get_alias('champion')}")
     out.print(table)
     from recsys.nightly import load_evidence, metrics_of
@@ -202,7 +205,14 @@ def main() -> None:
     out.print(f"[2/4] Import of {STREAM}")
     run_command(settings, "import", "movietweetings", str(STREAM))
     out.print(f"[3/4] First champion, as of {FIRST_CHAMPION_AT:%d %B %Y}")
-    champion = ("--as-of", FIRST_CHAMPION_AT.isoformat(), "--force", "first champion", "--run-id", "demo-first-champion")
+    champion = (
+        "--as-of",
+        FIRST_CHAMPION_AT.isoformat(),
+        "--force",
+        "first champion",
+        "--run-id",
+        "demo-first-champion",
+    )
     run_command(settings, "run", *champion)
     if migration.wait():
         sys.exit(f"Airflow's database could not be made; see {log}.")
@@ -218,4 +228,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

@@ -55,7 +55,9 @@ say otherwise. Exit codes: 0 done, 1 failed, 2 wrong input, 3 somebody else hold
 @app.callback()
 def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what the libraries say, too.")) -> None:
     """Sets up logging: our own words on stderr, the libraries' only when asked for."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s"
+    )
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "2")

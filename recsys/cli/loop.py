@@ -24,12 +24,16 @@ err = Console(stderr=True)
 
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", help="Cut-off on when events were recorded: 2013-06-14 or 2013-06-14T02:00:00+00:00. Default: now."),
+    typer.Option(
+        "--as-of", help="Cut-off on when events were recorded: 2013-06-14 or 2013-06-14T02:00:00Z. Default: now."
+    ),
 ]
 Threshold = Annotated[int, typer.Option(min=1, help="Retrain from so many new dislikes on.")]
 HalfLife = Annotated[
     float | None,
-    typer.Option("--half-life-days", min=0.01, help="Age at which a sample weight has halved. Default: a quarter of the stream."),
+    typer.Option(
+        "--half-life-days", min=0.01, help="Age at which a weight has halved. Default: a quarter of the stream."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random in the fit.")]
 
@@ -125,11 +129,15 @@ def replay(
     first: Annotated[str, typer.Option("--from", help="First night, such as 2013-06-01: it makes the first champion.")],
     last: Annotated[str, typer.Option("--to", help="Last night; its champion is scored on the day after.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="One JSON object a night goes here.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="PNG of the nights. Default: replay.png in the replay's folder.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG of the nights. Default: replay.png in the replay's folder.")
+    ] = None,
     threshold: Threshold = 20,
     half_life_days: HalfLife = None,
     seed: Seed = 0,
-    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")] = True,
+    publish: Annotated[
+        bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")
+    ] = True,
 ) -> None:
     """Run the loop night after night over the stored stream, and score each champion on the next day.
 
@@ -143,7 +151,7 @@ def replay(
     shutil.rmtree(scratch.home, ignore_errors=True)
     with progress_bar() as bar:
         task = bar.add_task("copying the stream", total=len(nights_at))
-        replays.copy_stream(source, scratch)
+        replays.start_from(source, scratch)
         scratch.use()
         nights = []
         options = NightOptions(threshold, half_life_days, seed)
@@ -165,11 +173,11 @@ def replay(
 
 
 def _show_replayed(night: replays.ReplayedNight) -> None:
-    scores = "  ".join(
-        f"{system} {night.systems[system]['ndcg_at_10'] or 0:.4f}" for system in replays.SYSTEMS
-    )
+    scores = "  ".join(f"{system} {night.systems[system]['ndcg_at_10'] or 0:.4f}" for system in replays.SYSTEMS)
     seconds = sum(night.seconds.values())
-    out.print(f"{night.as_of[:10]}  {night.outcome:<8} backlog {night.backlog:>4}  next day: {scores}  ({seconds:.0f} s)")
+    out.print(
+        f"{night.as_of[:10]}  {night.outcome:<8} backlog {night.backlog:>4}  next day: {scores}  ({seconds:.0f} s)"
+    )
 
 
 def _show_totals(nights: list[replays.ReplayedNight]) -> None:

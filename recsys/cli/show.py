@@ -66,7 +66,9 @@ def recommend(
         found = place.store.get_recommendations(user_id) or place.store.get_recommendations(None)
         catalog = place.store.catalog()
     if found is None:
-        raise NotFoundError("Expected published recommendations, found none: run `recsys run` until a version is promoted.")
+        raise NotFoundError(
+            "Expected published recommendations, found none: run `recsys run` until a version is promoted."
+        )
     whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"
     table = Table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
     for entry in found.entries:
@@ -81,7 +83,7 @@ def recommend(
 def release(
     batch_id: str = typer.Argument(help="The run that holds the backlog; `recsys run` names it when it is refused."),
 ) -> None:
-    """Give back the backlog that a dead run still holds. (After six hours the next run does it by itself.)"""
+    """Give back the backlog that a dead run still holds; after six hours the next run takes it over by itself."""
     with Workplace.open() as place:
         batch = place.store.release_batch(batch_id, datetime.now(UTC))
     out.print(f"Batch {batch.batch_id} is {batch.status}.")

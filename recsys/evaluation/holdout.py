@@ -33,7 +33,9 @@ def popularity_order(examples: pd.DataFrame, cut_off: datetime, half_life_days: 
     likes = examples[examples["label"] == 1]
     positions, item_ids = pd.factorize(likes["item_id"], sort=True)
     age_days = (pd.Timestamp(cut_off) - likes["occurred_at"]).dt.total_seconds().to_numpy(np.float64) / 86_400
-    counts: npt.NDArray[np.float64] = decayed_counts(positions.astype(np.int64), age_days, len(item_ids), half_life_days)
+    counts: npt.NDArray[np.float64] = decayed_counts(
+        positions.astype(np.int64), age_days, len(item_ids), half_life_days
+    )
     return [str(item_ids[j]) for j in np.argsort(-counts, kind="stable")]
 
 

@@ -22,6 +22,7 @@ def named_contributions(
         kind: prefix, such as `like`.
         names: `(n,)`.
         values: `(n,)`, signed; zeros are left out.
+        limit: how many are named.
     """
     order = np.argsort(-np.abs(values), kind="stable")
     order = order[values[order] != 0.0]

@@ -84,9 +84,7 @@ class Recommender:
             frames.append(frame)
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS)
 
-    def _top_positions(
-        self, block: HistoryMatrices, k: int
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
         scores = self.model(block.inputs()) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
         top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
@@ -117,7 +115,9 @@ class Recommender:
         return [
             terms
             for row in range(len(block.user_ids))
-            for terms in explainer.explain(block.likes[row], block.dislikes[row], positions[row][np.isfinite(scores[row])])
+            for terms in explainer.explain(
+                block.likes[row], block.dislikes[row], positions[row][np.isfinite(scores[row])]
+            )
         ]
 
     def save(self, folder: Path) -> Path:
@@ -190,9 +190,7 @@ class Explainer:
             result.append(dict(sorted(terms.items(), key=lambda term: -abs(term[1]))))
         return result
 
-    def _linked(
-        self, row: Any, positions: npt.NDArray[np.int32], *, signed: bool
-    ) -> npt.NDArray[np.float64]:
+    def _linked(self, row: Any, positions: npt.NDArray[np.int32], *, signed: bool) -> npt.NDArray[np.float64]:
         """What each item of a history adds to each position; `(num_items_in_history, k)`."""
         result = np.zeros((len(row.indices), len(positions)))
         sources, targets = row.indices < len(self.item_item), positions < len(self.item_item)

@@ -11,9 +11,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def decayed_counts(
-    item_positions: IntArray, age_days: FloatArray, num_items: int, half_life_days: float
-) -> FloatArray:
+def decayed_counts(item_positions: IntArray, age_days: FloatArray, num_items: int, half_life_days: float) -> FloatArray:
     """Counts events per item, each worth `0.5 ** (age_days / half_life_days)`.
 
     Args:

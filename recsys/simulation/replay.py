@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from recsys.errors import InputError
-from recsys.evaluation.holdout import compared_lists
-from recsys.evaluation.ranking_metrics import coverage, judge
 from recsys.loop import NightOptions, run_night
-from recsys.model.recommender import Recommender
 from recsys.nightly import Workplace
-from recsys.store import FeedbackStore
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+from recsys.store.stream_copy import copy_stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys.model.recommender import Recommender
 
 DAY = timedelta(days=1)
 METRICS = ("ndcg_at_10", "recall_at_20", "dislike_exposure_at_10")
@@ -38,6 +41,7 @@ class ReplayedNight:
         systems: system -> metric -> mean over the next day's users.
         num_users: next day's users with a like.
         seconds: step -> wall-clock seconds.
+        per_user: the table behind `systems`.
     """
 
     as_of: str
@@ -48,11 +52,11 @@ class ReplayedNight:
     systems: dict[str, dict[str, float | None]]
     num_users: int
     seconds: dict[str, float]
-    per_user: pd.DataFrame = field(repr=False, compare=False, default_factory=pd.DataFrame)
+    per_user: pd.DataFrame = field(repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Without the per-user table."""
-        return {name: value for name, value in asdict(self).items() if name != "per_user"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "per_user"}
 
 
 def nights_between(first: datetime, last: datetime) -> list[datetime]:
@@ -60,6 +64,29 @@ def nights_between(first: datetime, last: datetime) -> list[datetime]:
     if last < first:
         raise InputError(f"Expected --to on or after --from, got {first:%Y-%m-%d} to {last:%Y-%m-%d}.")
     return [first + n * DAY for n in range((last - first).days + 1)]
+
+
+def check_stream(source: Settings, nights: list[datetime]) -> None:
+    """Checks that the stored stream reaches over all nights.
+
+    Raises:
+        InputError: if it does not.
+    """
+    with FeedbackStore.open(source.database_url) as store:
+        summary = store.stream_summary(datetime.max.replace(tzinfo=UTC))
+    first, last = summary.first_recorded_at, summary.last_recorded_at
+    if first is None or last is None or first >= nights[0] or last <= nights[-1]:
+        held = "none" if first is None or last is None else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        raise InputError(
+            f"Expected a stored stream that begins before {nights[0]:%Y-%m-%d} and goes on after {nights[-1]:%Y-%m-%d}, "
+            f"found {held}: choose nights within it, or import more (`recsys import --help`)."
+        )
+
+
+def start_from(source: Settings, target: Settings) -> None:
+    """Makes a database at `target` that holds the stream of `source`, with the whole backlog unclaimed."""
+    migrate(target.database_url)
+    copy_stream(source.database_url, target.database_url)
 
 
 def replay(
@@ -106,6 +133,11 @@ def score_day(
     store: FeedbackStore, champion: Recommender, first_champion: Recommender, as_of: datetime
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Per-user metrics of every system on the day after `as_of`, and their coverage."""
+    import pandas as pd
+
+    from recsys.evaluation.holdout import compared_lists
+    from recsys.evaluation.ranking_metrics import coverage, judge
+
     half_life_days = float(champion.recipe["half_life_days"])
     examples = store.read_training_set(as_of + DAY, as_of, half_life_days).to_pandas()
     histories = store.read_histories(as_of, half_life_days)
@@ -137,6 +169,8 @@ def _num_users(per_user: pd.DataFrame) -> int:
 
 def totals(nights: list[ReplayedNight]) -> dict[str, dict[str, float]]:
     """Means over all users of all nights (users weigh alike, nights by their users); coverage over nights."""
+    import pandas as pd
+
     everyone = pd.concat([night.per_user for night in nights], ignore_index=True)
     result: dict[str, dict[str, float]] = {}
     for system in SYSTEMS:
@@ -161,7 +195,9 @@ def plot_replay(nights: list[ReplayedNight], path: Path) -> None:
         if system == "champion":
             promoted = [n for n, night in enumerate(nights) if night.outcome == "promote"]
             axes.plot([days[n] for n in promoted], [numbers[n] for n in promoted], "o", label="promoted that night")
-    axes.set(title="Next-day accuracy of what serves, night by night", xlabel="night (UTC)", ylabel="NDCG@10 on the next day")
+    axes.set(
+        title="Next-day accuracy of what serves, night by night", xlabel="night (UTC)", ylabel="NDCG@10 on the next day"
+    )
     axes.tick_params(axis="x", rotation=70)
     axes.grid(alpha=0.3)
     axes.legend()

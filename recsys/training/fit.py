@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class FitConfig:
     min_support: int = 5
     max_linked: int = 4_000
     dislike_signal: float = 0.3
-    head: HeadConfig = HeadConfig()
+    head: HeadConfig = field(default_factory=HeadConfig)
     seed: int = 0
 
 
@@ -120,6 +120,7 @@ def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -
     Args:
         examples: training examples; `item_id`, `label`.
         items: `item_id`, `title`, `genres` of at least the items in `examples`.
+        config: says how much support links an item, and how many may be linked.
 
     Returns:
         `item_id`, `title`, `genres` of every item in `examples`, and how many of the first are linked.

@@ -46,14 +46,14 @@ class HeadConfig:
 
     k: int = 10
     horizon_days: float = 1.0
-    num_users: int = 400
-    max_windows: int = 7
+    num_users: int = 1_500
+    max_windows: int = 14
     fallback_share: float = 0.05
-    candidates_per_term: int = 40
+    candidates_per_term: int = 50
     exposure_penalty: float = 0.25
     min_dislike_weight: float = 0.1
     grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-    min_gain: float = 2e-4
+    min_gain: float = 1e-3
     epochs: int = 20
     learning_rate: float = 0.02
 
@@ -153,9 +153,7 @@ def _window_lists(
     for start in range(0, len(users), 128):
         block = slice(start, start + 128)
         inputs = {"likes": likes[block].toarray(), "dislikes": dislikes[block].toarray()}
-        terms = np.stack(
-            [np.broadcast_to(ops.convert_to_numpy(t), inputs["likes"].shape) for t in model.terms(inputs)], axis=-1
-        )  # (block, num_items, num_terms)
+        terms = [ops.convert_to_numpy(term) for term in model.terms(inputs)]
         seen = (inputs["likes"] > 0) | (inputs["dislikes"] > 0)
         ahead = np.where(seen, 0.0, future[block].toarray())
         best = _best_per_term(terms, seen, config.candidates_per_term)
@@ -163,18 +161,27 @@ def _window_lists(
             chosen = np.union1d(best[row], np.flatnonzero(ahead[row]))
             chosen = chosen[~seen[row, chosen]]
             target = ahead[row, chosen]
-            result.append(
-                (terms[row, chosen], np.sign(target).astype(np.int8), np.abs(target).astype(np.float32),
-                 int((ahead[row] > 0).sum()))
-            )  # fmt: skip
+            values = np.stack([term[row if len(term) > 1 else 0, chosen] for term in terms], axis=-1)
+            num_liked = int((ahead[row] > 0).sum())
+            result.append((values, np.sign(target).astype(np.int8), np.abs(target).astype(np.float32), num_liked))
     return result
 
 
-def _best_per_term(terms: FloatArray, seen: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.int64]:
-    """Positions of the best unseen items by each term; `(num_users, num_terms * count)`."""
-    count = min(count, terms.shape[1])
-    masked = np.where(seen[..., None], -np.inf, terms)
-    return np.argpartition(-masked, count - 1, axis=1)[:, :count].reshape(len(terms), -1)
+def _best_per_term(terms: list[FloatArray], seen: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.int64]:
+    """Positions of the best items by each term; `(num_users, num_terms * count)`, some of them seen where a term is shared.
+
+    Args:
+        terms: each `(num_users, num_items)`, or `(1, num_items)` where all users share it.
+        seen: `(num_users, num_items)`.
+        count: positions per term.
+    """
+    count = min(count, seen.shape[1])
+    best = []
+    for term in terms:
+        masked = term if len(term) == 1 else np.where(seen, -np.inf, term)
+        top = np.argpartition(-masked, count - 1, axis=1)[:, :count]
+        best.append(np.broadcast_to(top, (len(seen), count)))
+    return np.concatenate(best, axis=1)
 
 
 def objective(examples: HeadExamples, weights: FloatArray, config: HeadConfig) -> tuple[float, float, float]:
@@ -305,7 +312,9 @@ def listwise_loss(targets: object, scores: object) -> object:
     disliked = ops.maximum(-targets, 0.0) * is_real
     log_total = ops.logsumexp(scores - 1e9 * (1.0 - is_real), axis=1, keepdims=True)
     of_likes = ops.sum(liked * (log_total - scores), axis=1)
-    mean_liked = ops.sum(liked * scores, axis=1, keepdims=True) / ops.maximum(ops.sum(liked, axis=1, keepdims=True), 1e-9)
+    mean_liked = ops.sum(liked * scores, axis=1, keepdims=True) / ops.maximum(
+        ops.sum(liked, axis=1, keepdims=True), 1e-9
+    )
     return of_likes + ops.sum(disliked * ops.softplus(scores - mean_liked), axis=1)
 
 

@@ -1,9 +1,9 @@
 """The frozen inputs of one batch: Parquet files in one folder, and a digest that names their content.
 
-    training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
-    histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
-    items.parquet          catalog: `item_id`, `title`, `genres`
-    digest.json            content digest and counts; written last, so a folder with it is whole
+training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
+histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
+items.parquet          catalog: `item_id`, `title`, `genres`
+digest.json            content digest and counts; written last, so a folder with it is whole
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ class TrainingSet:
             InputError: if the folder is not a whole training set.
         """
         if read_summary(folder) is None:
-            raise InputError(f"Expected a training set in {folder}, found none: run build_training_set for this batch again.")
+            raise InputError(
+                f"Expected a training set in {folder}, found none: run build_training_set for this batch again."
+            )
         return cls(*(pd.read_parquet(folder / name) for name in (TRAINING_SET, HISTORIES, ITEMS)))
 
     def examples_through(self, cut_off: datetime) -> pd.DataFrame:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from recsys.feedback.reinforcement import DISLIKE_WEIGHT_MULTIPLIER
+
 LIKE_WEIGHT = 1.0
-DISLIKE_WEIGHT = 0.8
 
 
 def time_decay(age_days: npt.NDArray[np.float64], half_life_days: float) -> npt.NDArray[np.float64]:
@@ -33,4 +34,4 @@ def sample_weights(
     labels: npt.NDArray[np.int8], age_days: npt.NDArray[np.float64], half_life_days: float
 ) -> npt.NDArray[np.float64]:
     """Likes 1.0, dislikes 0.8, both times the decay; `(num_examples,)` in (0, 1]."""
-    return np.where(labels == 1, LIKE_WEIGHT, DISLIKE_WEIGHT) * time_decay(age_days, half_life_days)
+    return np.where(labels == 1, LIKE_WEIGHT, DISLIKE_WEIGHT_MULTIPLIER) * time_decay(age_days, half_life_days)

@@ -53,7 +53,9 @@ def test_one_more_dislike_never_raises_a_score(recommender: Recommender, random_
     })  # fmt: skip
     known = pd.MultiIndex.from_frame(histories[["user_id", "item_id"]])
     extra = extra[~pd.MultiIndex.from_frame(extra[["user_id", "item_id"]]).isin(known)]
-    change = recommender.score(pd.concat([histories, extra], ignore_index=True), users) - recommender.score(histories, users)
+    change = recommender.score(pd.concat([histories, extra], ignore_index=True), users) - recommender.score(
+        histories, users
+    )
     assert change.max() <= 1e-6
     assert (change.min(axis=1) < -1e-4).mean() > 0.4  # and a dislike of a linked item does lower something
 
@@ -84,7 +86,9 @@ def test_items_that_the_model_does_not_know_change_nothing(recommender: Recommen
 
 
 def test_reasons_cite_the_likes_that_carried_the_item_by_title(recommender: Recommender) -> None:
-    histories = pd.DataFrame({"user_id": ["u"] * 2, "item_id": ["i00", "i01"], "signal": ["like"] * 2, "weight": [1.0] * 2})
+    histories = pd.DataFrame(
+        {"user_id": ["u"] * 2, "item_id": ["i00", "i01"], "signal": ["like"] * 2, "weight": [1.0] * 2}
+    )
     top = recommender.recommend(histories, k=10)
     for reason, contributions in zip(top["reason"], top["contributions"].map(json.loads), strict=True):
         cited = [name for name in ("i00", "i01") if contributions.get(f"like:{name}", 0) > 0]

@@ -43,7 +43,9 @@ def histories(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
 
 
 def test_it_learns_tastes(result: FitResult) -> None:
-    own = histories([("even", "i000", "like"), ("even", "i002", "like"), ("odd", "i001", "like"), ("odd", "i003", "like")])
+    own = histories(
+        [("even", "i000", "like"), ("even", "i002", "like"), ("odd", "i001", "like"), ("odd", "i003", "like")]
+    )
     lists = result.recommender.recommend(own, k=10)
     parity = lists["item_id"].str[1:].astype(int) % 2
     assert (parity[lists["user_id"] == "even"] == 0).mean() >= 0.9

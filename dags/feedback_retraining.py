@@ -1,0 +1,203 @@
+"""Turns the backlog of dislikes into a challenger.
+
+Counts the backlog and, when there is enough, trains a **challenger**: a new version of `feedback-recommender` in
+MLflow, judged beside the champion on events that neither has seen. It never changes what users see: `model_promotion`
+decides about that.
+
+**Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.
+
+**By hand:** *Trigger*, then the form. `force_reason` retrains whatever the backlog and goes into the records; `as_of`
+repeats a past day; `dry_run` computes everything and writes nothing (see the log and XCom of `rehearse`).
+
+| what you see | what it means |
+|---|---|
+| `check_backlog` green, the rest pink | nothing to do; its XCom and the log of `claim_backlog` say why |
+| all green, `rehearse` pink | a challenger was registered and evaluated; `model_promotion` has started |
+| `rehearse` green, the others pink | a dry run; its XCom says what would have happened |
+| `claim_backlog` red | another run holds the backlog: let it end, then clear this one |
+| `validate_training_set` red | the data are not as expected: the message names the expectation and shows rows |
+| any other step red | its message says what was expected, what came and what to do |
+| run green, `settle_backlog` red | the challenger stands, but the backlog is still claimed: clear `settle_backlog` |
+
+**After a red run** nothing is lost: `settle_backlog` has given the claimed dislikes back, and the next run takes them.
+To go on with this run, fix the cause and clear the red task: steps are idempotent, and Airflow clears `claim_backlog`
+and `settle_backlog` with it. A service that is away is tried again by itself, five times in about eight minutes.
+
+**The button "Model version in MLflow"** on `train_challenger` and `evaluate_challenger` leads to what they made.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, setup, task, teardown
+from assets import BACKLOG_READY, CHALLENGER
+from model_version_link import ModelVersionLink
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
+
+PARAMS = {
+    "force_reason": Param(
+        None,
+        type=["null", "string"],
+        minLength=3,
+        maxLength=500,
+        title="Force, because",
+        description="Retrain even if the backlog is below the threshold, for this reason. It goes into the records.",
+    ),
+    "threshold": Param(
+        20,
+        type="integer",
+        minimum=1,
+        maximum=1_000_000,
+        title="Threshold",
+        description="Retrain from so many new dislikes on, counted as of the cut-off.",
+    ),
+    "half_life_days": Param(
+        None,
+        type=["null", "number"],
+        exclusiveMinimum=0,
+        maximum=36_500,
+        title="Half-life in days",
+        description="Age at which an example's weight has halved. Empty: as configured for the model.",
+    ),
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        pattern=ZONED_TIME,
+        title="Cut-off",
+        description="What was recorded later does not exist for this run. Empty: the run's own time.",
+    ),
+    "seed": Param(
+        0,
+        type="integer",
+        minimum=0,
+        maximum=2**31 - 1,
+        title="Seed",
+        description="Seed of the fit and of the bootstrap. The same seed and data give the same model.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Compute everything, write nothing: no claim, no model version, no decision record.",
+    ),
+}
+
+
+def _is_due(context) -> tuple[bool, str]:
+    decision = context["ti"].xcom_pull(task_ids="check_backlog")
+    return decision["retrain"], decision["reason"]
+
+
+def _is_claiming(context) -> tuple[bool, str]:
+    if context["params"]["dry_run"]:
+        return False, "A dry run claims nothing: see rehearse."
+    return _is_due(context)
+
+
+def _is_rehearsing(context) -> tuple[bool, str]:
+    if not context["params"]["dry_run"]:
+        return False, "Not a dry run: see claim_backlog."
+    return _is_due(context)
+
+
+@task
+def check_backlog(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+    """Counts the backlog as of the cut-off; decides whether to retrain, and says why."""
+    from recsys import pipeline
+
+    return pipeline.check_backlog(
+        run_id, as_of, now, params["threshold"], params["force_reason"], record=not params["dry_run"]
+    )
+
+
+@setup
+@task.run_if(_is_claiming)
+@task
+def claim_backlog(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+    """Claims the backlog for this run and freezes its cut-offs."""
+    from recsys import pipeline
+
+    return pipeline.claim_backlog(run_id, as_of, now, params["half_life_days"], params["seed"], params["force_reason"])
+
+
+@task(execution_timeout=timedelta(minutes=30))
+def build_training_set(batch_id: str) -> dict:
+    """Freezes the training set of the batch as Parquet, named by its digest."""
+    from recsys import pipeline
+
+    return pipeline.build_training_set(batch_id)
+
+
+@task(execution_timeout=timedelta(minutes=30))
+def validate_training_set(batch_id: str) -> dict:
+    """Checks the training set with Great Expectations; red when a check fails."""
+    from recsys import pipeline
+
+    return pipeline.validate_training_set(batch_id)
+
+
+@task(execution_timeout=timedelta(hours=2))
+def train_challenger(batch_id: str) -> dict:
+    """Fits the challenger in a process of its own and registers it."""
+    from recsys.process import run_step
+
+    return run_step("train_challenger", batch_id=batch_id)
+
+
+@task(execution_timeout=timedelta(hours=1), outlets=[CHALLENGER])
+def evaluate_challenger(batch_id: str, *, outlet_events) -> dict:
+    """Scores champion, challenger and baselines on the same holdout, in a process of its own."""
+    from recsys.process import run_step
+
+    evaluated = run_step("evaluate_challenger", batch_id=batch_id)
+    outlet_events[CHALLENGER].extra = {name: evaluated[name] for name in ("model_version", "batch_id", "as_of")}
+    return evaluated
+
+
+# A teardown runs whatever came before. It is not one of those that decide the run's state: then it would be the only
+# leaf, and its success would turn a failed run green.
+@teardown(on_failure_fail_dagrun=False)
+def settle_backlog(batch_id: str, now: str) -> dict:
+    """Marks the claimed dislikes as used if a challenger was registered from them, else gives them back."""
+    from recsys import pipeline
+
+    return pipeline.settle_backlog(batch_id, now)
+
+
+@task.run_if(_is_rehearsing)
+@task(execution_timeout=timedelta(hours=4))
+def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+    """The dry run: all of it in a process of its own, nothing kept."""
+    from recsys.process import run_step
+
+    config = {name: params[name] for name in ("half_life_days", "seed", "force_reason")}
+    return run_step("rehearse", run_id=run_id, as_of=as_of, now=now, **config)
+
+
+@dag(
+    # No start date: the first run is the next 02:00 after unpausing. A past one would start a run at once.
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=[BACKLOG_READY]),
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params=PARAMS,
+    tags=["feedback", "training"],
+    doc_md=__doc__,
+)
+def feedback_retraining() -> None:
+    """Backlog of dislikes -> challenger in the registry, judged."""
+    decision = check_backlog(CUT_OFF, RUN_TIME)
+    claim = claim_backlog(CUT_OFF, RUN_TIME)
+    settle = settle_backlog(claim["batch_id"], RUN_TIME)
+    train, evaluate = train_challenger(claim["batch_id"]), evaluate_challenger(claim["batch_id"])
+    for made in (train, evaluate):
+        made.operator.operator_extra_links = (ModelVersionLink(),)
+    decision >> [claim, rehearse(CUT_OFF, RUN_TIME)]
+    build, validate = build_training_set(claim["batch_id"]), validate_training_set(claim["batch_id"])
+    claim >> build >> validate >> train >> evaluate >> settle
+    claim >> settle
+
+
+feedback_retraining()

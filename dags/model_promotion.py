@@ -1,0 +1,104 @@
+"""Decides about a challenger, and promotes it.
+
+Decides whether a challenger becomes the **champion**, the version whose recommendations users see; if so, fits it again
+on everything up to its cut-off, tests that, and moves the alias `champion`. That move is the only commit point.
+
+**Runs** when `feedback_retraining` has evaluated a challenger (asset `challenger`), or by hand.
+
+**By hand:** *Trigger*; `model_version` is the number of an evaluated challenger in the registry.
+
+| what you see | what it means |
+|---|---|
+| `decide_promotion` green, the rest pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
+| all green | the refit is champion; `recommendation_publishing` has started |
+| `decide_promotion` red | no such version, or it was not evaluated: the message says what to run first |
+| `refit_challenger` red | the refit failed a behaviour test or moved too far from what was judged; the champion stays |
+| `promote` red | the champion changed since the gate compared with it; nothing moved, the next night compares anew |
+
+**When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
+result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault: too few users gave
+feedback in the holdout to accept another recipe.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, task
+from assets import CHALLENGER, CHAMPION, newest_extra
+from model_version_link import ModelVersionLink
+from task_defaults import RUN_TIME, TASK_DEFAULTS
+
+PARAMS = {
+    "model_version": Param(
+        None,
+        type=["null", "string"],
+        pattern="^[1-9][0-9]*$",
+        title="Model version",
+        description="Evaluated challenger to decide about. Empty: the one in the event that started the run.",
+    ),
+}
+
+
+def _named_version(params, events) -> str:
+    from recsys.errors import InputError
+
+    model_version = params["model_version"] or newest_extra(events, CHALLENGER).get("model_version")
+    if model_version is None:
+        raise InputError(
+            "Expected the version of an evaluated challenger, got an empty form and no event: trigger again with "
+            "model_version, or let feedback_retraining start this DAG."
+        )
+    return model_version
+
+
+def _is_promoted(context) -> tuple[bool, str]:
+    decision = context["ti"].xcom_pull(task_ids="decide_promotion")
+    return decision["verdict"] == "promote", f"{decision['verdict']}: {'; '.join(decision['reasons'])}"
+
+
+@task
+def decide_promotion(now: str, *, run_id: str, params: dict, triggering_asset_events) -> dict:
+    """The gate: promote, reject or insufficient evidence, with reasons. Decides, never acts."""
+    from recsys import pipeline
+
+    return pipeline.decide_promotion(_named_version(params, triggering_asset_events), run_id, now)
+
+
+@task.run_if(_is_promoted)
+@task(execution_timeout=timedelta(hours=2))
+def refit_challenger(model_version: str) -> dict:
+    """Fits what passed again through the cut-off, in a process of its own; tests and registers it."""
+    from recsys.process import run_step
+
+    return run_step("refit_challenger", model_version=model_version)
+
+
+@task(outlets=[CHAMPION])
+def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
+    """Moves the alias `champion` to the refit."""
+    from recsys import pipeline
+
+    promoted = pipeline.promote(refit["model_version"], run_id, now)
+    outlet_events[CHAMPION].extra = {"model_version": promoted["to_version"], "as_of": refit["as_of"]}
+    return {**promoted, "link": refit["link"]}
+
+
+@dag(
+    schedule=[CHALLENGER],
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params=PARAMS,
+    tags=["feedback", "promotion"],
+    doc_md=__doc__,
+)
+def model_promotion() -> None:
+    """Evaluated challenger -> champion, if the gate says so."""
+    refit = refit_challenger(decide_promotion(RUN_TIME)["model_version"])
+    promoted = promote(refit, RUN_TIME)
+    for made in (refit, promoted):
+        made.operator.operator_extra_links = (ModelVersionLink(),)
+
+
+model_promotion()

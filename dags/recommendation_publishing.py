@@ -1,0 +1,72 @@
+"""Publishes the champion's recommendations.
+
+Writes them to the feedback store: the top 10 of every user, each with its reason and its
+contributions, and one list for users without a history. All lists change in one transaction.
+
+**Runs** when the champion changes (asset `champion`), or by hand.
+
+**By hand:** *Trigger*; leave the form empty to publish the current champion as of now.
+
+| what you see | what it means |
+|---|---|
+| green | the lists are out; the XCom has their number |
+| red, "Expected a champion" | nothing was promoted yet: trigger `feedback_retraining` |
+| red, "Expected to publish the champion" | the champion changed meanwhile; the newer change starts its own run |
+
+**When red:** users still get the lists that were there before. Fix the cause and clear the task; publishing the same
+version as of the same cut-off again replaces its lists.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, task
+from assets import CHAMPION, newest_extra
+from task_defaults import RUN_TIME, TASK_DEFAULTS, ZONED_TIME
+
+PARAMS = {
+    "model_version": Param(
+        None,
+        type=["null", "string"],
+        pattern="^[1-9][0-9]*$",
+        title="Model version",
+        description="Must be the champion. Empty: the one in the event that started the run, or the current champion.",
+    ),
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        pattern=ZONED_TIME,
+        title="Cut-off",
+        description="Histories are read as of this time. Empty: the cut-off of the promotion, or the run's own time.",
+    ),
+}
+
+
+@task(execution_timeout=timedelta(hours=2))
+def publish_recommendations(now: str, *, params: dict, triggering_asset_events) -> dict:
+    """Writes every user's list, in a process of its own."""
+    from recsys.process import run_step
+
+    # The form wins over the event, the event over the run's own time.
+    named = {"as_of": now, **newest_extra(triggering_asset_events, CHAMPION)}
+    named |= {name: value for name, value in params.items() if value is not None}
+    return run_step("publish_recommendations", now=now, **named)
+
+
+@dag(
+    schedule=[CHAMPION],
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params=PARAMS,
+    tags=["feedback", "serving"],
+    doc_md=__doc__,
+)
+def recommendation_publishing() -> None:
+    """Champion -> recommendation sets."""
+    publish_recommendations(RUN_TIME)
+
+
+recommendation_publishing()

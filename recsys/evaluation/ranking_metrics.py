@@ -1,0 +1,84 @@
+"""Ranking metrics per user: NDCG, recall, reciprocal rank, dislike exposure; and coverage of a catalog.
+
+Policy: lists are judged as they come, ranks from 1. A user without a liked holdout item has no accuracy (NaN) and one
+without a disliked item no exposure (NaN); means leave NaN out. An empty or short list simply has fewer hits. The ideal
+list of a user holds all liked items of the holdout, also those that a system cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+METRICS = ("ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10")
+
+
+def judge(
+    top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20
+) -> pd.DataFrame:
+    """Scores the lists of several systems against the same holdout.
+
+    Args:
+        top: system -> `user_id`, `rank` (from 1), `item_id`.
+        judgements: `user_id`, `item_id`, `label` (1 liked, 0 disliked), one row per (user, item).
+        k: list length of NDCG and dislike exposure; their columns are called `_at_10` after its default.
+        recall_k: list length of recall and of the reciprocal rank.
+
+    Returns:
+        One row per system and user of the holdout: `system`, `user_id`, `num_liked`, `num_disliked`, `ndcg_at_10`,
+        `recall_at_20`, `mrr`, `dislike_exposure_at_10`, by system and user.
+
+    Raises:
+        ValueError: if a list holds an item twice, or a pair is judged twice.
+
+    References:
+        Jarvelin, Kekalainen, Cumulated gain-based evaluation of IR techniques, TOIS 2002 (binary gains here).
+    """
+    if judgements.duplicated(["user_id", "item_id"]).any():
+        raise ValueError("Expected one judgement per (user_id, item_id), got several for a pair.")
+    users = pd.Index(np.sort(judgements["user_id"].unique()), name="user_id")
+    liked = judgements[judgements["label"] == 1]
+    num_liked = liked.groupby("user_id").size().reindex(users, fill_value=0)
+    num_disliked = judgements[judgements["label"] == 0].groupby("user_id").size().reindex(users, fill_value=0)
+    frames = []
+    for system in sorted(top):
+        lists = top[system]
+        if lists.duplicated(["user_id", "item_id"]).any():
+            raise ValueError(f"Expected each item once in a list, but {system} gives a user one twice.")
+        hits = lists.merge(judgements, on=["user_id", "item_id"])
+        frame = _accuracy(hits[hits["label"] == 1], num_liked, k, recall_k)
+        shown = hits[(hits["label"] == 0) & (hits["rank"] <= k)].groupby("user_id").size()
+        exposure = shown.reindex(users, fill_value=0) / k
+        frame["dislike_exposure_at_10"] = exposure.where(num_disliked > 0)
+        frame.insert(0, "num_disliked", num_disliked)
+        frame.insert(0, "num_liked", num_liked)
+        frame.insert(0, "system", system)
+        frames.append(frame.reset_index().rename(columns={"index": "user_id"}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _accuracy(hits: pd.DataFrame, num_liked: pd.Series, k: int, recall_k: int) -> pd.DataFrame:
+    """NDCG, recall and reciprocal rank from the hits of one system; index: users of `num_liked`."""
+    users = num_liked.index
+    has_liked = num_liked > 0
+    at_k = hits[hits["rank"] <= k]
+    gain = (1.0 / np.log2(at_k["rank"] + 1)).groupby(at_k["user_id"]).sum().reindex(users, fill_value=0.0)
+    ideal = np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))[np.clip(num_liked.to_numpy(), 1, k) - 1]
+    at_recall = hits[hits["rank"] <= recall_k]
+    found = at_recall.groupby("user_id").size().reindex(users, fill_value=0)
+    first = at_recall.groupby("user_id")["rank"].min().reindex(users)
+    return pd.DataFrame(
+        {
+            "ndcg_at_10": (gain / ideal).where(has_liked),
+            "recall_at_20": (found / num_liked.where(has_liked)),
+            "mrr": (1.0 / first).fillna(0.0).where(has_liked),
+        },
+        index=users,
+    )
+
+
+def coverage(top: pd.DataFrame, num_items: int, k: int) -> float:
+    """Share of `num_items` catalog items that are in anybody's first `k`."""
+    return float(top.loc[top["rank"] <= k, "item_id"].nunique() / max(num_items, 1))

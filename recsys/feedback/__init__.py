@@ -1,0 +1,1 @@
+"""Rules of feedback: what a dislike is, what it teaches, what it counts. Knows no database."""

@@ -1,0 +1,304 @@
+"""Model versions, kept by MLflow: a tracking run for each fit, a version of `feedback-recommender`, and its aliases.
+
+One fit of one batch is one run and one version, however often the step that logs it dies and starts again. The version
+is created last, with all its tags, in one transaction of MLflow's: once it can be found, everything before it is there.
+
+    run (tags batch_id, fit) -> params, metrics, dataset, artifacts -> logged model (files) -> version -> run finished
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from recsys.errors import InputError, NotFoundError, TerminalError
+from recsys.registry_errors import check_reachable, translated_errors
+from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
+
+__all__ = ["Registry", "VersionSpec"]
+
+MODEL_NAME = "feedback-recommender"
+EXPERIMENT_NAME = "feedback-recommender"
+MODEL_DESCRIPTION = """\
+Film recommender that learns from likes and dislikes. Every score is the sum of contributions that can be named.
+
+| alias | meaning |
+|---|---|
+| `champion` | serves users; moved only by a promotion or a rollback |
+| `challenger` | newest candidate; the gate compares it with the champion |
+| `previous_champion` | where a rollback leads |
+"""
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else it looks for a uv project around the current folder
+    "MLFLOW_LOG_UV_FILES": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the steps have their own retries; MLflow's default waits for minutes
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
+
+class Registry:
+    """The versions of one deployment.
+
+    A fit of a batch is logged by one process at a time (the batch's lease sees to that); readers may be many.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
+        """Remembers where things are; connects on first use.
+
+        Args:
+            tracking_uri: `sqlite:///file` for a store in this process, or the http(s) address of a server.
+            artifact_root: folder of the artifacts of a store in this process; a server keeps its own.
+        """
+        self._tracking_uri = tracking_uri
+        self._artifact_root = artifact_root
+
+    @property
+    def _is_server(self) -> bool:
+        return self._tracking_uri.startswith(("http://", "https://"))
+
+    @cached_property
+    def _client(self) -> Any:
+        """MLflow's client; importing MLflow takes seconds and opening a new SQLite store migrates it."""
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        if self._is_server:
+            check_reachable(self._tracking_uri)
+        elif self._tracking_uri.startswith("sqlite:///"):
+            Path(self._tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        else:
+            raise InputError(
+                f"Expected MLFLOW_TRACKING_URI to be sqlite:///FILE or http(s)://HOST, got {self._tracking_uri!r}."
+            )
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)
+
+    @cached_property
+    def _experiment_id(self) -> str:
+        location = None if self._is_server else self._artifact_root.resolve().as_uri()
+        found = self._client.get_experiment_by_name(EXPERIMENT_NAME)
+        if found is None:
+            _unless_exists(self._client.create_experiment, EXPERIMENT_NAME, artifact_location=location)
+            found = self._client.get_experiment_by_name(EXPERIMENT_NAME)
+        if found.lifecycle_stage != "active":
+            raise TerminalError(
+                f"Expected the experiment {EXPERIMENT_NAME!r}, but it was deleted in MLflow: "
+                f"bring it back with `mlflow experiments restore --experiment-id {found.experiment_id}`."
+            )
+        return str(found.experiment_id)
+
+    def ensure(self) -> None:
+        """Makes the experiment and the registered model where they are missing."""
+        with translated_errors(self._tracking_uri):
+            self._ensure()
+
+    def _ensure(self) -> None:
+        if self._experiment_id and not self._client.search_registered_models(f"name = '{MODEL_NAME}'"):
+            _unless_exists(self._client.create_registered_model, MODEL_NAME, description=MODEL_DESCRIPTION)
+
+    def log_version(self, spec: VersionSpec) -> str:
+        """Logs a fit and registers it; the same batch and fit again give the same version.
+
+        Returns:
+            The version. A half-finished attempt is taken up where it can be, never doubled.
+        """
+        with translated_errors(self._tracking_uri):
+            self._ensure()
+            version = self._find_version(spec)
+            if version is None:
+                run = self._open_run(spec)
+                self._log_run(run, spec)
+                model = self._log_model(run, spec)
+                version = self._client.create_model_version(
+                    MODEL_NAME,
+                    source=model.artifact_location,  # `models:/ID` would be looked up in the current folder's store
+                    run_id=run.info.run_id,
+                    model_id=model.model_id,
+                    tags=spec.version_tags | {"model_id": model.model_id},  # a version does not remember its model
+                    description=spec.description,
+                    await_creation_for=60,
+                )
+            self._finish(version)
+            return str(version.version)
+
+    def _find_version(self, spec: VersionSpec) -> Any | None:
+        found = self._client.search_model_versions(f"name = '{MODEL_NAME}' and {_has_tags(spec.key)}")
+        return min(found, key=lambda version: int(version.version), default=None)
+
+    def _open_run(self, spec: VersionSpec) -> Any:
+        """The run of an earlier attempt with the same parameters, or a new one."""
+        params = as_params(spec.params)
+        for run in self._client.search_runs([self._experiment_id], _has_tags(spec.key), order_by=["start_time ASC"]):
+            if run.data.params.items() <= params.items():
+                return run
+            self._client.delete_run(run.info.run_id)  # MLflow never changes a parameter; no version came of this run
+        return self._client.create_run(self._experiment_id, run_name=spec.run_name, tags=spec.version_tags)
+
+    def _log_run(self, run: Any, spec: VersionSpec) -> None:
+        from mlflow.entities import Param, RunTag
+
+        run_id = run.info.run_id
+        params = [Param(key, value) for key, value in as_params(spec.params).items() if key not in run.data.params]
+        for start in range(0, len(params), 100):  # what MLflow takes at once
+            self._client.log_batch(run_id, params=params[start : start + 100])
+        tags = {**spec.version_tags, "mlflow.note.content": spec.description}
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._client.log_inputs(run_id, datasets=[as_dataset_input(spec)])
+        for folder, path in spec.artifacts.items():
+            self._log_artifact(run_id, path, folder)
+
+    def _log_artifact(self, run_id: str, path: Path, folder: str) -> None:
+        if path.is_dir():
+            self._client.log_artifacts(run_id, str(path), folder)
+        elif path.is_file():
+            self._client.log_artifact(run_id, str(path), folder)
+        else:
+            raise InputError(f"Expected a file or folder to log under {folder!r}, found nothing at {path}.")
+
+    def _log_model(self, run: Any, spec: VersionSpec) -> Any:
+        """Uploads the model anew: what an earlier attempt uploaded may be half a model, and is dropped."""
+        from mlflow.entities import LoggedModelOutput
+
+        run_id = run.info.run_id
+        for leftover in self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'"):
+            self._client.delete_logged_model(leftover.model_id)
+        model = self._client.create_logged_model(
+            self._experiment_id, MODEL_NAME, source_run_id=run_id, tags=spec.key, params=as_params(spec.params)
+        )
+        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        self._log_metrics(run, model.model_id, spec.metrics)
+        with tempfile.TemporaryDirectory(prefix="recsys-version-") as temporary:
+            folder = Path(temporary) / "model"
+            save_pyfunc(folder, model, spec)
+            self._client.log_model_artifacts(model.model_id, str(folder))
+        return self._client.finalize_logged_model(model.model_id, "READY")
+
+    def _log_metrics(self, run: Any, model_id: str | None, metrics: Mapping[str, float]) -> None:
+        """Logs into the run and for its model. The run's start is the time, so that a retry adds no second point."""
+        from mlflow.entities import Metric
+
+        at = run.info.start_time
+        points = [Metric(key, float(value), at, 0, model_id=model_id) for key, value in metrics.items()]
+        self._client.log_batch(run.info.run_id, metrics=points)
+
+    def _finish(self, version: Any) -> None:
+        """What comes after the version; repeated by a retry that finds the version there."""
+        link = json.dumps([{"name": MODEL_NAME, "version": str(version.version)}])
+        self._client.set_logged_model_tags(version.tags["model_id"], {"mlflow.modelVersions": link})
+        if self._client.get_run(version.run_id).info.status != "FINISHED":
+            self._client.set_terminated(version.run_id)
+
+    def log_evaluation(self, version: str, metrics: Mapping[str, float], artifacts: Sequence[Path]) -> None:
+        """Adds what judging a version gave to the version's run; files go to its folder `evaluation`."""
+        with self._at(version) as found:
+            self._log_metrics(self._client.get_run(found.run_id), found.tags.get("model_id"), metrics)
+            for path in artifacts:
+                self._log_artifact(found.run_id, path, "evaluation")
+
+    @contextmanager
+    def _at(self, version: str) -> Iterator[Any]:
+        """The version, read from MLflow.
+
+        Raises:
+            NotFoundError: if there is none such.
+        """
+        with translated_errors(self._tracking_uri):
+            if not str(version).isdecimal():
+                raise NotFoundError(f"Expected a version number of {MODEL_NAME}, got {version!r}.")
+            yield self._client.get_model_version(MODEL_NAME, str(version))
+
+    def describe(self, version: str, markdown: str) -> None:
+        """Replaces the description of a version. A markdown table needs a blank line before it."""
+        with self._at(version):
+            self._client.update_model_version(MODEL_NAME, version, markdown)
+
+    def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of a version; others stay."""
+        with self._at(version):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(MODEL_NAME, version, key, str(value))
+
+    def get_tags(self, version: str) -> dict[str, str]:
+        """All tags of a version."""
+        with self._at(version) as found:
+            return {str(key): str(value) for key, value in found.tags.items()}
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Points an alias at a version. MLflow compares nothing and remembers nothing: the caller keeps the audit."""
+        with self._at(version):
+            self._client.set_registered_model_alias(MODEL_NAME, alias, version)
+
+    def get_alias(self, alias: str) -> str | None:
+        """The version an alias points at; None if it points nowhere."""
+        with translated_errors(self._tracking_uri):
+            found = self._client.search_registered_models(f"name = '{MODEL_NAME}'")
+            version = found[0].aliases.get(alias) if found else None
+            return None if version is None else str(version)
+
+    def download(self, version: str, folder: Path) -> Path:
+        """Brings the recommender of a version into a sub-folder of `folder`, named after the version.
+
+        Returns:
+            The folder for `Recommender.load`. It is there as a whole or not at all; a second call downloads nothing.
+        """
+        with self._at(version) as found:
+            from mlflow.artifacts import download_artifacts
+
+            target = folder / f"version-{version}-{found.run_id}"
+            if target.is_dir():
+                return target
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
+                # `models:/...` would be looked up in the current folder's store
+                stored = self._client.get_model_version_download_uri(MODEL_NAME, version)
+                uri = f"{stored}/artifacts/recommender"
+                local = download_artifacts(uri, dst_path=temporary, tracking_uri=self._tracking_uri)
+                _rename_unless_exists(Path(local), target)
+            return target
+
+    def run_id(self, version: str) -> str:
+        """The tracking run of a version."""
+        with self._at(version) as found:
+            return str(found.run_id)
+
+    def link(self, version: str) -> str:
+        """Where the UI shows a version: a URL, or the path under whatever server shows an embedded store."""
+        path = f"/#/models/{MODEL_NAME}/versions/{version}"
+        return self._tracking_uri.rstrip("/") + path if self._is_server else path
+
+
+def _has_tags(tags: Mapping[str, str]) -> str:
+    """A filter of MLflow's search language."""
+    return " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+
+
+def _unless_exists(create: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Creates, or finds that another process was first."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        create(*args, **kwargs)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _rename_unless_exists(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError:  # another process was first; the content of a version never changes
+        if not target.is_dir():
+            raise

@@ -1,0 +1,185 @@
+"""Items, and how feedback finds the item that it is about. Every function works in the caller's transaction."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from recsys.errors import InputError
+from recsys.feedback.dislike_checks import has_title, validate_text
+from recsys.records import Dislike, Item
+from recsys.store.tables import items
+
+T = TypeVar("T")
+CHUNK_SIZE = 5_000  # values in one IN list; SQLite takes 32,766 parameters
+
+
+def chunks(values: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
+    """Lists of at most `size` values."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An insert that can do something on conflict, in the connection's dialect."""
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+
+def rows_with(
+    connection: Connection, query: Select[Any], key: ColumnElement[Any], values: Iterable[Any]
+) -> list[Row[Any]]:
+    """The rows of `query` where `key` is one of `values`, however many those are."""
+    found: list[Row[Any]] = []
+    for chunk in chunks(values):
+        found.extend(connection.execute(query.where(key.in_(chunk))))
+    return found
+
+
+def title_key(title: str) -> str:
+    """A title without what does not tell films apart: letter case, width, spaces."""
+    return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
+
+
+def upsert_items(connection: Connection, rows: Sequence[Item]) -> int:
+    """Writes items that are new or differ; a placeholder never replaces an item. Returns how many were written."""
+    for item in rows:
+        _validate(item)
+    ids = {item.item_id for item in rows}
+    stored = {row.item_id: _to_item(row) for row in rows_with(connection, select(items), items.c.item_id, ids)}
+    changed: dict[str, Item] = {}
+    for item in rows:
+        known = changed.get(item.item_id) or stored.get(item.item_id)
+        if known is None or (item != known and not item.is_placeholder):
+            changed[item.item_id] = item
+    if changed:
+        insert: Any = insert_into(connection, items)
+        columns = {c.name: insert.excluded[c.name] for c in items.c if not c.primary_key}
+        upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=columns)
+        connection.execute(upsert, [_to_row(item) for item in changed.values()])
+    return len(changed)
+
+
+def read_catalog(connection: Connection) -> dict[str, Item]:
+    """All items by id, in the order of their ids."""
+    found = [_to_item(row) for row in connection.execute(select(items))]
+    return {item.item_id: item for item in sorted(found, key=lambda item: item.item_id)}  # same order on every database
+
+
+def require_items(connection: Connection, item_ids: Iterable[str]) -> None:
+    """Checks that all items are in the catalog.
+
+    Raises:
+        InputError: naming the first missing ones.
+    """
+    wanted = set(item_ids)
+    found = rows_with(connection, select(items.c.item_id), items.c.item_id, wanted)
+    missing = sorted(wanted - {row.item_id for row in found})
+    if missing:
+        raise InputError(
+            f"Expected items of the catalog, got {len(missing)} unknown: {', '.join(missing[:5])}"
+            f"{' ...' if len(missing) > 5 else ''}. Nothing was written; import the items first."
+        )
+
+
+def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> list[Dislike]:
+    """Gives every dislike its `item_id` and `movie_title`, and `movie_id` where the film has one.
+
+    The film is the item with that id; else the one with that TMDB id; else the only one with that title, unless its
+    TMDB id says that it is another film. A film that is not found, or that the title leaves open, gets a placeholder.
+    """
+    by_id = _items_where(connection, items.c.item_id, {d.item_id for d in dislikes if d.item_id})
+    by_tmdb = _items_where(connection, items.c.tmdb_id, {d.movie_id for d in dislikes if d.movie_id and not d.item_id})
+    keys = {title_key(d.movie_title) for d in dislikes if d.movie_title and has_title(d) and not d.item_id}
+    by_title = _items_where(connection, items.c.title_key, keys)
+    placeholders: dict[str, Item] = {}
+    resolved = []
+    for dislike in dislikes:
+        item = _find(dislike, by_id, by_tmdb, by_title)
+        if item is None:
+            item = _placeholder(dislike)
+            item = placeholders.setdefault(item.item_id, item)
+        resolved.append(
+            replace(
+                dislike,
+                item_id=item.item_id,
+                movie_id=dislike.movie_id or item.tmdb_id,
+                movie_title=dislike.movie_title if has_title(dislike) else item.title,
+            )
+        )
+    if placeholders:
+        insert: Any = insert_into(connection, items)
+        connection.execute(insert.on_conflict_do_nothing(), [_to_row(item) for item in placeholders.values()])
+    return resolved
+
+
+def _items_where(connection: Connection, column: ColumnElement[Any], values: set[Any]) -> dict[Any, list[Item]]:
+    found: dict[Any, list[Item]] = defaultdict(list)
+    name = column.key or ""
+    for row in sorted(rows_with(connection, select(items), column, sorted(values)), key=lambda row: row.item_id):
+        found[getattr(row, name)].append(_to_item(row))
+    return found
+
+
+def _find(
+    dislike: Dislike,
+    by_id: dict[Any, list[Item]],
+    by_tmdb: dict[Any, list[Item]],
+    by_title: dict[Any, list[Item]],
+) -> Item | None:
+    if dislike.item_id:
+        return next(iter(by_id.get(dislike.item_id, ())), None)
+    if dislike.movie_id is not None:
+        # Two items may share a TMDB id (links files do that); a real one comes before a placeholder.
+        same = sorted(by_tmdb.get(dislike.movie_id, ()), key=lambda item: item.is_placeholder)
+        if same:
+            return same[0]
+    if not has_title(dislike):
+        return None
+    candidates = [
+        item
+        for item in by_title.get(title_key(str(dislike.movie_title)), ())
+        if not item.is_placeholder and (dislike.movie_id is None or item.tmdb_id is None)
+    ]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _placeholder(dislike: Dislike) -> Item:
+    if dislike.item_id:
+        item_id = dislike.item_id
+    elif dislike.movie_id is not None:
+        item_id = f"tmdb:{dislike.movie_id}"
+    else:
+        item_id = f"title:{title_key(str(dislike.movie_title))}"
+    title = str(dislike.movie_title) if has_title(dislike) else item_id
+    return Item(item_id, title.strip(), dislike.genres, dislike.cast, tmdb_id=dislike.movie_id, is_placeholder=True)
+
+
+def _validate(item: Item) -> None:
+    if not item.item_id or not item.title:
+        raise InputError(f"Expected an item with an id and a title, got {item}.")
+    for value in (item.item_id, item.title, item.franchise, item.imdb_id, *item.genres, *item.cast):
+        validate_text(value)
+
+
+def _to_row(item: Item) -> dict[str, Any]:
+    return {
+        "item_id": item.item_id, "title": item.title, "title_key": title_key(item.title), "genres": list(item.genres),
+        "cast_members": list(item.cast), "franchise": item.franchise, "release_year": item.release_year,
+        "tmdb_id": item.tmdb_id, "imdb_id": item.imdb_id, "is_placeholder": item.is_placeholder,
+    }  # fmt: skip
+
+
+def _to_item(row: Row[Any]) -> Item:
+    return Item(
+        item_id=row.item_id, title=row.title, genres=tuple(row.genres), cast=tuple(row.cast_members),
+        franchise=row.franchise, release_year=row.release_year, tmdb_id=row.tmdb_id, imdb_id=row.imdb_id,
+        is_placeholder=row.is_placeholder,
+    )  # fmt: skip

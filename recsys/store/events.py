@@ -1,0 +1,178 @@
+"""Reads the stored events as Arrow and turns them into training sets and histories with DuckDB.
+
+The queries are in `sql/`: `events.sql` runs in the feedback database, the others over its rows in DuckDB, which has no
+files and no state of its own here. Times go through DuckDB as UTC without zone, so that no session's zone matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, column, select, text
+
+from recsys.store.catalog import chunks
+from recsys.store.column_types import EARLIEST, UtcDateTime
+from recsys.store.queries import load_query
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_PER_BATCH = 50_000
+EVENT_COLUMNS = (
+    "user_id", "item_id", "signal", "is_opinion", "weight", "occurred_at", "recorded_at", "source_id",
+)  # fmt: skip
+BOUNDS = (bindparam("recorded_after", type_=UtcDateTime), bindparam("recorded_through", type_=UtcDateTime))
+
+
+@dataclass(frozen=True)
+class StreamSummary:
+    """What the database holds as of a cut-off; the times are None while there is nothing."""
+
+    first_recorded_at: datetime | None
+    last_recorded_at: datetime | None
+    num_interactions: int
+    num_dislikes: int
+
+
+def event_schema() -> pa.Schema:
+    """Columns of the events; see `sql/events.sql`."""
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", tz="UTC")
+    types = (pa.string(), pa.string(), pa.string(), pa.bool_(), pa.float64(), moment, moment, pa.int64())
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in zip(EVENT_COLUMNS, types, strict=True)])
+
+
+def training_set_schema() -> pa.Schema:
+    """Columns of a training set; see `sql/training_set.sql`."""
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", tz="UTC")
+    return pa.schema([
+        ("user_id", pa.string()), ("item_id", pa.string()), ("label", pa.int8()), ("sample_weight", pa.float64()),
+        ("age_days", pa.float64()), ("occurred_at", moment), ("recorded_at", moment), ("split", pa.string()),
+        ("source_id", pa.int64()),
+    ])  # fmt: skip
+
+
+def seen_schema() -> pa.Schema:
+    """Columns of what only masks; see `sql/seen.sql`."""
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", tz="UTC")
+    return pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("recorded_at", moment)])
+
+
+def history_schema() -> pa.Schema:
+    """Columns of histories; see `sql/histories.sql`."""
+    import pyarrow as pa
+
+    return pa.schema([
+        ("user_id", pa.string()), ("item_id", pa.string()), ("signal", pa.string()), ("weight", pa.float64()),
+    ])  # fmt: skip
+
+
+def read_events(
+    connection: Connection,
+    recorded_after: datetime | None,
+    recorded_through: datetime,
+    user_ids: Iterable[str] | None = None,
+) -> pa.Table:
+    """Events with `recorded_after` < recorded_at <= `recorded_through`, of all users or of some; in no order."""
+    import pyarrow as pa
+
+    # Without types the driver's own values come through: parsing times row by row would take most of the time.
+    events = text(load_query("events")).bindparams(*BOUNDS).columns(*map(column, EVENT_COLUMNS)).subquery("events")
+    query = select(events)
+    bounds = {"recorded_after": recorded_after or EARLIEST, "recorded_through": recorded_through}
+    if user_ids is None:
+        parts = [query]
+    else:
+        parts = [query.where(events.c.user_id.in_(ids)) for ids in chunks(sorted(set(user_ids)))]
+    batches: list[pa.RecordBatch] = []
+    for part in parts:
+        result = connection.execution_options(yield_per=ROWS_PER_BATCH).execute(part, bounds)
+        batches.extend(_to_batch(list(rows)) for rows in result.partitions())
+    return pa.Table.from_batches(batches, schema=event_schema())
+
+
+def _to_batch(rows: list[Any]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True)
+    schema = event_schema()
+    arrays = [_to_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _to_array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) and isinstance(values[0], str):
+        return pa.array(values, pa.string()).cast(kind)
+    if pa.types.is_boolean(kind):
+        return pa.array(map(bool, values), kind)  # SQLite has 0 and 1
+    if pa.types.is_floating(kind):
+        return pa.array(map(float, values), kind)  # PostgreSQL reads 1.0 as a decimal number
+    return pa.array(values, kind)
+
+
+def run_duckdb(
+    query_name: str, tables: Mapping[str, pa.Table], params: Mapping[str, Any], schema: pa.Schema
+) -> pa.Table:
+    """Runs `sql/<query_name>.sql` over Arrow tables.
+
+    Args:
+        query_name: the file's name without ending.
+        tables: name in the query -> table.
+        params: name in the query -> value; datetimes must be aware.
+        schema: what the result is cast to.
+    """
+    import duckdb
+
+    offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
+    with duckdb.connect(":memory:", config=offline) as connection:
+        for name, table in tables.items():
+            connection.register(name, _without_zone(table))
+        result = connection.sql(load_query(query_name), params={k: _naive(v) for k, v in params.items()})
+        return _cast(result.to_arrow_table(), schema)
+
+
+def _naive(value: Any) -> Any:
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+def _without_zone(table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    fields = [pa.field(f.name, pa.timestamp("us")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table.select(schema.names).cast(schema).combine_chunks()
+
+
+def stream_summary(connection: Connection, recorded_through: datetime) -> StreamSummary:
+    """First and last moment and counts of what was recorded up to a cut-off."""
+    query = (
+        text(load_query("stream_summary"))
+        .bindparams(BOUNDS[1])
+        .columns(column("first_recorded_at", UtcDateTime), column("last_recorded_at", UtcDateTime),
+                 column("num_interactions"), column("num_dislikes"))
+    )  # fmt: skip
+    row = connection.execute(query, {"recorded_through": recorded_through}).one()
+    return StreamSummary(row.first_recorded_at, row.last_recorded_at, int(row.num_interactions), int(row.num_dislikes))
+
+
+def recorded_at_quantile(
+    connection: Connection, recorded_after: datetime | None, recorded_through: datetime, quantile: float
+) -> datetime | None:
+    """See `sql/recorded_at_quantile.sql`."""
+    query = text(load_query("recorded_at_quantile")).bindparams(*BOUNDS).columns(column("recorded_at", UtcDateTime))
+    bounds = {"recorded_after": recorded_after or EARLIEST, "recorded_through": recorded_through, "quantile": quantile}
+    moment: datetime | None = connection.execute(query, bounds).scalar_one()
+    return moment

@@ -1,0 +1,97 @@
+"""The schema's migrations, and the check that a database has them.
+
+A new migration: change `tables.py`, write `migrations/versions/NNNN_<what>.py` by hand after the last one, and set
+`SCHEMA_REVISION`. The tests compare the tables with the migrated schema on both databases.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, column, inspect, select, table, text
+
+from recsys.errors import TerminalError
+from recsys.store.database_errors import database_errors, parse_url, shown
+from recsys.store.engine import make_engine, reading, writing
+from recsys.store.tables import SCHEMA_REVISION
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+MIGRATION_LOCK = 7_216_001  # any number, the same in every process
+
+
+def migrate(database_url: str) -> None:
+    """Brings the schema to the newest revision; creates a SQLite file and its folder. Does nothing if it is there.
+
+    Everything happens in one transaction: a process that dies half-way leaves the schema as it was, and of two
+    processes at once the second waits and finds nothing to do.
+
+    Raises:
+        TerminalError: if the database cannot be used, or is newer than this code.
+        TransientError: if it cannot be reached now.
+    """
+    url = parse_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        _make_folder(Path(str(url.database)))
+    engine = make_engine(url)
+    try:
+        with database_errors(url), writing(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
+            revision = _revision(connection)
+            if revision is not None and revision > SCHEMA_REVISION:
+                raise TerminalError(
+                    f"Expected a schema up to revision {SCHEMA_REVISION} in {shown(url)}, found {revision}, made by a "
+                    "newer version: install that version."
+                )
+            if revision != SCHEMA_REVISION:
+                _upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(stdout=sys.stderr)
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TerminalError(
+            f"Expected to create the folder {path.absolute().parent} for the feedback database, but: {error.strerror}. "
+            "Make it writable, or set RECSYS_HOME or RECSYS_DATABASE_URL to another place."
+        ) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(select(column("version_num")).select_from(table("alembic_version"))).scalar()
+    return found
+
+
+def require_schema(engine: Engine) -> None:
+    """Checks that the database is there and has the newest schema.
+
+    Raises:
+        TerminalError: if not, saying which command to run.
+    """
+    url = engine.url
+    # Connecting would create an empty file.
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise TerminalError(f"Expected a feedback database at {shown(url)}, found none: run `recsys db upgrade`.")
+    with database_errors(url), reading(engine) as connection:
+        revision = _revision(connection)
+    if revision != SCHEMA_REVISION:
+        known = revision is None or revision < SCHEMA_REVISION
+        raise TerminalError(
+            f"Expected schema revision {SCHEMA_REVISION} in {shown(url)}, found {revision or 'none'}: "
+            + ("run `recsys db upgrade`." if known else "a newer version made it, install that version.")
+        )

@@ -1,0 +1,80 @@
+"""The environment in which Airflow runs here: one place for `make up`, `make demo` and the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from recsys.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = "127.0.0.1"
+
+
+def airflow_environment(settings: Settings, *, folder: str = "airflow-inprocess", port: int = 8080) -> dict[str, str]:
+    """Variables to set before Airflow is imported or started.
+
+    Args:
+        settings: places of the deployment.
+        folder: of Airflow's own files, in the home folder. What runs DAGs in its own process takes another one than
+            `make up`: an asset event that it emits would start a run when the scheduler next looks.
+        port: where the API server listens, or would listen.
+
+    Returns:
+        Only what differs from the current environment's; merge it into `os.environ` or a child's environment.
+    """
+    home = settings.home / folder
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {
+        **settings.as_environment(),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+        # The DAGs have no start date, so being unpaused starts nothing before its time.
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",  # also the number of worker processes
+        "AIRFLOW__API__HOST": LOCAL,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__WORKERS": "1",
+        # The port alone is not enough: with the other two at their defaults every task fails.
+        "AIRFLOW__API__BASE_URL": f"http://{LOCAL}:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{LOCAL}:{port}/execution/",
+        "AIRFLOW__API__SECRET_KEY": stored_secret(home / "api_secret"),
+        "AIRFLOW__API_AUTH__JWT_SECRET": stored_secret(home / "jwt_secret"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOG_UV_FILES": "false",
+        "MLFLOW_UV_AUTO_DETECT": "false",
+        # Services on this machine are never behind a proxy.
+        "NO_PROXY": _with_local(os.environ.get("NO_PROXY", "")),
+        "no_proxy": _with_local(os.environ.get("no_proxy", "")),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONPATH": _with_root(os.environ.get("PYTHONPATH", "")),
+    }
+
+
+def stored_secret(path: Path) -> str:
+    """A secret of 64 random bytes, made once and readable by this user only."""
+    if not path.is_file():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(64))
+        # Whoever links first wins; a reader never sees half a secret.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="ascii")
+
+
+def _with_local(hosts: str) -> str:
+    return ",".join(dict.fromkeys([*filter(None, hosts.split(",")), LOCAL, "localhost"]))
+
+
+def _with_root(folders: str) -> str:
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, folders.split(os.pathsep))]))

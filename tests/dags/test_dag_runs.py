@@ -1,0 +1,187 @@
+"""What a run does when its steps decide, fail or succeed. The wiring is real, the steps are recorded answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from recsys import errors, pipeline, process
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("airflow_database")]
+
+NIGHT = datetime(2013, 6, 14, 2, tzinfo=UTC)
+SKIPPED_ALL = dict.fromkeys(
+    ["build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger", "settle_backlog"],
+    "skipped",
+)
+ANSWERS: dict[str, dict[str, Any]] = {
+    "check_backlog": {"retrain": True, "backlog": 31, "threshold": 20, "reason": "31 of 20"},
+    "claim_backlog": {"batch_id": "b1", "as_of": NIGHT.isoformat()},
+    "build_training_set": {"digest": "d"},
+    "validate_training_set": {"success": True},
+    "train_challenger": {"model_version": "7", "link": "http://mlflow/7"},
+    "evaluate_challenger": {
+        "model_version": "7",
+        "batch_id": "b1",
+        "as_of": NIGHT.isoformat(),
+        "link": "http://mlflow/7",
+    },
+    "settle_backlog": {"status": "used"},
+    "rehearse": {"would": "promote"},
+    "decide_promotion": {"verdict": "promote", "reasons": ["not worse"], "model_version": "7"},
+    "refit_challenger": {"model_version": "8", "as_of": NIGHT.isoformat(), "link": "http://mlflow/8"},
+    "promote": {"from_version": "6", "to_version": "8", "sequence": 2},
+    "publish_recommendations": {"num_users": 3},
+}
+
+
+class Steps:
+    """Stands in for the steps: notes the calls and gives the answers."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = dict(ANSWERS)
+        self.calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def answer(self, name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self.calls[name] = (args, kwargs)
+        answer = self.answers[name]
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    recorded = Steps()
+
+    def stand_in(name: str) -> Callable[..., dict[str, Any]]:
+        return lambda *args, **kwargs: recorded.answer(name, *args, **kwargs)
+
+    for name in pipeline.STEPS:
+        monkeypatch.setattr(pipeline, name, stand_in(name))
+    monkeypatch.setattr(process, "run_step", recorded.answer)
+    return recorded
+
+
+def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(steps: Steps, run: Any) -> None:
+    state, tasks = run("feedback_retraining", NIGHT)
+    assert state == "success"
+    assert tasks.pop("rehearse") == "skipped"
+    assert set(tasks.values()) == {"success"}
+    (run_id, as_of, now, threshold, reason), options = steps.calls["check_backlog"]
+    assert run_id.startswith("manual__")
+    assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
+    assert (threshold, reason, options) == (20, None, {"record": True})
+    assert steps.calls["claim_backlog"] == ((run_id, as_of, now, None, 0, None), {})
+    assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
+    assert steps.calls["settle_backlog"] == (("b1", now), {})
+
+
+def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, run: Any) -> None:
+    steps.answers["check_backlog"] = {"retrain": False, "backlog": 3, "threshold": 20, "reason": "3 of 20"}
+    state, tasks = run("feedback_retraining", NIGHT)
+    assert state == "success"
+    assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "rehearse": "skipped", **SKIPPED_ALL}
+    assert set(steps.calls) == {"check_backlog"}
+
+
+def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
+    as_of = "2013-06-10T00:00:00+00:00"
+    form = {"threshold": 5, "force_reason": "12345", "as_of": as_of, "half_life_days": 30.5, "seed": 3}
+    run("feedback_retraining", NIGHT, **form)
+    (run_id, *checked), _ = steps.calls["check_backlog"]
+    assert checked == [as_of, NIGHT.isoformat(), 5, "12345"]
+    assert steps.calls["claim_backlog"][0] == (run_id, as_of, NIGHT.isoformat(), 30.5, 3, "12345")
+
+
+def test_a_dry_run_rehearses_and_writes_nothing(steps: Steps, run: Any) -> None:
+    state, tasks = run("feedback_retraining", NIGHT, dry_run=True)
+    assert state == "success"
+    assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "rehearse": "success", **SKIPPED_ALL}
+    assert set(steps.calls) == {"check_backlog", "rehearse"}
+    assert steps.calls["check_backlog"][1] == {"record": False}
+    assert steps.calls["rehearse"][1]["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    "failing", ["build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger"]
+)
+def test_a_failed_step_settles_the_backlog_and_stays_red(steps: Steps, run: Any, failing: str) -> None:
+    steps.answers[failing] = errors.DataCheckError("Expected weights up to 1, got 2.")
+    state, tasks = run("feedback_retraining", NIGHT)
+    assert state == "failed"
+    assert tasks[failing] == "failed"
+    assert tasks["settle_backlog"] == "success"
+    assert steps.calls["settle_backlog"] == (("b1", NIGHT.isoformat()), {})
+
+
+def test_a_run_that_claimed_nothing_settles_nothing(steps: Steps, run: Any) -> None:
+    steps.answers["claim_backlog"] = errors.ConflictError("Run x holds the backlog.")
+    state, tasks = run("feedback_retraining", NIGHT)
+    assert state == "failed"
+    assert tasks["claim_backlog"] == "failed"
+    assert "settle_backlog" not in steps.calls
+
+
+def test_an_accepted_challenger_is_refitted_and_the_refit_promoted(steps: Steps, run: Any) -> None:
+    state, tasks = run("model_promotion", NIGHT, model_version="7")
+    assert state == "success"
+    assert set(tasks.values()) == {"success"}
+    (version, run_id, now), _ = steps.calls["decide_promotion"]
+    assert (version, now) == ("7", NIGHT.isoformat())
+    assert steps.calls["refit_challenger"] == ((), {"model_version": "7"})
+    assert steps.calls["promote"] == (("8", run_id, NIGHT.isoformat()), {})
+
+
+@pytest.mark.parametrize("verdict", ["reject", "insufficient_evidence"])
+def test_a_refused_challenger_changes_nothing_and_is_green(steps: Steps, run: Any, verdict: str) -> None:
+    steps.answers["decide_promotion"] = {"verdict": verdict, "reasons": ["worse"], "model_version": "7"}
+    state, tasks = run("model_promotion", NIGHT, model_version="7")
+    assert state == "success"
+    assert tasks == {"decide_promotion": "success", "refit_challenger": "skipped", "promote": "skipped"}
+    assert set(steps.calls) == {"decide_promotion"}
+
+
+def test_a_promotion_without_a_version_says_what_to_name(steps: Steps, run: Any) -> None:
+    state, _ = run("model_promotion", NIGHT)
+    assert state == "failed"
+    assert steps.calls == {}
+
+
+def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps, run: Any) -> None:
+    now = NIGHT.isoformat()
+    assert run("recommendation_publishing", NIGHT)[0] == "success"
+    assert steps.calls["publish_recommendations"] == ((), {"now": now, "as_of": now})
+    as_of = "2013-06-10T00:00:00+00:00"
+    assert run("recommendation_publishing", NIGHT, model_version="8", as_of=as_of)[0] == "success"
+    assert steps.calls["publish_recommendations"][1] == {"now": now, "as_of": as_of, "model_version": "8"}
+
+
+def test_assets_carry_what_the_next_dag_needs(steps: Steps, run: Any) -> None:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    run("feedback_retraining", NIGHT)
+    run("model_promotion", NIGHT, model_version="7")
+    with create_session() as session:
+        query = select(AssetModel.name, AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        extras = {name: extra for name, extra in session.execute(query.order_by(AssetEvent.id))}
+    as_of = NIGHT.isoformat()
+    assert extras["challenger"] == {"model_version": "7", "batch_id": "b1", "as_of": as_of}
+    assert extras["champion"] == {"model_version": "8", "as_of": as_of}
+
+
+def test_the_newest_event_of_several_counts(dag_bag: Any) -> None:
+    from assets import CHALLENGER, CHAMPION, newest_extra
+
+    class Event:
+        def __init__(self, day: int, version: str) -> None:
+            self.timestamp, self.extra = datetime(2013, 6, day, tzinfo=UTC), {"model_version": version}
+
+    events = {CHALLENGER: [Event(2, "8"), Event(3, "9"), Event(1, "7")]}
+    assert newest_extra(events, CHALLENGER) == {"model_version": "9"}
+    assert newest_extra(events, CHAMPION) == {}

@@ -1,0 +1,190 @@
+"""What the DAG files declare: steps, order, schedule, form, retries."""
+
+from __future__ import annotations
+
+import inspect
+from copy import copy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from recsys import errors, pipeline
+
+pytestmark = pytest.mark.airflow
+
+# These orders must never change by accident: a step reads what the one before it left behind.
+RETRAINING = {
+    "check_backlog": set(),
+    "claim_backlog": {"check_backlog"},
+    "rehearse": {"check_backlog"},
+    "build_training_set": {"claim_backlog"},
+    "validate_training_set": {"claim_backlog", "build_training_set"},
+    "train_challenger": {"claim_backlog", "validate_training_set"},
+    "evaluate_challenger": {"claim_backlog", "train_challenger"},
+    "settle_backlog": {"claim_backlog", "evaluate_challenger"},
+}
+PROMOTION = {
+    "decide_promotion": set(),
+    "refit_challenger": {"decide_promotion"},
+    "promote": {"refit_challenger"},
+}
+DAGS = {
+    "feedback_retraining": RETRAINING,
+    "model_promotion": PROMOTION,
+    "recommendation_publishing": {"publish_recommendations": set()},
+}
+GOOD_TIMES = ["2013-06-14T00:00:00+00:00", "2013-06-14T00:00:00Z", "2013-06-14T02:30:00.000Z", None]
+BAD_TIMES = ["2013-06-14", "2013-06-14T00:00:00", "yesterday", ""]
+
+
+def tasks(dag_bag: Any) -> list[Any]:
+    return [task for dag in dag_bag.dags.values() for task in dag.tasks]
+
+
+def test_the_dags_load_without_errors(dag_bag: Any) -> None:
+    assert dag_bag.import_errors == {}
+    assert set(dag_bag.dags) == set(DAGS)
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_the_order_of_the_steps_is_pinned(dag_bag: Any, dag_id: str) -> None:
+    assert {task.task_id: task.upstream_task_ids for task in dag_bag.dags[dag_id].tasks} == DAGS[dag_id]
+
+
+def test_every_task_is_a_step_of_the_pipeline_and_the_other_way_round(dag_bag: Any) -> None:
+    task_ids = [task.task_id for task in tasks(dag_bag)]
+    assert sorted(task_ids) == sorted(pipeline.STEPS)
+
+
+def test_every_task_is_documented_and_limited(dag_bag: Any) -> None:
+    for task in tasks(dag_bag):
+        assert task.doc_md.strip(), task.task_id
+        assert timedelta() < task.execution_timeout <= timedelta(hours=4), task.task_id
+        assert task.owner == "recsys", task.task_id
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_a_dag_is_its_own_manual_and_runs_one_at_a_time(dag_bag: Any, dag_id: str) -> None:
+    dag = dag_bag.dags[dag_id]
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    assert dag.tags
+    for asked in ("By hand", "what it means", "red"):
+        assert asked in dag.doc_md
+    mentioned = [task_id for task_id in DAGS[dag_id] if f"`{task_id}` red" in dag.doc_md]
+    assert mentioned or "red, " in dag.doc_md
+
+
+def test_a_dag_has_the_name_of_its_file(dag_bag: Any) -> None:
+    assert all(dag.fileloc.endswith(f"/{dag_id}.py") for dag_id, dag in dag_bag.dags.items())
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (errors.TransientError("MLflow is away"), "retry"),
+        (errors.TerminalError("no use"), "fail"),
+        (errors.DataCheckError("weights above 1"), "fail"),
+        (errors.ConflictError("taken over"), "fail"),
+        (ValueError("a mistake of ours"), "fail"),
+        (OSError("whatever"), "fail"),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(dag_bag: Any, error: Exception, action: str) -> None:
+    for task in tasks(dag_bag):
+        decision = task.retry_policy.evaluate(error, try_number=1, max_tries=task.retries)
+        assert decision.action.value == action, task.task_id
+        assert decision.retry_delay is None, "the task's own exponential delay is used"
+        assert task.retries >= 1
+        assert task.retry_exponential_backoff > 1
+
+
+def test_retraining_runs_nightly_or_when_the_backlog_is_ready(dag_bag: Any) -> None:
+    schedule = dag_bag.dags["feedback_retraining"].timetable
+    assert schedule.timetable.expression == "0 2 * * *"
+    assert str(schedule.timetable.timezone) == "UTC"
+    assert [asset.name for asset in schedule.asset_condition.objects] == ["backlog_ready"]
+
+
+def test_each_asset_is_emitted_once_and_starts_the_next_dag(dag_bag: Any) -> None:
+    emitted = {asset.name: task.task_id for task in tasks(dag_bag) for asset in task.outlets}
+    assert emitted == {"challenger": "evaluate_challenger", "champion": "promote"}
+    for asset, dag_id in {"challenger": "model_promotion", "champion": "recommendation_publishing"}.items():
+        condition = dag_bag.dags[dag_id].timetable.asset_condition
+        assert [found.name for found in condition.objects] == [asset]
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_being_unpaused_starts_no_run_for_a_time_that_has_passed(dag_bag: Any, dag_id: str) -> None:
+    dag = dag_bag.dags[dag_id]
+    assert dag.start_date is None
+    assert all(task.start_date is None for task in dag.tasks)
+
+
+def test_the_backlog_is_settled_whatever_happens_after_the_claim(dag_bag: Any) -> None:
+    dag = dag_bag.dags["feedback_retraining"]
+    claim, settle = dag.get_task("claim_backlog"), dag.get_task("settle_backlog")
+    assert claim.is_setup
+    assert settle.is_teardown
+    assert settle.trigger_rule == "all_done_setup_success"
+    assert not settle.on_failure_fail_dagrun, "it would be the only leaf: its success would turn a failed run green"
+
+
+@pytest.mark.parametrize("dag_id", DAGS)
+def test_the_form_explains_every_field(dag_bag: Any, dag_id: str) -> None:
+    for name, field in dag_bag.dags[dag_id].params.items():
+        assert len(field.description) > 20, name
+        assert field.schema["title"], name
+        field.resolve()  # the default passes its own rules
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("threshold", [1, 20, 1_000_000], [0, -1, 1_000_001, 2.5, "20", None]),
+        ("half_life_days", [None, 0.5, 90], [0, -3, "30"]),
+        ("seed", [0, 7], [-1, 1.5, None]),
+        ("dry_run", [True, False], ["yes", None]),
+        ("force_reason", [None, "new release of the model"], ["", "ok", 5]),
+        ("as_of", GOOD_TIMES, BAD_TIMES),
+    ],
+)
+def test_the_form_of_retraining_refuses_what_makes_no_sense(
+    dag_bag: Any, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags["feedback_retraining"].params.get_param(name))  # it keeps the last value
+    for value in good:
+        assert field.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+
+
+@pytest.mark.parametrize("dag_id", ["model_promotion", "recommendation_publishing"])
+def test_a_model_version_is_a_number_in_the_registry(dag_bag: Any, dag_id: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags[dag_id].params.get_param("model_version"))
+    for value in (None, "1", "12"):
+        assert field.resolve(value) == value
+    for value in ("0", "champion", "1.5", "", 3):
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+
+
+def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
+    steps = {
+        **inspect.signature(pipeline.claim_backlog).parameters,
+        **inspect.signature(pipeline.check_backlog).parameters,
+    }
+    params = dag_bag.dags["feedback_retraining"].params
+    for name in ("threshold", "force_reason", "half_life_days", "seed"):
+        assert params[name] == steps[name].default, name
+
+
+def test_what_makes_a_version_links_to_it(dag_bag: Any) -> None:
+    linked = {task.task_id for task in tasks(dag_bag) for link in task.operator_extra_links if "MLflow" in link.name}
+    assert linked == {"train_challenger", "evaluate_challenger", "refit_challenger", "promote"}

@@ -1,0 +1,56 @@
+"""Real services for the integration tests, started once per session on free ports of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert server.poll() is None, f"Expected MLflow to start, it ended with {server.returncode}: see {log}"
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)  # between two polls of the health page
+    pytest.fail(f"Expected MLflow at {url} within {seconds} s: see {log}")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real MLflow server with its own store; ended with the session."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    url, log = f"http://127.0.0.1:{(port := find_free_port())}", folder / "server.log"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=folder, env=os.environ | settings, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_until_healthy(server, url, str(log))
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # its workers too
+        server.wait()

@@ -1,0 +1,101 @@
+"""An import that dies is finished by the same command, with the content of one clean run."""
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from sqlalchemy import MetaData, create_engine, select
+
+from recsys.ingest import ImportOptions, import_movietweetings
+from recsys.store import FeedbackStore
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = ROOT / "data" / "movietweetings"
+NUM_ROWS = 400
+BATCHES = ImportOptions(rows_per_batch=100)
+TABLES = ("items", "interactions", "user_dislikes", "negative_training_examples")
+# Of one run's making: numbers that the database gives out, and columns that refer to them.
+OWN_COLUMNS = {"interaction_id", "dislike_id", "example_id"}
+
+# Dies just before the n-th commit after opening: a transaction is open, and everything before it is stored.
+DYING_IMPORT = """
+import os, sys
+from pathlib import Path
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from recsys.ingest import ImportOptions, import_movietweetings
+from recsys.store import FeedbackStore
+
+database_url, folder, num_commits, sign = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+with FeedbackStore.open(database_url) as store:
+    left = [num_commits]
+
+    @event.listens_for(Engine, "commit")
+    def die(connection):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), sign)
+
+    import_movietweetings(store, folder, ImportOptions(rows_per_batch=100))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with (SHIPPED / "ratings.dat").open(encoding="utf-8") as file:
+        ratings = list(islice(file, NUM_ROWS))
+    named = {row.split("::")[1] for row in ratings}
+    movies = (SHIPPED / "movies.dat").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "ratings.dat").write_text("".join(ratings), encoding="utf-8")
+    kept = [row for row in movies if row.split("::")[0] in named]
+    (tmp_path / "movies.dat").write_text("".join(kept), encoding="utf-8")
+    return tmp_path
+
+
+def content(database_url: str) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the tables an import writes, without the numbers that the database gave out."""
+    engine = create_engine(database_url)
+    metadata = MetaData()
+    metadata.reflect(engine, only=TABLES)
+    rows = {}
+    with engine.connect() as connection:
+        for name in TABLES:
+            columns = [column for column in metadata.tables[name].columns if column.name not in OWN_COLUMNS]
+            rows[name] = sorted((tuple(row) for row in connection.execute(select(*columns))), key=repr)
+    engine.dispose()
+    return rows
+
+
+def run_dying_import(database_url: str, folder: Path, num_commits: int, sign: signal.Signals) -> int:
+    command = [sys.executable, "-c", DYING_IMPORT, database_url, str(folder), str(num_commits), str(sign.value)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, check=False, capture_output=True, timeout=120).returncode
+
+
+@pytest.fixture
+def clean_content(folder: Path, tmp_path: Path) -> dict[str, list[tuple[object, ...]]]:
+    from recsys.store import migrate
+
+    database_url = f"sqlite:///{tmp_path / 'clean.db'}"
+    migrate(database_url)
+    with FeedbackStore.open(database_url) as store:
+        import_movietweetings(store, folder, BATCHES)
+    return content(database_url)
+
+
+@pytest.mark.parametrize("num_commits", [1, 4, 7, 10])
+def test_killed_and_run_again(store: FeedbackStore, database_url: str, folder: Path, num_commits: int) -> None:
+    assert run_dying_import(database_url, folder, num_commits, signal.SIGKILL) == -signal.SIGKILL
+    interrupted = content(database_url)
+    finished = import_movietweetings(store, folder, BATCHES)
+    stored = sum(len(interrupted[name]) for name in ("interactions", "user_dislikes"))
+    assert stored + finished.num_new == NUM_ROWS
+    assert len(interrupted["user_dislikes"]) == len(interrupted["negative_training_examples"])
+    once = content(database_url)
+    assert import_movietweetings(store, folder, BATCHES).num_new == 0
+    assert content(database_url) == once
+    assert len(once["interactions"]) + len(once["user_dislikes"]) == NUM_ROWS
