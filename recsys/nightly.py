@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,13 +18,15 @@ from recsys.records import Batch, BatchStatus, Promotion
 from recsys.registry import Registry, VersionSpec
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
+from recsys.whole_folder import whole_folder
 
 if TYPE_CHECKING:
-    from recsys.evaluation.gate import Evidence, Verdict
+    from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.gate import Verdict
     from recsys.model.recommender import Recommender
     from recsys.training.fit import FitConfig
     from recsys.training.training_set import TrainingSetSummary
-    from recsys.training.validation import ValidationReport
+    from recsys.training.validation_report import ValidationReport
 
 DEFAULT_THRESHOLD = 20
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -188,7 +188,6 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
     )
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
     histories = place.store.read_histories(batch.fit_through, half_life_days)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     return write_training_set(folder, examples, histories, items)
 
 
@@ -234,19 +233,17 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     examples = training_set.examples_through(cut_off)
     config = fit_config(batch.config["seed"])
     result = fit(examples, training_set.items, cut_off, batch.config["half_life_days"], config)
-    target = folder / fit_name
-    building = target.with_name(f"{fit_name}.{os.getpid()}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    result.recommender.save(building / "recommender")
-    (building / "plots").mkdir()
-    plot_training_set_age(
-        examples["age_days"].to_numpy(), examples["sample_weight"].to_numpy(), examples["label"].to_numpy(),
-        building / "plots" / "weights_by_age.png",
-    )  # fmt: skip
     numbers = {"params": result.params, "metrics": result.metrics}
-    (building / "fit.json").write_text(json.dumps(numbers, indent=2), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    building.rename(target)
+    with whole_folder(folder / fit_name) as building:
+        result.recommender.save(building / "recommender")
+        (building / "plots").mkdir()
+        plot_training_set_age(
+            examples["age_days"].to_numpy(),
+            examples["sample_weight"].to_numpy(),
+            examples["label"].to_numpy(),
+            building / "plots" / "weights_by_age.png",
+        )
+        (building / "fit.json").write_text(json.dumps(numbers, indent=2), encoding="utf-8")
 
 
 def train(place: Workplace, batch: Batch, fit_name: str) -> str:

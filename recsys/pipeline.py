@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import functools
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -353,7 +353,7 @@ def status() -> dict[str, Any]:
         promotion = place.store.last_promotion()
         decisions = place.store.list_decisions(limit=10)
         return {
-            "backlog": place.store.count_backlog(datetime.max.replace(tzinfo=nightly.UTC)),
+            "backlog": place.store.count_backlog(datetime.max.replace(tzinfo=UTC)),
             "threshold": nightly.DEFAULT_THRESHOLD,
             "last_decisions": [
                 {

@@ -35,17 +35,6 @@ SHOWN_USERS = 3
 out = Console()
 
 
-class TaskTicker:
-    """Airflow listener that shows which task runs."""
-
-    def __init__(self, progress: Progress, task: Any) -> None:
-        self.progress, self.task = progress, task
-
-    def show(self, text: str) -> None:
-        """Updates the progress line."""
-        self.progress.update(self.task, description=text)
-
-
 def run_command(settings: Settings, *arguments: str) -> None:
     """Runs `recsys ...` with these places; ends the demo with its exit code if it fails."""
     done = subprocess.run(
@@ -86,17 +75,18 @@ def quiet(log: Path) -> Iterator[Console]:
 
 def run_nights(log: Path) -> dict[str, Any]:
     """Runs the DAGs for each night with `dag.test()`, as the scheduler would by their assets; returns their seconds."""
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow.dag_processing.dagbag import BundleDagBag
 
-    bag = DagBag(dag_folder=str(PACKAGE_PARENT / "dags"), include_examples=False)
-    if bag.import_errors:
-        sys.exit(f"The DAG files do not load: {bag.import_errors}")
+    folder = PACKAGE_PARENT / "dags"
     seconds: dict[str, float] = {}
 
     def run(screen: Progress, line: Any, dag_id: str, as_of: datetime, conf: dict[str, Any]) -> Any:
         screen.update(line, description=f"night {as_of:%Y-%m-%d}: {dag_id}")
-        dag = bag.dags[dag_id]
-        dag_run = dag.test(logical_date=as_of, run_after=as_of, run_conf=conf)
+        # A bag of its own for each run: `dag.test()` leaves the form's values in the DAG.
+        bag = BundleDagBag(dag_folder=str(folder), bundle_path=folder, bundle_name="dags-folder")
+        if bag.import_errors:
+            sys.exit(f"The DAG files do not load: {bag.import_errors}")
+        dag_run = bag.dags[dag_id].test(logical_date=as_of, run_after=as_of, run_conf=conf)
         for instance in dag_run.get_task_instances():
             if instance.start_date and instance.end_date:
                 seconds[f"{as_of:%m-%d} {instance.task_id}"] = (instance.end_date - instance.start_date).total_seconds()
@@ -146,7 +136,6 @@ def show_results(seconds: dict[str, float]) -> None:
 
 def show_batch(place: Any, batch: Any) -> None:
     """Training set, data checks, and every system on the same holdout."""
-    docs = place.folder(batch.batch_id)
     table = Table(show_header=False, title=f"Batch {batch.batch_id}")
     table.add_row("new dislikes claimed", str(batch.num_examples))
     table.add_row("training set", f"{batch.num_rows} rows, digest {batch.training_set_digest}")
@@ -167,7 +156,6 @@ def show_batch(place: Any, batch: Any) -> None:
         if values[0] is not None:
             table.add_row(system, *("-" if value is None else f"{value:.4f}" for value in values))
     out.print(table)
-    del docs
 
 
 def show_lists(place: Any) -> None:

@@ -144,6 +144,7 @@ def main(arguments: list[str]) -> int:
     starting.add_argument("--detach", action="store_true", help="run in the background")
     commands.add_parser("down", help="stop what runs")
     given = parser.parse_args(arguments)
+    os.umask(0o077)  # what is written holds a password and people's tastes
     settings = Settings.from_environment()
     record = Record(settings.home)
     if given.command == "down":

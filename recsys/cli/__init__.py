@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.panel import Panel
+from rich.text import Text
 from typer.core import TyperGroup
 
 from recsys.errors import ConflictError, InputError, RecsysError, TransientError
@@ -26,10 +26,10 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except RecsysError as error:
-            errors.print(Panel(str(error), title=type(error).__name__, border_style="red", title_align="left"))
+            errors.print(Panel(Text(str(error)), title=type(error).__name__, border_style="red", title_align="left"))
             raise typer.Exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)) from error
         except OSError as error:
-            errors.print(Panel(f"{error}. Check the path, its permissions and the free space.", title="OSError"))
+            errors.print(Panel(Text(f"{error}. Check the path, its permissions and the free space."), title="OSError"))
             raise typer.Exit(2) from error
 
 
@@ -58,10 +58,6 @@ def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what t
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s"
     )
-    if not verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "2")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 from recsys.cli import imports, loop, show  # noqa: E402 - the commands hang themselves on `app`

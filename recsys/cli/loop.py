@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from recsys import pipeline, process
+from recsys.cli.tensorflow_loading import load_for
 from recsys.errors import InputError, RecsysError
 from recsys.loop import Night, NightOptions, run_night
 from recsys.settings import Settings
@@ -68,8 +69,9 @@ def run(
     moment = parse_moment(as_of)
     name = run_id or f"cli__{moment.isoformat()}"
     if dry_run:
-        arguments = {"run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": force}
+        arguments: dict[str, Any] = {"run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": force}
         out.print_json(data=pipeline.check_backlog(**arguments, threshold=threshold, record=False))
+        load_for("rehearse")
         out.print_json(data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed))
         return
     with progress_bar() as bar:
@@ -77,6 +79,7 @@ def run(
 
         def on_step(step: str) -> None:
             bar.update(task, description=step, advance=1)
+            load_for(step)
 
         options = NightOptions(threshold, half_life_days, seed, force)
         night = run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
@@ -113,6 +116,7 @@ def step(
         given: dict[str, Any] = json.loads(arguments)
     except json.JSONDecodeError as error:
         raise InputError(f"Expected --arguments to be a JSON object, got {arguments!r} ({error}).") from error
+    load_for(name)
     try:
         value = pipeline.STEPS[name](**given)
     except RecsysError as error:
@@ -156,10 +160,12 @@ def replay(
         nights = []
         options = NightOptions(threshold, half_life_days, seed)
         now = nights_at[-1]
-        for night in replays.replay(
-            nights_at[0], nights_at[-1], options, now=now, publishes=publish,
-            on_step=lambda name, step: bar.update(task, description=f"{name} {step}"),
-        ):  # fmt: skip
+
+        def on_step(name: str, step: str) -> None:
+            bar.update(task, description=f"{name} {step}")
+            load_for(step)
+
+        for night in replays.replay(nights_at[0], nights_at[-1], options, now=now, publishes=publish, on_step=on_step):
             nights.append(night)
             bar.advance(task)
             _show_replayed(night)

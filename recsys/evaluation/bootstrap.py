@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-DRAWS_AT_ONCE = 5_000_000  # random numbers held in memory at once
+DRAWS_AT_ONCE = 1_000_000  # users drawn before their means are taken: bounds the memory; changes no result
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Interval:
 def resampled_means(values: FloatArray, *, num_resamples: int, seed: int) -> FloatArray:
     """Means of each column over users drawn with replacement.
 
+    The draws depend on the number of users, `num_resamples` and `seed` only. So the same users are drawn whatever their
+    values: a system that is better for every user is better in every resample.
+
     Args:
         values: `(num_users, num_columns)`; a user's columns are drawn together, which is what pairs them.
         num_resamples: how often to draw.
@@ -32,14 +35,14 @@ def resampled_means(values: FloatArray, *, num_resamples: int, seed: int) -> Flo
         `(num_resamples, num_columns)`.
     """
     rng = np.random.default_rng(seed)
-    num_users = len(values)
+    num_users, num_columns = values.shape
     block = max(1, DRAWS_AT_ONCE // num_users)
-    means = []
+    means = np.empty((num_resamples, num_columns))
     for start in range(0, num_resamples, block):
-        size = min(block, num_resamples - start)
-        counts = rng.multinomial(num_users, np.full(num_users, 1.0 / num_users), size=size)  # (size, num_users)
-        means.append(counts @ values / num_users)
-    return np.concatenate(means)
+        drawn = rng.integers(0, num_users, size=(min(block, num_resamples - start), num_users))  # (block, num_users)
+        for column in range(num_columns):
+            means[start : start + len(drawn), column] = values[:, column][drawn].mean(axis=1)
+    return means
 
 
 def paired_difference(
@@ -57,23 +60,39 @@ def paired_difference(
         first: `(num_users,)`, one value per user.
         second: `(num_users,)`, of the same users in the same order.
         seed: of the resampling.
-        relative: True for the ratio - 1. Where the second mean is 0: 0 if the first is too, else infinity.
+        relative: True for the ratio - 1, of values that are not negative. Where the second mean is 0: 0 if the first is
+            too, else infinity.
         num_resamples: bootstrap draws.
         confidence: of the interval, in (0, 1).
 
     Raises:
-        ValueError: if the arrays differ in length or are empty.
+        ValueError: if the arrays differ in length or are empty, a value is not finite (or negative, for a ratio), or
+            `num_resamples` or `confidence` is out of range.
 
     References:
-        Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
+        Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals). The ends are drawn
+        values, not interpolated between two: next to infinity there is nothing to interpolate.
     """
     if len(first) != len(second) or not len(first):
         raise ValueError(f"Expected values of the same users, at least one, got {len(first)} and {len(second)}.")
     values = np.column_stack([first, second]).astype(np.float64)
+    _validate(values, num_resamples, confidence)
+    if relative and (values < 0).any():
+        raise ValueError(f"Expected values >= 0 to compare as a ratio, got {values.min()}: use relative=False.")
     means = resampled_means(values, num_resamples=num_resamples, seed=seed)
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(_compared(means, relative), [tail, 1.0 - tail], method="nearest")
     return Interval(float(_compared(values.mean(axis=0, keepdims=True), relative)[0]), float(low), float(high))
+
+
+def _validate(values: FloatArray, num_resamples: int, confidence: float) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"Expected finite values, got {int((~np.isfinite(values)).sum())} that are not: leave out the users that have "
+            "no such metric."
+        )
+    if num_resamples < 1 or not 0 < confidence < 1:
+        raise ValueError(f"Expected num_resamples >= 1 and confidence in (0, 1), got {num_resamples} and {confidence}.")
 
 
 def _compared(means: FloatArray, relative: bool) -> FloatArray:
@@ -88,6 +107,7 @@ def mean_interval(values: FloatArray, *, seed: int, num_resamples: int = 1_000, 
     """The mean of one value per user with its percentile interval; NaN for no users."""
     if not len(values):
         return Interval(float("nan"), float("nan"), float("nan"))
+    _validate(values, num_resamples, confidence)
     means = resampled_means(values[:, None].astype(np.float64), num_resamples=num_resamples, seed=seed)[:, 0]
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])

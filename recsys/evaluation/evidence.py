@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
+import pyarrow as pa
 
 from recsys.errors import InputError
+from recsys.whole_folder import whole_folder
 
 Kind = Literal["first", "refresh", "recipe_change"]
 PER_USER, REST = "per_user.parquet", "evidence.json"
+COLUMNS = {"system", "user_id", "num_liked", "num_disliked", "ndcg_at_10", "dislike_exposure_at_10"}  # the gate's
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Champion, challenger and baselines on one holdout, user by user.
 
@@ -46,10 +47,14 @@ class Evidence:
     seed: int
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"Expected a kind from {get_args(Kind)}, got {self.kind!r}.")
         if (self.champion_version is None) != (self.kind == "first"):
             raise ValueError(
                 f"Expected a champion unless kind is 'first', got kind {self.kind!r} with {self.champion_version}."
             )
+        if missing := COLUMNS - set(self.per_user):
+            raise ValueError(f"Expected per_user as `judge` makes it, missing {sorted(missing)}.")
 
     @property
     def systems(self) -> list[str]:
@@ -60,25 +65,39 @@ class Evidence:
         """One row per user of the holdout for one system, by user."""
         return self.per_user[self.per_user["system"] == system].sort_values("user_id").set_index("user_id")
 
+    def pair(self, first: str, second: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`users` of two systems, row by row the same.
+
+        Raises:
+            ValueError: if one is missing, or they were not judged on the same users and judgements.
+        """
+        one, other = self.users(first), self.users(second)
+        for name, users in ((first, one), (second, other)):
+            if users.empty and len(self.per_user):
+                raise ValueError(f"Expected {name} among the judged systems, got {self.systems}.")
+            if users.index.has_duplicates:
+                twice = users.index[users.index.duplicated()][0]
+                raise ValueError(f"Expected each user once for {name}, got {twice} twice.")
+        if not one.index.equals(other.index):
+            alone = one.index.symmetric_difference(other.index)
+            raise ValueError(
+                f"Expected {first} and {second} judged on the same users, got {len(one)} and {len(other)} with "
+                f"{len(alone)} on one side only, such as {alone[0]}: judge them together, in one call."
+            )
+        differs = (_judged_on(one) != _judged_on(other)).any(axis=1)
+        if differs.any():
+            raise ValueError(
+                f"Expected {first} and {second} judged on the same holdout, but {int(differs.sum())} users, such as "
+                f"{differs.idxmax()}, have other judgements: judge them together, in one call."
+            )
+        return one, other
+
     def save(self, folder: Path) -> Path:
         """Writes both files, or none, and returns `folder`; what was there is replaced."""
-        building = folder.with_name(f"{folder.name}.{os.getpid()}.building")
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        self.per_user.to_parquet(building / PER_USER, index=False)
-        rest = {
-            "batch_id": self.batch_id,
-            "kind": self.kind,
-            "as_of": self.as_of.isoformat(),
-            "fit_through": self.fit_through.isoformat(),
-            "champion_version": self.champion_version,
-            "challenger_version": self.challenger_version,
-            "coverage": self.coverage,
-            "seed": self.seed,
-        }
-        (building / REST).write_text(json.dumps(rest, indent=2), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
+        rest = {name: value for name, value in vars(self).items() if name != "per_user"}
+        with whole_folder(folder) as building:
+            self.per_user.to_parquet(building / PER_USER, index=False)
+            (building / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
         return folder
 
     @classmethod
@@ -86,10 +105,24 @@ class Evidence:
         """Reads what `save` wrote.
 
         Raises:
-            InputError: if it is not there.
+            InputError: if it is not there, or cannot be read.
         """
         if not (folder / REST).is_file() or not (folder / PER_USER).is_file():
-            raise InputError(f"Expected evidence in {folder}, found none: run evaluate_challenger for this batch again.")
-        rest = json.loads((folder / REST).read_text(encoding="utf-8"))
-        moments = {name: datetime.fromisoformat(rest.pop(name)) for name in ("as_of", "fit_through")}
-        return cls(**rest, **moments, per_user=pd.read_parquet(folder / PER_USER))
+            raise InputError(
+                f"Expected evidence in {folder}, found none: run evaluate_challenger for this batch again."
+            )
+        try:
+            rest: dict[str, Any] = json.loads((folder / REST).read_text(encoding="utf-8"))
+            rest |= {name: datetime.fromisoformat(rest[name]) for name in ("as_of", "fit_through")}
+            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER))
+        except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise InputError(
+                f"Expected evidence in {folder}, got files that cannot be read ({error}): run evaluate_challenger for this "
+                "batch again."
+            ) from error
+
+
+def _judged_on(users: pd.DataFrame) -> pd.DataFrame:
+    """What the holdout says of each user; the same for every system."""
+    has_metric = users[["ndcg_at_10", "dislike_exposure_at_10"]].notna()
+    return users[["num_liked", "num_disliked"]].join(has_metric)

@@ -15,9 +15,7 @@ import pandas as pd
 METRICS = ("ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10")
 
 
-def judge(
-    top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20
-) -> pd.DataFrame:
+def judge(top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20) -> pd.DataFrame:
     """Scores the lists of several systems against the same holdout.
 
     Args:
@@ -31,23 +29,25 @@ def judge(
         `recall_at_20`, `mrr`, `dislike_exposure_at_10`, by system and user.
 
     Raises:
-        ValueError: if a list holds an item twice, or a pair is judged twice.
+        ValueError: if columns are missing, a label is not 0 or 1, a pair is judged twice, a rank is not a whole number
+            from 1, or a list holds an item or a rank twice.
 
     References:
         Jarvelin, Kekalainen, Cumulated gain-based evaluation of IR techniques, TOIS 2002 (binary gains here).
     """
-    if judgements.duplicated(["user_id", "item_id"]).any():
-        raise ValueError("Expected one judgement per (user_id, item_id), got several for a pair.")
+    _validate_judgements(judgements)
+    if not top:
+        raise ValueError("Expected the lists of at least one system, got none.")
     users = pd.Index(np.sort(judgements["user_id"].unique()), name="user_id")
     liked = judgements[judgements["label"] == 1]
     num_liked = liked.groupby("user_id").size().reindex(users, fill_value=0)
     num_disliked = judgements[judgements["label"] == 0].groupby("user_id").size().reindex(users, fill_value=0)
+    judged = judgements[["user_id", "item_id", "label"]]
     frames = []
     for system in sorted(top):
         lists = top[system]
-        if lists.duplicated(["user_id", "item_id"]).any():
-            raise ValueError(f"Expected each item once in a list, but {system} gives a user one twice.")
-        hits = lists.merge(judgements, on=["user_id", "item_id"])
+        _validate_lists(system, lists)
+        hits = lists[["user_id", "rank", "item_id"]].merge(judged, on=["user_id", "item_id"])
         frame = _accuracy(hits[hits["label"] == 1], num_liked, k, recall_k)
         shown = hits[(hits["label"] == 0) & (hits["rank"] <= k)].groupby("user_id").size()
         exposure = shown.reindex(users, fill_value=0) / k
@@ -57,6 +57,40 @@ def judge(
         frame.insert(0, "system", system)
         frames.append(frame.reset_index().rename(columns={"index": "user_id"}))
     return pd.concat(frames, ignore_index=True)
+
+
+def _validate_judgements(judgements: pd.DataFrame) -> None:
+    _validate_columns("judgements", judgements, ("user_id", "item_id", "label"))
+    unknown = set(judgements["label"].unique()) - {0, 1}
+    if unknown:
+        raise ValueError(f"Expected the labels 1 (liked) and 0 (disliked), got {sorted(map(str, unknown))}.")
+    twice = judgements[judgements.duplicated(["user_id", "item_id"])]
+    if len(twice):
+        user_id, item_id = twice.iloc[0][["user_id", "item_id"]]
+        raise ValueError(
+            f"Expected one judgement per (user_id, item_id), got several for {len(twice)} pairs, such as user {user_id} "
+            f"with item {item_id}: keep the newest."
+        )
+
+
+def _validate_lists(system: str, lists: pd.DataFrame) -> None:
+    _validate_columns(f"lists of {system}", lists, ("user_id", "rank", "item_id"))
+    ranks = lists["rank"]
+    if len(lists) and not (pd.api.types.is_integer_dtype(ranks) and ranks.min() >= 1):
+        raise ValueError(f"Expected ranks 1, 2, 3 ... from {system}, got {ranks.min()} as the first ({ranks.dtype}).")
+    for column in ("item_id", "rank"):
+        twice = lists[lists.duplicated(["user_id", column])]
+        if len(twice):
+            user_id, value = twice.iloc[0][["user_id", column]]
+            raise ValueError(
+                f"Expected each {column} once in a list, but {system} gives user {user_id} the {column} {value} twice."
+            )
+
+
+def _validate_columns(name: str, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise ValueError(f"Expected {name} with the columns {columns}, missing {missing}; got {list(frame)}.")
 
 
 def _accuracy(hits: pd.DataFrame, num_liked: pd.Series, k: int, recall_k: int) -> pd.DataFrame:

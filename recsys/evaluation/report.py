@@ -24,13 +24,18 @@ TITLES = {
 
 def systems_table(evidence: Evidence) -> str:
     """Markdown table of systems and metrics, with the blank line before it that MLflow's pages need."""
-    lines = ["", "| system | " + " | ".join(TITLES.values()) + " | coverage@10 |", "|---" * (len(TITLES) + 2) + "|"]
+    header = ["system", *TITLES.values(), "coverage@10", "users"]
+    lines = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for system in evidence.systems:
-        means = evidence.users(system)[list(METRICS)].mean()
+        users = evidence.users(system)
+        means = users[list(METRICS)].mean()
         cells = ["-" if pd.isna(means[name]) else f"{means[name]:.4f}" for name in TITLES]
-        lines.append(f"| {system.replace('_', ' ')} | " + " | ".join(cells) + f" | {evidence.coverage[system]:.4f} |")
-    num_users = int(evidence.users("challenger")["ndcg_at_10"].notna().sum())
-    return "\n".join([*lines, "", f"Means over {num_users} users with a liked item in the holdout.", ""])
+        share = evidence.coverage.get(system)
+        cells += ["-" if share is None else f"{share:.4f}", str(int(users["ndcg_at_10"].notna().sum()))]
+        lines.append(f"| {system.replace('_', ' ')} | {' | '.join(cells)} |")
+    num_disliking = int(evidence.users("challenger")["dislike_exposure_at_10"].notna().sum())
+    note = f"Means over users with a liked holdout item; dislike exposure over the {num_disliking} with a disliked one."
+    return "\n".join([*lines, "", note, ""])
 
 
 def verdict_markdown(verdict: Verdict, evidence: Evidence) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 # is left of a long history, so that the sum stays exact while a stored list stays short.
 MAX_NAMED_ITEMS = 5
 REST = "*"
+MIN_SHARE = 0.01  # of the absolute contributions: what adds less is no reason
 
 
 def named_contributions(
@@ -33,28 +34,35 @@ def named_contributions(
 
 
 def reason_sentence(contributions: Mapping[str, float], titles: Mapping[str, str]) -> str:
-    """Says what carried a recommendation, in one sentence.
+    """Says what carried a recommendation, in one sentence, the largest part first.
 
     Args:
         contributions: signed contributions of one recommendation, as named above.
         titles: item id -> title; an id without one is cited as it is.
 
     Returns:
-        Such as "Because you liked Alien and Blade Runner; popular right now".
+        Such as "Because you liked Alien and Blade Runner; popular right now". What adds less than a hundredth of the
+        whole is left out.
     """
-    positive = sorted(((v, k) for k, v in contributions.items() if v > 0), reverse=True)
-    liked = [k.removeprefix("like:") for _, k in positive if k.startswith("like:") and not k.endswith(REST)][:2]
-    genre = next((k.removeprefix("genre:") for _, k in positive if k.startswith("genre:")), None)
-    parts = []
-    if liked:
-        parts.append("because you liked " + " and ".join(titles.get(item_id, item_id) for item_id in liked))
-    elif genre:
-        parts.append(f"because you like {genre}")
-    if contributions.get("trend", 0.0) > 0:
-        parts.append("popular right now")
-    disliked = [(v, k.removeprefix("dislike:")) for k, v in contributions.items() if k.startswith("dislike:")]
-    named = [item_id for value, item_id in sorted(disliked) if value < 0 and item_id != REST][:1]
-    if named:
-        parts.append(f"ranked lower since you disliked {titles.get(named[0], named[0])}")
-    sentence = "; ".join(parts) or "not enough is known about you or this film yet"
+    least = MIN_SHARE * sum(abs(value) for value in contributions.values())
+    told = {name: value for name, value in contributions.items() if abs(value) >= least and not name.endswith(REST)}
+
+    def of_kind(kind: str, sign: int) -> list[tuple[float, str]]:
+        found = [
+            (abs(v), name.removeprefix(kind)) for name, v in told.items() if name.startswith(kind) and sign * v > 0
+        ]
+        return sorted(found, key=lambda pair: -pair[0])
+
+    parts: list[tuple[float, str]] = []
+    if told.get("trend", 0.0) > 0:
+        parts.append((told["trend"], "popular right now"))
+    if liked := of_kind("like:", +1):
+        cited = " and ".join(titles.get(item_id, item_id) for _, item_id in liked[:2])
+        parts.append((sum(value for value, _ in liked), f"because you liked {cited}"))
+    if genres := of_kind("genre:", +1):
+        parts.append((sum(value for value, _ in genres), f"because you like {genres[0][1]}"))
+    parts.sort(key=lambda part: -part[0])
+    if disliked := of_kind("dislike:", -1):
+        parts.append((0.0, f"ranked lower since you disliked {titles.get(disliked[0][1], disliked[0][1])}"))
+    sentence = "; ".join(text for _, text in parts) or "not enough is known about you or this film yet"
     return sentence[0].upper() + sentence[1:]

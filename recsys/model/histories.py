@@ -69,8 +69,8 @@ class HistoryMatrices:
         """
         validate_histories(histories)
         users = np.asarray(sorted(histories["user_id"].unique()) if user_ids is None else list(user_ids), dtype=object)
-        rows = pd.Index(users).get_indexer(histories["user_id"])
-        columns = pd.Index(item_ids).get_indexer(histories["item_id"])
+        rows = pd.Index(users).get_indexer(pd.Index(histories["user_id"]))
+        columns = pd.Index(item_ids).get_indexer(pd.Index(histories["item_id"]))
         known = (rows >= 0) & (columns >= 0)
         weight, signal = histories["weight"].to_numpy(np.float32), histories["signal"].to_numpy()
 

@@ -124,7 +124,7 @@ class Recommender:
         """Writes `model.keras`, `catalog.parquet` and `recipe.json` into `folder` and returns it."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save(folder / "model.keras")
-        catalog = self.catalog.assign(genres=[list(genres) for genres in self.catalog["genres"]])
+        catalog = self.catalog.assign(genres=self.catalog["genres"].map(list))
         catalog.to_parquet(folder / "catalog.parquet", index=False)
         recipe = {"genre_names": list(self.genre_names), **self.recipe}
         (folder / "recipe.json").write_text(json.dumps(recipe, indent=2, sort_keys=True), encoding="utf-8")

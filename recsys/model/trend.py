@@ -33,7 +33,8 @@ def decayed_counts(item_positions: IntArray, age_days: FloatArray, num_items: in
             f"Expected events up to the cut-off only, got one {-age_days.min():.4f} days after it: "
             "an event after the cut-off would leak into the model."
         )
-    return np.bincount(item_positions, weights=0.5 ** (age_days / half_life_days), minlength=num_items)
+    counts = np.bincount(item_positions, weights=0.5 ** (age_days / half_life_days), minlength=num_items)
+    return counts.astype(np.float64)  # without events bincount gives integers
 
 
 def trend_matrix(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def replay(
         forced = "first champion of the replay" if first_champion is None else options.force_reason
         night = run_night(
             f"replay-{name}", as_of, now, NightOptions(options.threshold, options.half_life_days, options.seed, forced),
-            on_step=lambda step, name=name: on_step(name, step), publishes=publishes,
+            on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
         with Workplace.open() as place:
             version = place.registry.get_alias("champion")

@@ -88,9 +88,8 @@ def read_events(
     events = text(load_query("events")).bindparams(*BOUNDS).columns(*map(column, EVENT_COLUMNS)).subquery("events")
     query = select(events)
     bounds = {"recorded_after": recorded_after or EARLIEST, "recorded_through": recorded_through}
-    if user_ids is None:
-        parts = [query]
-    else:
+    parts = [query]
+    if user_ids is not None:
         parts = [query.where(events.c.user_id.in_(ids)) for ids in chunks(sorted(set(user_ids)))]
     batches: list[pa.RecordBatch] = []
     for part in parts:

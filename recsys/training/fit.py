@@ -125,11 +125,12 @@ def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -
     Returns:
         `item_id`, `title`, `genres` of every item in `examples`, and how many of the first are linked.
     """
-    support = examples.groupby("item_id")["label"].sum().astype(int)
-    support = support.reset_index(name="support").sort_values(["support", "item_id"], ascending=[False, True])
+    counts = examples.groupby("item_id")["label"].sum().astype(int)
+    support = pd.DataFrame({"item_id": counts.index, "support": counts.to_numpy()})
+    support = support.sort_values(["support", "item_id"], ascending=[False, True], ignore_index=True)
     num_linked = min(int((support["support"] >= config.min_support).sum()), config.max_linked)
     known = items.set_index("item_id")
-    catalog = support[["item_id"]].reset_index(drop=True)
+    catalog = support[["item_id"]].copy()
     catalog["title"] = known["title"].reindex(catalog["item_id"]).to_numpy()
     catalog["title"] = catalog["title"].fillna(catalog["item_id"])  # an item without metadata goes by its id
     genres = dict(zip(items["item_id"], items["genres"], strict=True))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -296,7 +296,7 @@ class _Head(keras.layers.Layer):  # type: ignore[misc]
         return ops.matmul(terms, ops.expand_dims(self.head, -1))[..., 0]
 
 
-def listwise_loss(targets: object, scores: object) -> object:
+def listwise_loss(targets: Any, scores: Any) -> Any:
     """Softmax cross-entropy of the liked candidates plus a logistic cost of each disliked one against their mean.
 
     Args:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.errors import InputError
+from recsys.whole_folder import whole_folder
 
 TRAINING_SET, HISTORIES, ITEMS, DIGEST = "training_set.parquet", "histories.parquet", "items.parquet", "digest.json"
 
@@ -70,7 +69,7 @@ def write_training_set(
     """Writes all files of a batch, or none: into a sibling folder that is renamed when it is whole."""
     history_table = pa.Table.from_pandas(histories, preserve_index=False).replace_schema_metadata()
     item_table = pa.Table.from_pandas(
-        items.assign(genres=[list(genres) for genres in items["genres"]]), preserve_index=False
+        items.assign(genres=items["genres"].map(list)), preserve_index=False
     ).replace_schema_metadata()
     labels = training_set["label"].to_pandas()
     newest = training_set["recorded_at"].to_pandas().max()
@@ -83,18 +82,11 @@ def write_training_set(
         num_items=int(training_set["item_id"].to_pandas().nunique()),
         trained_through=None if pd.isna(newest) else newest.isoformat(),
     )
-    building = folder.with_name(f"{folder.name}.{os.getpid()}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as building:
         pq.write_table(training_set, building / TRAINING_SET)
         pq.write_table(history_table, building / HISTORIES)
         pq.write_table(item_table, building / ITEMS)
         (building / DIGEST).write_text(json.dumps(asdict(summary), indent=2), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return summary
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,6 +31,7 @@ from recsys.training.validation_report import (
     failed_check,
     failure_message,
 )
+from recsys.whole_folder import whole_folder
 
 COLUMN_TYPES = {
     "user_id": "str",
@@ -106,16 +106,12 @@ def validate_training_set(
         DataCheckError: if a check fails; the message has the expectations and sample rows.
     """
     examples = training_set.reset_index(drop=True)
-    building = docs_folder.with_name(f"{docs_folder.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="recsys-validation-") as temporary:
+    with whole_folder(docs_folder) as building, tempfile.TemporaryDirectory(prefix="recsys-validation-") as temporary:
         context = _open_context(Path(temporary), building)
         suites = [schema_suite(), values_suite(as_of, fit_through), shape_suite(previous, config)]
         report = _run_suites(context, suites, examples, as_of)
         context.build_data_docs(site_names=[SITE])
-    _clean_docs(building)
-    shutil.rmtree(docs_folder, ignore_errors=True)
-    building.rename(docs_folder)
+        _clean_docs(building)
     report = replace(report, data_docs=docs_folder / "index.html")
     if not report.success:
         raise DataCheckError(failure_message(report, examples))

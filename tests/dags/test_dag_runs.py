@@ -175,6 +175,20 @@ def test_assets_carry_what_the_next_dag_needs(steps: Steps, run: Any) -> None:
     assert extras["champion"] == {"model_version": "8", "as_of": as_of}
 
 
+def test_a_task_links_to_the_version_it_made(steps: Steps, run: Any) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    run("model_promotion", NIGHT, model_version="7")
+    run("feedback_retraining", NIGHT)
+    with create_session() as session:
+        query = select(XComModel.task_id, XComModel.value).where(XComModel.key == "_link_ModelVersionLink")
+        links = {task_id: value for task_id, value in session.execute(query.order_by(XComModel.timestamp))}
+    assert links["train_challenger"] == links["evaluate_challenger"] == "http://mlflow/7"
+    assert links["refit_challenger"] == links["promote"] == "http://mlflow/8"
+
+
 def test_the_newest_event_of_several_counts(dag_bag: Any) -> None:
     from assets import CHALLENGER, CHAMPION, newest_extra
 

@@ -1,6 +1,7 @@
 """An import that dies is finished by the same command, with the content of one clean run."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import create_engine, select
 
 from recsys.ingest import ImportOptions, import_movietweetings
 from recsys.store import FeedbackStore
+from recsys.store.tables import metadata
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "data" / "movietweetings"
@@ -21,26 +23,29 @@ TABLES = ("items", "interactions", "user_dislikes", "negative_training_examples"
 # Of one run's making: numbers that the database gives out, and columns that refer to them.
 OWN_COLUMNS = {"interaction_id", "dislike_id", "example_id"}
 
-# Dies just before the n-th commit after opening: a transaction is open, and everything before it is stored.
+# Dies just before the n-th commit: a transaction is open, and everything before it is stored.
 DYING_IMPORT = """
 import os, sys
+import typer
 from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from recsys.cli.imports import run_import
 from recsys.ingest import ImportOptions, import_movietweetings
-from recsys.store import FeedbackStore
 
-database_url, folder, num_commits, sign = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-with FeedbackStore.open(database_url) as store:
-    left = [num_commits]
+folder, num_commits, sign = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+left = [num_commits]
 
-    @event.listens_for(Engine, "commit")
-    def die(connection):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), sign)
+@event.listens_for(Engine, "commit")
+def die(connection):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), sign)
 
-    import_movietweetings(store, folder, ImportOptions(rows_per_batch=100))
+try:
+    run_import(import_movietweetings, folder, ImportOptions(rows_per_batch=100))
+except typer.Exit as stop:
+    sys.exit(stop.exit_code)
 """
 
 
@@ -57,10 +62,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def content(database_url: str) -> dict[str, list[tuple[object, ...]]]:
-    """All rows of the tables an import writes, without the numbers that the database gave out."""
+    """All rows of the tables that an import writes, without the numbers that the database gave out."""
     engine = create_engine(database_url)
-    metadata = MetaData()
-    metadata.reflect(engine, only=TABLES)
     rows = {}
     with engine.connect() as connection:
         for name in TABLES:
@@ -71,31 +74,42 @@ def content(database_url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def run_dying_import(database_url: str, folder: Path, num_commits: int, sign: signal.Signals) -> int:
-    command = [sys.executable, "-c", DYING_IMPORT, database_url, str(folder), str(num_commits), str(sign.value)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", DYING_IMPORT, str(folder), str(num_commits), str(sign.value)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RECSYS_DATABASE_URL": database_url}
     return subprocess.run(command, env=environment, check=False, capture_output=True, timeout=120).returncode
 
 
 @pytest.fixture
-def clean_content(folder: Path, tmp_path: Path) -> dict[str, list[tuple[object, ...]]]:
-    from recsys.store import migrate
-
-    database_url = f"sqlite:///{tmp_path / 'clean.db'}"
-    migrate(database_url)
+def clean_content(folder: Path, sqlite_template: Path, tmp_path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What one undisturbed import leaves behind; on SQLite, whatever the interrupted one runs on."""
+    database_url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'clean.db')}"
     with FeedbackStore.open(database_url) as store:
-        import_movietweetings(store, folder, BATCHES)
+        assert import_movietweetings(store, folder, BATCHES).num_new == NUM_ROWS
     return content(database_url)
 
 
-@pytest.mark.parametrize("num_commits", [1, 4, 7, 10])
-def test_killed_and_run_again(store: FeedbackStore, database_url: str, folder: Path, num_commits: int) -> None:
+@pytest.mark.parametrize("num_commits", [3, 8, 12])
+def test_killed_and_run_again(
+    database_url: str, folder: Path, clean_content: dict[str, list[tuple[object, ...]]], num_commits: int
+) -> None:
     assert run_dying_import(database_url, folder, num_commits, signal.SIGKILL) == -signal.SIGKILL
     interrupted = content(database_url)
-    finished = import_movietweetings(store, folder, BATCHES)
-    stored = sum(len(interrupted[name]) for name in ("interactions", "user_dislikes"))
-    assert stored + finished.num_new == NUM_ROWS
+    assert interrupted != clean_content
     assert len(interrupted["user_dislikes"]) == len(interrupted["negative_training_examples"])
-    once = content(database_url)
-    assert import_movietweetings(store, folder, BATCHES).num_new == 0
-    assert content(database_url) == once
-    assert len(once["interactions"]) + len(once["user_dislikes"]) == NUM_ROWS
+    with FeedbackStore.open(database_url) as store:
+        finished = import_movietweetings(store, folder, BATCHES)
+        stored = len(interrupted["interactions"]) + len(interrupted["user_dislikes"])
+        assert stored + finished.num_new == NUM_ROWS
+        assert content(database_url) == clean_content
+        assert import_movietweetings(store, folder, BATCHES).num_new == 0
+
+
+def test_ctrl_c_stops_with_a_message_and_keeps_whole_batches(
+    database_url: str, folder: Path, clean_content: dict[str, list[tuple[object, ...]]]
+) -> None:
+    assert run_dying_import(database_url, folder, 9, signal.SIGINT) == 130
+    interrupted = content(database_url)
+    assert interrupted != clean_content
+    assert len(interrupted["user_dislikes"]) == len(interrupted["negative_training_examples"])
+    assert run_dying_import(database_url, folder, 1_000, signal.SIGINT) == 0
+    assert content(database_url) == clean_content

@@ -90,10 +90,14 @@ def test_reasons_cite_the_likes_that_carried_the_item_by_title(recommender: Reco
         {"user_id": ["u"] * 2, "item_id": ["i00", "i01"], "signal": ["like"] * 2, "weight": [1.0] * 2}
     )
     top = recommender.recommend(histories, k=10)
+    cited_by_any = False
     for reason, contributions in zip(top["reason"], top["contributions"].map(json.loads), strict=True):
-        cited = [name for name in ("i00", "i01") if contributions.get(f"like:{name}", 0) > 0]
-        assert all(f"Film {int(name[1:])}" in reason for name in cited)
-    assert top["reason"].str.contains("Because you liked Film").any()
+        least = 0.01 * sum(abs(value) for value in contributions.values())
+        for name in ("i00", "i01"):
+            carries = contributions.get(f"like:{name}", 0.0) >= least
+            assert (f"Film {int(name[1:])}" in reason) == carries
+            cited_by_any |= carries
+    assert cited_by_any
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def test_a_good_set_passes_and_leaves_data_docs(tmp_path: Path, monkeypatch: pyt
 
 
 def test_data_docs_are_replaced_as_a_whole_even_after_a_killed_run(tmp_path: Path) -> None:
-    for folder in ("data_docs", "data_docs.building"):  # an older run's pages; what a killed run left
+    for folder in ("data_docs", "data_docs.x7y.building"):  # an older run's pages; what a killed run left
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "stale.html").write_text("stale", encoding="utf-8")
 

@@ -1,0 +1,68 @@
+# One command per job; `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Without compiled bytecode every start takes two to five times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
+
+.PHONY: help demo test lint format up down replay lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
+	  f"Expected Python 3.11, 3.12 or 3.13, but $(PYTHON) is {v.major}.{v.minor}. Name one: make PYTHON=python3.12")'
+	@# A folder made by another Python, or half made, is made anew: no package in it would be found.
+	@$(BIN)/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$($(PYTHON) -c \
+	  'import sys; print("%d.%d" % sys.version_info[:2])')')" 2>/dev/null || rm -rf .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+	  || { echo "Expected $(PYTHON) to have the module venv (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip sync --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv: $(STAMP) ## make or update the environment
+
+demo: $(STAMP) ## the loop on real data, a few nights of it (up to 5 minutes)
+	@$(BIN)/python scripts/demo.py $(ARGS)
+
+test: lint ## everything that proves it (up to 12 minutes)
+	@scripts/test_postgres.sh run -- $(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## style, types, import rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## bring the code into the project's format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+up: $(STAMP) ## Airflow and MLflow on this machine (DETACH=1, AIRFLOW_PORT=8080, MLFLOW_PORT=5000)
+	@$(BIN)/python scripts/up.py up $(if $(AIRFLOW_PORT),--airflow-port $(AIRFLOW_PORT)) \
+	  $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT)) $(if $(DETACH),--detach)
+
+down: $(STAMP) ## stop what `make up` started
+	@$(BIN)/python scripts/up.py down
+
+replay: $(STAMP) ## night after night without Airflow (FROM=2013-06-01 TO=2013-06-30 ARGS="--json FILE")
+	@$(BIN)/recsys replay --from $(or $(FROM),2013-06-01) --to $(or $(TO),2013-06-30) $(ARGS)
+
+lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
+	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras \
+	  --quiet pyproject.toml -o requirements.lock
+	@! grep -nE '(https?|file)://|--(extra-)?index-url' requirements.lock \
+	  || { echo "Expected no address in requirements.lock, found the lines above." >&2; exit 1; }
+
+clean: ## remove the environment and caches; var/ (data, models) stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +

@@ -1,0 +1,88 @@
+"""What Airflow's UI gains. That the page is behind Airflow's login is tested on a running stack (tests/e2e)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from recsys.records import Decision, Dislike, Promotion
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+
+pytestmark = pytest.mark.airflow
+
+NOW = datetime(2013, 6, 14, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    settings = Settings.under(tmp_path / "home")
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    return settings
+
+
+@pytest.fixture(scope="module")
+def plugin() -> Iterator[ModuleType]:
+    """The plugin as Airflow finds it, with its check of the caller's rights left out."""
+    import airflow.settings  # noqa: F401 - puts the plugins folder on the path
+    import feedback
+
+    feedback.app.dependency_overrides[feedback.may_read] = lambda: None
+    yield feedback
+    feedback.app.dependency_overrides.clear()
+
+
+def show(plugin: ModuleType) -> str:
+    answer = plugin.show_status()
+    assert answer.status_code == 200
+    return str(answer.body.decode())
+
+
+def test_every_route_asks_for_the_right_to_read_the_dag(plugin: ModuleType) -> None:
+    assert len(plugin.app.routes) == 1
+    for route in plugin.app.routes:
+        assert [dependency.dependency for dependency in route.dependencies] == [plugin.may_read]
+
+
+def test_without_a_store_the_page_says_what_to_do(plugin: ModuleType, settings: Settings) -> None:
+    page = show(plugin)
+    assert 'role="alert"' in page
+    assert "recsys db upgrade" in page
+    assert not settings.home.exists()
+
+
+def test_an_empty_store_is_shown_as_such(plugin: ModuleType, settings: Settings) -> None:
+    migrate(settings.database_url)
+    page = show(plugin)
+    assert "0 new dislikes; retraining starts at 20" in page
+    assert "None yet: trigger" in page
+
+
+def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: Settings) -> None:
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        store.record_dislikes([Dislike("u1", NOW, NOW, movie_title=f"film {number}") for number in range(3)])
+        reason = "NDCG@10 is <b>not</b> worse & exposure is lower"
+        store.record_decision(Decision("nightly-1", "decide_promotion", "insufficient_evidence", (reason,), NOW, NOW))
+        store.begin_promotion(Promotion(1, "nightly-1", None, "4", "passed", NOW, is_complete=False))
+        store.complete_promotion(1, NOW + timedelta(seconds=1))
+    page = show(plugin)
+    assert "3 new dislikes; retraining starts at 20" in page
+    assert 'href="http://127.0.0.1:5000/#/models/feedback-recommender/versions/4"' in page
+    assert "insufficient evidence" in page
+    assert "2013-06-14 02:00" in page
+    assert "&lt;b&gt;not&lt;/b&gt; worse &amp; exposure" in page, "what is stored is text, not HTML"
+
+
+def test_it_is_in_the_navigation(plugin: ModuleType) -> None:
+    (view,) = plugin.FeedbackPlugin.external_views
+    (mounted,) = plugin.FeedbackPlugin.fastapi_apps
+    assert view["href"].rstrip("/") == mounted["url_prefix"]
+    assert view["destination"] == "nav"
+    assert "category" not in view

@@ -1,0 +1,220 @@
+"""`make up`: the real stack on free ports of this machine, from its start to its certain end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+UP = ROOT / "scripts" / "up.py"
+DAGS = {"feedback_retraining", "model_promotion", "recommendation_publishing"}
+START_TIMEOUT_S = 120.0
+RUN_TIMEOUT_S = 90.0
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RunningStack:
+    """A `make up` in a home folder of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.ports = {"airflow": free_port(), "mlflow": free_port()}
+        self.airflow, self.mlflow = (f"http://127.0.0.1:{port}" for port in self.ports.values())
+        self.output = home / "output.txt"
+        own = {"RECSYS_HOME": str(home), "RECSYS_DATABASE_URL": "", "MLFLOW_TRACKING_URI": ""}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        self.environment = {**inherited, **own, "PYTHONUNBUFFERED": "1"}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(UP), *self.arguments()], env=self.environment, stdout=output, stderr=output
+            )
+
+    def arguments(self) -> list[str]:
+        return ["up", *(f"--{name}-port={port}" for name, port in self.ports.items())]
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while "Ctrl-C" not in self.output.read_text():
+            assert self.process.poll() is None, self.output.read_text()
+            assert time.monotonic() < deadline, self.output.read_text()
+            time.sleep(0.5)
+
+    def get(self, path: str, *, token: str = "", cookie: str = "", body: Any = None) -> tuple[int, str]:
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= {"Cookie": f"_token={cookie}"} if cookie else {}
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with OPENER.open(urllib.request.Request(self.airflow + path, data, headers), timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def get_json(self, path: str, token: str, body: Any = None) -> Any:
+        status, text = self.get(path, token=token, body=body)
+        assert status < 300, text
+        return json.loads(text)
+
+    def log_in(self) -> str:
+        password = self.output.read_text().split("password ")[1].split()[0]
+        status, text = self.get("/auth/token", body={"username": "admin", "password": password})
+        assert status == 201, text
+        return str(json.loads(text)["access_token"])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+    def left(self) -> list[str]:
+        """Command lines of processes that still belong to it."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("RECSYS_HOME") == str(self.home):
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    started = RunningStack(tmp_path_factory.mktemp("stack"))
+    try:
+        started.wait_until_ready()
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.stop()
+
+
+@pytest.fixture(scope="module")
+def token(stack: RunningStack) -> str:
+    return stack.log_in()
+
+
+def test_both_services_are_healthy(stack: RunningStack) -> None:
+    with OPENER.open(f"{stack.mlflow}/health", timeout=10) as answer:
+        assert answer.read() == b"OK"
+    status, text = stack.get("/api/v2/monitor/health")
+    assert status == 200
+    health = json.loads(text)
+    assert {name: health[name]["status"] for name in ("metadatabase", "scheduler", "dag_processor")} == {
+        "metadatabase": "healthy", "scheduler": "healthy", "dag_processor": "healthy",
+    }  # fmt: skip
+
+
+def test_the_dags_are_there_unpaused_and_none_has_started_by_itself(stack: RunningStack, token: str) -> None:
+    assert stack.get_json("/api/v2/importErrors", token)["import_errors"] == []
+    listed = {dag["dag_id"]: dag for dag in stack.get_json("/api/v2/dags", token)["dags"]}
+    assert set(listed) == DAGS
+    assert not any(dag["is_paused"] for dag in listed.values())
+    assert stack.get_json("/api/v2/dags/~/dagRuns", token)["dag_runs"] == []
+
+
+def test_the_status_page_needs_a_login(stack: RunningStack, token: str) -> None:
+    status, text = stack.get("/feedback/")
+    assert status == 401
+    assert "Backlog" not in text
+    assert stack.get("/feedback/", token="no.such.token")[0] in {401, 403}
+    for credentials in ({"token": token}, {"cookie": token}):
+        status, text = stack.get("/feedback/", **credentials)
+        assert status == 200
+        assert "0 new dislikes; retraining starts at 20" in text
+
+
+def test_the_page_is_in_the_navigation(stack: RunningStack, token: str) -> None:
+    (plugin,) = stack.get_json("/api/v2/plugins", token)["plugins"]
+    (view,) = plugin["external_views"]
+    assert (view["name"], view["href"], view["destination"]) == ("Feedback", "/feedback/", "nav")
+
+
+def test_a_run_from_the_form_ends_green_and_says_why_it_did_nothing(stack: RunningStack, token: str) -> None:
+    path = "/api/v2/dags/feedback_retraining/dagRuns"
+    run = stack.get_json(path, token, body={"logical_date": None, "conf": {"threshold": 5}})
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    while run["state"] in {"queued", "running"}:
+        assert time.monotonic() < deadline, run
+        time.sleep(1.0)
+        run = stack.get_json(f"{path}/{run['dag_run_id']}", token)
+    assert run["state"] == "success"
+    tasks = stack.get_json(f"{path}/{run['dag_run_id']}/taskInstances", token)["task_instances"]
+    assert {task["task_id"] for task in tasks if task["state"] == "success"} == {"check_backlog"}
+    _, log = stack.get(f"{path}/{run['dag_run_id']}/taskInstances/claim_backlog/logs/1", token=token)
+    assert "0 new dislikes, threshold 5" in log
+    _, page = stack.get("/feedback/", token=token)
+    assert run["dag_run_id"] in page.replace("&#43;", "+")
+
+
+def test_a_form_that_makes_no_sense_is_refused(stack: RunningStack, token: str) -> None:
+    body = {"logical_date": None, "conf": {"threshold": 0}}
+    status, text = stack.get("/api/v2/dags/feedback_retraining/dagRuns", token=token, body=body)
+    assert status == 400
+    assert "threshold" in text
+
+
+def test_what_it_keeps_is_private(stack: RunningStack) -> None:
+    kept = [path for path in stack.home.rglob("*") if path.is_file() and path != stack.output]
+    assert {path.name for path in kept} >= {"jwt_secret", "up.json", "feedback.db", "mlflow.db"}
+    assert [
+        path for path in kept if path.name in {"jwt_secret", "up.json", "feedback.db"} and path.stat().st_mode & 0o077
+    ] == []
+
+
+def test_a_second_one_says_that_it_runs_already(stack: RunningStack) -> None:
+    again = subprocess.run(
+        [sys.executable, str(UP), *stack.arguments()],
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0
+    assert stack.airflow in again.stdout
+    assert "make down" in again.stdout
+
+
+@pytest.mark.parametrize("name", ["airflow", "mlflow"])
+def test_a_port_that_is_taken_is_named_with_a_way_out(stack: RunningStack, tmp_path: Path, name: str) -> None:
+    ports = {"airflow": free_port(), "mlflow": free_port(), name: stack.ports[name]}
+    taken = subprocess.run(
+        [sys.executable, str(UP), "up", *(f"--{which}-port={port}" for which, port in ports.items())],
+        env={**stack.environment, "RECSYS_HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert taken.returncode == 1
+    assert f"port {stack.ports[name]}" in taken.stderr
+    assert f"{name.upper()}_PORT=" in taken.stderr
+    assert not (tmp_path / "feedback.db").exists()
+
+
+def test_ctrl_c_leaves_no_process(stack: RunningStack) -> None:
+    assert len(stack.left()) > 5
+    assert stack.stop() == 0
+    assert stack.left() == []
+    assert not (stack.home / "up.json").exists()
+    idle = subprocess.run(
+        [sys.executable, str(UP), "down"], env=stack.environment, capture_output=True, text=True, check=True
+    )
+    assert "Nothing is running" in idle.stdout

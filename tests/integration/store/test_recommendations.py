@@ -1,0 +1,103 @@
+"""Published lists."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from recsys.errors import InputError
+from recsys.feedback.handler import get_user_dislikes, save_dislike
+from recsys.records import Item, RecommendationEntry, RecommendationSet
+from recsys.store import FeedbackStore
+
+NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
+
+
+def list_for(user_id: str | None, first_item: int = 0, version: str = "1", num_items: int = 3) -> RecommendationSet:
+    entries = tuple(
+        RecommendationEntry(n + 1, f"i{(first_item + n) % 10}", 1.5 - n, "because", {"trend": 1.0, "likes": 0.5 - n})
+        for n in range(num_items)
+    )
+    return RecommendationSet(user_id, version, NOW, NOW, entries)
+
+
+@pytest.fixture
+def stocked(store: FeedbackStore) -> FeedbackStore:
+    store.upsert_items([Item(f"i{n}", f"Film {n}") for n in range(10)])
+    return store
+
+
+def test_lists_come_back(stocked: FeedbackStore) -> None:
+    sets = [list_for(None), list_for("7", 2), list_for("8", num_items=0)]
+    assert stocked.replace_recommendation_sets("1", NOW, iter(sets)) == 3
+    for one in sets:
+        found = stocked.get_recommendations(one.user_id)
+        assert found is not None
+        assert replace(found, recommendation_set_id=None) == one
+    assert stocked.get_recommendations("nobody") is None
+    assert stocked.count_recommendation_sets("1", NOW) == 3
+    assert stocked.count_recommendation_sets("1", NOW + timedelta(days=1)) == 0
+
+
+def test_publishing_again_replaces_and_keeps_ids(stocked: FeedbackStore) -> None:
+    stocked.replace_recommendation_sets("1", NOW, [list_for("7"), list_for("8"), list_for(None)])
+    before = stocked.get_recommendations("7")
+    assert before is not None
+    save_dislike(
+        stocked, user_id="7", recorded_at=NOW, item_id="i0", recommendation_set_id=before.recommendation_set_id
+    )
+    moved = replace(list_for("7", 5), created_at=NOW + timedelta(hours=1))
+    assert stocked.replace_recommendation_sets("1", NOW, [moved, list_for("9"), list_for(None)]) == 3
+    assert stocked.get_recommendations("7") == replace(moved, recommendation_set_id=before.recommendation_set_id)
+    assert stocked.get_recommendations("8") is None
+    assert stocked.count_recommendation_sets("1", NOW) == 3
+    (stored,) = get_user_dislikes(stocked, "7")
+    assert stored.dislike.recommendation_set_id == before.recommendation_set_id
+    stocked.replace_recommendation_sets("1", NOW, [])
+    (stored,) = get_user_dislikes(stocked, "7")
+    assert stored.dislike.recommendation_set_id is None  # the list is gone, the dislike stays
+
+
+def test_newest_list_is_served(stocked: FeedbackStore) -> None:
+    stocked.replace_recommendation_sets("1", NOW, [list_for("7")])
+    stocked.replace_recommendation_sets("2", NOW, [list_for("7", 4, "2")])
+    found = stocked.get_recommendations("7")
+    assert found is not None
+    assert found.model_version == "2"
+    again = replace(list_for("7"), created_at=NOW + timedelta(hours=1))  # version 1 is champion again
+    stocked.replace_recommendation_sets("1", NOW, [again])
+    found = stocked.get_recommendations("7")
+    assert found is not None
+    assert found.model_version == "1"
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        [list_for("7"), list_for("7", 2)],
+        [list_for(None), list_for(None)],
+        [list_for("7"), list_for("8", version="2")],
+        [list_for("7"), replace(list_for("8"), as_of=NOW + timedelta(days=1))],
+        [list_for("7"), replace(list_for("8"), entries=(RecommendationEntry(1, "unknown", 1.0, "x", {}),))],
+        [list_for("7"), replace(list_for("8"), entries=(RecommendationEntry(0, "i1", 1.0, "x", {}),))],
+        [list_for("7"), replace(list_for("8"), entries=(RecommendationEntry(1, "i1", 1.0, "x", {}),) * 2)],
+    ],
+)
+def test_bad_lists_leave_the_published_ones(stocked: FeedbackStore, sets: list[RecommendationSet]) -> None:
+    published = list_for("5")
+    stocked.replace_recommendation_sets("1", NOW, [published])
+    with pytest.raises(InputError):
+        stocked.replace_recommendation_sets("1", NOW, sets)
+    assert stocked.count_recommendation_sets("1", NOW) == 1
+    found = stocked.get_recommendations("5")
+    assert found is not None
+    assert found.entries == published.entries
+
+
+def test_more_lists_than_one_write_holds(stocked: FeedbackStore) -> None:
+    sets = [list_for(f"u{n}", n) for n in range(2_500)]
+    assert stocked.replace_recommendation_sets("1", NOW, sets) == 2_500
+    assert stocked.replace_recommendation_sets("1", NOW, sets[::2]) == 1_250
+    found = stocked.get_recommendations("u2498")
+    assert found is not None
+    assert found.entries == sets[2_498].entries

@@ -1,0 +1,297 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from recsys.evaluation.gate import GateConfig, comparator, decide
+
+CONFIG = GateConfig(num_resamples=400)
+ENOUGH, THIN = 200, 199
+BASE = np.tile([0.0, 0.1, 0.2, 0.5], 50)  # 200 users, mean 0.2
+
+
+def noisy(num_users: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(num_users) < 0.4, rng.beta(2, 4, num_users), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "factor", "expected"),
+    [
+        ("refresh", 1.10, "promote"),
+        ("refresh", 1.00, "promote"),  # exactly equal: not better, but not worse either
+        ("refresh", 0.95, "promote"),  # exactly the margin
+        ("refresh", 0.949, "reject"),
+        ("recipe_change", 1.10, "promote"),
+        ("recipe_change", 1.00, "promote"),
+        ("recipe_change", 0.95, "promote"),
+        ("recipe_change", 0.949, "reject"),
+        ("first", 1.10, "promote"),
+        ("first", 1.00, "promote"),
+        ("first", 0.949, "reject"),
+        ("refresh", 0.0, "reject"),
+    ],
+)
+def test_enough_users_and_a_challenger_that_differs_by_a_factor(make_evidence, kind, factor, expected: str) -> None:
+    other = "champion" if kind != "first" else "popularity"
+    evidence = make_evidence(kind, challenger=BASE * factor, **{other: BASE})
+    assert decide(evidence, CONFIG).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "factor", "expected"),
+    [
+        ("refresh", 1.5, "promote"),
+        ("refresh", 0.7, "promote"),  # exactly the sanity bound
+        ("refresh", 0.699, "reject"),
+        ("recipe_change", 1.5, "insufficient_evidence"),
+        ("recipe_change", 0.1, "insufficient_evidence"),
+        ("first", 1.5, "insufficient_evidence"),
+        ("first", 0.1, "insufficient_evidence"),
+    ],
+)
+def test_a_thin_holdout(make_evidence, kind, factor, expected: str) -> None:
+    other = "champion" if kind != "first" else "popularity"
+    evidence = make_evidence(kind, challenger=BASE[:THIN] * factor, **{other: BASE[:THIN]})
+    assert decide(evidence, CONFIG).verdict == expected
+
+
+def test_noise_that_may_hide_a_loss_is_refused_on_enough_users(make_evidence) -> None:
+    """On average no worse, but 200 users cannot rule out a loss beyond the margin."""
+    mine = np.random.default_rng(0).permutation(BASE)
+    verdict = decide(make_evidence("recipe_change", challenger=mine, champion=BASE), CONFIG)
+    assert verdict.verdict == "reject"
+    assert "may be worse than the allowed -5.0%" in verdict.reasons[0]
+
+
+def test_a_loss_beyond_doubt_is_called_so(make_evidence) -> None:
+    verdict = decide(make_evidence(challenger=BASE * 0.5, champion=BASE), CONFIG)
+    assert "surely worse than the allowed -5.0%" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("refresh", "promote"), ("recipe_change", "insufficient_evidence"), ("first", "insufficient_evidence")],
+)
+def test_nobody_liked_anything(make_evidence, kind, expected: str) -> None:
+    other = "champion" if kind != "first" else "popularity"
+    exposure = {"challenger": [0.1] * 30, other: [0.1] * 30}
+    verdict = decide(make_evidence(kind, exposure, challenger=[], **{other: []}), CONFIG)
+    assert verdict.verdict == expected
+    assert "No user with a liked item" in verdict.reasons[0]
+    assert verdict.numbers["num_users"] == 0
+
+
+def test_nobody_is_in_the_holdout(make_evidence) -> None:
+    evidence = make_evidence("recipe_change", challenger=[], champion=[])
+    assert decide(evidence, CONFIG).verdict == "insufficient_evidence"
+
+
+# Dislike exposure
+
+
+@pytest.mark.parametrize("kind", ["refresh", "recipe_change", "first"])
+@pytest.mark.parametrize("num_users", [ENOUGH, 50, 6])
+def test_a_sure_rise_in_dislike_exposure_rejects_however_accurate(make_evidence, kind, num_users: int) -> None:
+    other = "champion" if kind != "first" else "popularity"
+    exposure = {"challenger": [0.2] * num_users, other: [0.1] * num_users}
+    evidence = make_evidence(kind, exposure, challenger=BASE * 2, **{other: BASE})
+    verdict = decide(evidence, CONFIG)
+    assert verdict.verdict == "reject"
+    assert "more than the allowed +0.0050, and surely a rise" in verdict.reasons[1]
+    assert ("read it with care" in verdict.reasons[1]) == (num_users < ENOUGH)
+
+
+def test_a_thin_refresh_with_a_sure_rise_is_refused(make_evidence) -> None:
+    exposure = {"challenger": [0.2] * 100, "champion": [0.1] * 100}
+    evidence = make_evidence("refresh", exposure, challenger=BASE[:100], champion=BASE[:100])
+    assert decide(evidence, CONFIG).verdict == "reject"
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "finding"),
+    [
+        ([0.105] * 200, [0.1] * 200, "not more than the allowed"),  # exactly the margin
+        ([0.0] * 200, [0.1] * 200, "not more than the allowed"),
+        ([0.3] + [0.1] * 20, [0.1] * 21, "the interval holds 0"),
+        ([0.2] * 5, [0.1] * 5, "only 5 users differ"),
+        ([0.2], [0.1], "only 1 users differ"),
+    ],
+)
+def test_a_rise_within_the_margin_or_within_chance_does_not_reject(make_evidence, mine, theirs, finding: str) -> None:
+    exposure = {"challenger": mine, "champion": theirs}
+    verdict = decide(make_evidence("refresh", exposure, challenger=BASE, champion=BASE), CONFIG)
+    assert verdict.verdict == "promote"
+    assert finding in verdict.reasons[1]
+
+
+def test_an_interval_above_zero_within_the_margin_does_not_reject(make_evidence) -> None:
+    exposure = {"challenger": [0.104] * 300, "champion": [0.1] * 300}
+    verdict = decide(make_evidence("refresh", exposure, challenger=BASE, champion=BASE), CONFIG)
+    assert verdict.numbers["dislike_exposure_at_10_change"]["low"] > 0
+    assert verdict.verdict == "promote"
+
+
+def test_nobody_disliked_anything(make_evidence) -> None:
+    verdict = decide(make_evidence(challenger=BASE, champion=BASE), CONFIG)
+    assert verdict.verdict == "promote"
+    assert "nothing to compare dislike exposure on" in verdict.reasons[1]
+    assert verdict.numbers["num_users_with_dislikes"] == 0
+
+
+# Against whom
+
+
+def test_without_a_champion_the_better_baseline_stands_in(make_evidence) -> None:
+    for better, worse in (("popularity", "decayed_popularity"), ("decayed_popularity", "popularity")):
+        evidence = make_evidence("first", challenger=BASE * 0.8, **{better: BASE, worse: BASE * 0.5})
+        assert comparator(evidence) == better
+        assert decide(evidence, CONFIG).verdict == "reject"
+
+
+def test_a_champion_below_a_baseline_is_still_the_comparator_and_the_reader_is_told(make_evidence) -> None:
+    evidence = make_evidence(challenger=BASE, champion=BASE, popularity=BASE * 0.5, decayed_popularity=BASE * 2)
+    verdict = decide(evidence, CONFIG)
+    assert verdict.verdict == "promote"
+    assert verdict.numbers["comparator"] == "champion"
+    assert "decayed popularity alone reaches 0.4000" in verdict.reasons[2]
+    assert "the challenger is not above it" in verdict.reasons[2]
+    strong = make_evidence(challenger=BASE, champion=BASE, popularity=BASE * 0.5)
+    assert len(decide(strong, CONFIG).reasons) == 2
+
+
+def test_systems_judged_on_other_users_cannot_be_compared(make_evidence) -> None:
+    evidence = make_evidence(challenger=BASE, champion=BASE[:150])
+    with pytest.raises(ValueError, match="got 200 and 150 with 50 on one side only, such as u00150"):
+        decide(evidence, CONFIG)
+
+
+def test_systems_judged_on_other_judgements_cannot_be_compared(make_evidence) -> None:
+    evidence = make_evidence(challenger=BASE, champion=BASE)
+    evidence.per_user.loc[3, "num_liked"] = 9
+    with pytest.raises(ValueError, match="1 users, such as u00003, have other judgements"):
+        decide(evidence, CONFIG)
+
+
+def test_a_user_judged_twice_cannot_be_compared(make_evidence) -> None:
+    evidence = make_evidence(challenger=BASE, champion=BASE)
+    evidence.per_user.loc[0, "user_id"] = "u00001"
+    with pytest.raises(ValueError, match="Expected each user once for challenger, got u00001 twice"):
+        decide(evidence, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("kind", "systems", "expected"),
+    [
+        ("refresh", ["challenger", "popularity"], "Expected champion among the judged systems"),
+        ("refresh", ["popularity"], "Expected challenger among the judged systems"),
+        ("first", ["challenger"], "to stand in for a champion"),
+        ("first", ["popularity"], "Expected challenger among the judged systems"),
+    ],
+)
+def test_a_missing_system_is_named(make_evidence, kind, systems: list[str], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        decide(make_evidence(kind, **dict.fromkeys(systems, BASE)), CONFIG)
+
+
+# What it says
+
+
+def test_the_reasons_are_sentences_with_the_numbers_in_them(make_evidence) -> None:
+    exposure = {"challenger": [0.1, 0.0] * 50, "champion": [0.1, 0.1] * 50}
+    verdict = decide(make_evidence("refresh", exposure, challenger=BASE * 1.1, champion=BASE), CONFIG)
+    assert verdict.reasons == (
+        "NDCG@10 0.2200 against the champion's (version 3) 0.2000 on 200 users: +10.0% (95% interval +10.0% to +10.0%); "
+        "surely not worse than the allowed -5.0%.",
+        "Dislike exposure@10 0.0500 against the champion's (version 3) 0.1000 on 100 users with dislikes: -0.0500 "
+        f"(95% interval {verdict.numbers['dislike_exposure_at_10_change']['low']:+.4f} to "
+        f"{verdict.numbers['dislike_exposure_at_10_change']['high']:+.4f}); not more than the allowed +0.0050. "
+        "Few users: below 200, so read it with care.",
+    )
+
+
+@pytest.mark.parametrize("champion", [BASE, BASE * 0])
+def test_the_numbers_are_strict_json(make_evidence, champion: np.ndarray) -> None:
+    verdict = decide(make_evidence(challenger=BASE, champion=champion), CONFIG)
+    again = json.loads(json.dumps(verdict.numbers, allow_nan=False))
+    assert again == verdict.numbers
+    assert again["gate"]["ndcg_margin_relative"] == 0.05
+    assert verdict.verdict == "promote"
+
+
+def test_better_than_nothing_is_said_without_a_percentage(make_evidence) -> None:
+    verdict = decide(make_evidence(challenger=BASE, champion=BASE * 0), CONFIG)
+    assert "+infinity" in verdict.reasons[0]
+    assert verdict.numbers["ndcg_at_10_relative_change"] == {"mean": None, "low": None, "high": None}
+
+
+# Properties
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    mine=hnp.arrays(float, 60, elements=st.floats(0, 1)),
+    theirs=hnp.arrays(float, 60, elements=st.floats(0, 1)),
+    gain=hnp.arrays(float, 60, elements=st.floats(0, 1)),
+    kind=st.sampled_from(["first", "refresh", "recipe_change"]),
+    min_users=st.sampled_from([60, 61]),
+    seed=st.integers(0, 2**32),
+)
+def test_a_challenger_that_gets_better_for_everybody_never_loses_its_promotion(
+    make_evidence, mine, theirs, gain, kind, min_users, seed
+) -> None:
+    config = GateConfig(min_users=min_users, num_resamples=50)
+    other = "champion" if kind != "first" else "popularity"
+    before, after = (
+        decide(make_evidence(kind, seed=seed, challenger=own, **{other: theirs}), config).verdict
+        for own in (mine, np.minimum(mine + gain, 1.0))
+    )
+    assert before != "promote" or after == "promote"
+
+
+def test_the_order_of_the_rows_does_not_matter(make_evidence) -> None:
+    evidence = make_evidence(challenger=noisy(300, 1), champion=noisy(300, 2))
+    shuffled = replace(evidence, per_user=evidence.per_user.sample(frac=1.0, random_state=0))
+    assert decide(shuffled, CONFIG) == decide(evidence, CONFIG)
+
+
+def test_a_challenger_worse_by_the_margin_is_refused_and_an_equal_one_is_not_called_worse(make_evidence) -> None:
+    """By simulation: 100 holdouts of 1,000 users, a challenger with noise of its own."""
+    config = GateConfig(num_resamples=300)
+    promoted = {0.95: 0, 1.0: 0}
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        champion = noisy(1_000, seed)
+        noise = rng.normal(1.0, 0.2, 1_000)
+        for factor in promoted:
+            evidence = make_evidence(
+                "recipe_change", seed=seed, challenger=champion * noise * factor, champion=champion
+            )
+            promoted[factor] += decide(evidence, config).verdict == "promote"
+    assert promoted[0.95] <= 5
+    assert promoted[1.0] >= 95
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ndcg_margin_relative": -0.05},
+        {"ndcg_margin_relative": 5.0},  # percent, where a share is expected
+        {"exposure_margin_absolute": -1.0},
+        {"sanity_ratio": 1.5},
+        {"confidence": 95},
+        {"min_users": 0},
+        {"num_resamples": 0},
+    ],
+)
+def test_thresholds_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="Expected"):
+        GateConfig(**wrong)
+
+
+def test_more_confidence_asks_for_more_differing_users() -> None:
+    assert [GateConfig(confidence=c).min_differing_users for c in (0.5, 0.9, 0.95, 0.99)] == [2, 5, 6, 8]
