@@ -18,7 +18,7 @@ help: ## list the commands
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
-	  f"Expected Python 3.11, 3.12 or 3.13, but $(PYTHON) is {v.major}.{v.minor}. Name one: make PYTHON=python3.12")'
+	  f"Expected Python 3.11, 3.12 or 3.13, but $(PYTHON) is {v[0]}.{v[1]}. Name one: make PYTHON=python3.12")'
 	@# A folder made by another Python, or half made, is made anew: no package in it would be found.
 	@$(BIN)/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$($(PYTHON) -c \
 	  'import sys; print("%d.%d" % sys.version_info[:2])')')" 2>/dev/null || rm -rf .venv

@@ -85,14 +85,20 @@ def check_backlog(
     with Workplace.open() as place:
         cut_off = _moment(as_of)
         backlog = place.store.count_backlog(cut_off)
-        decision = nightly.backlog_decision(backlog, threshold, force_reason, nightly.has_own_batch(place, run_id))
-        if record:
+        resumes = nightly.has_own_batch(place, run_id)
+        decision = nightly.backlog_decision(backlog, threshold, force_reason, resumes)
+        if record and not resumes:  # the first try's decision and numbers stand
             place.store.record_decision(
                 Decision(
-                    run_id, "check_backlog", "retrain" if decision.retrain else "skip", (decision.reason,),
-                    cut_off, _moment(now), {"backlog": backlog, "threshold": threshold},
+                    run_id,
+                    "check_backlog",
+                    "retrain" if decision.retrain else "skip",
+                    (decision.reason,),
+                    cut_off,
+                    _moment(now),
+                    {"backlog": backlog, "threshold": threshold},
                 )
-            )  # fmt: skip
+            )
     return {"retrain": decision.retrain, "backlog": backlog, "threshold": threshold, "reason": decision.reason}
 
 
@@ -183,12 +189,14 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
         folder = evidence.save(place.folder(batch_id) / "evidence")
         metrics = nightly.log_evidence(place, batch, evidence, folder)
         place.store.update_batch(batch_id, evidence_uri=folder.as_uri())
+        link = place.registry.link(str(batch.challenger_version))
     return {
         "model_version": str(batch.challenger_version),
         "batch_id": batch_id,
         "as_of": batch.as_of.isoformat(),
         "evidence_uri": folder.as_uri(),
         "metrics": metrics,
+        "link": link,
     }
 
 

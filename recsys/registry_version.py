@@ -70,15 +70,13 @@ class VersionSpec:
 
     @property
     def key(self) -> dict[str, str]:
-        """The tags that no two versions share."""
-        return {"batch_id": self.batch_id, "fit": self.fit}
+        """The tags that no two versions share. A batch that was released and claimed anew has another training set."""
+        return {"batch_id": self.batch_id, "fit": self.fit, "dataset_digest": self.dataset_digest}
 
     @property
     def version_tags(self) -> dict[str, str]:
         """All tags of the version."""
-        return (
-            {name: str(value) for name, value in self.tags.items()} | self.key | {"dataset_digest": self.dataset_digest}
-        )
+        return {name: str(value) for name, value in self.tags.items()} | self.key
 
 
 def as_params(params: Mapping[str, Any]) -> dict[str, str]:

@@ -88,7 +88,7 @@ def run_nights(log: Path) -> dict[str, Any]:
             sys.exit(f"The DAG files do not load: {bag.import_errors}")
         dag_run = bag.dags[dag_id].test(logical_date=as_of, run_after=as_of, run_conf=conf)
         for instance in dag_run.get_task_instances():
-            if instance.start_date and instance.end_date:
+            if str(instance.state) == "success" and instance.start_date and instance.end_date:
                 seconds[f"{as_of:%m-%d} {instance.task_id}"] = (instance.end_date - instance.start_date).total_seconds()
         if str(dag_run.state) != "success":
             raise SystemExit(
@@ -117,15 +117,15 @@ def show_results(seconds: dict[str, float]) -> None:
     from recsys.nightly import Workplace
 
     with Workplace.open() as place:
-        decisions = list(reversed(place.store.list_decisions(limit=50)))
+        decisions = sorted(place.store.list_decisions(limit=50), key=lambda d: (d.as_of, d.decision_id))
         table = Table("run", "step", "verdict", "why", title="Decisions")
         for d in decisions:
             table.add_row(d.run_id, d.step, d.verdict, "\n".join(d.reasons))
         out.print(table)
-        last = next((d for d in reversed(decisions) if d.step == "decide_promotion"), None)
-        if last is not None:
-            batch = place.store.get_batch(last.numbers["batch_id"])
-            show_batch(place, batch)
+        judged = [d for d in decisions if d.step == "decide_promotion"]
+        if judged:
+            newest = max(judged, key=lambda d: d.as_of)
+            show_batch(place, place.store.get_batch(newest.numbers["batch_id"]))
         show_lists(place)
     if seconds:
         table = Table("night and step", "seconds", title="Seconds per step in Airflow (fresh processes included)")

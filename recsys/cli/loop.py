@@ -182,7 +182,8 @@ def _show_replayed(night: replays.ReplayedNight) -> None:
     scores = "  ".join(f"{system} {night.systems[system]['ndcg_at_10'] or 0:.4f}" for system in replays.SYSTEMS)
     seconds = sum(night.seconds.values())
     out.print(
-        f"{night.as_of[:10]}  {night.outcome:<8} backlog {night.backlog:>4}  next day: {scores}  ({seconds:.0f} s)"
+        f"{night.as_of[:10]}  {night.outcome:<8} backlog {night.backlog:>4}  next day: {scores}  ({seconds:.0f} s)",
+        soft_wrap=True,
     )
 
 

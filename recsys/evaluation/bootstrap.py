@@ -99,7 +99,8 @@ def _compared(means: FloatArray, relative: bool) -> FloatArray:
     first, second = means[:, 0], means[:, 1]
     if not relative:
         return np.asarray(first - second)
-    ratio = np.divide(first, second, out=np.where(first > 0, np.inf, 1.0), where=second > 0)
+    with np.errstate(over="ignore"):  # a ratio too large for a float is infinite, as it is to nothing
+        ratio = np.divide(first, second, out=np.where(first > 0, np.inf, 1.0), where=second > 0)
     return np.asarray(ratio - 1.0)
 
 

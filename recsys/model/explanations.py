@@ -25,6 +25,8 @@ def named_contributions(
         values: `(n,)`, signed; zeros are left out.
         limit: how many are named.
     """
+    if not values.any():
+        return {}
     order = np.argsort(-np.abs(values), kind="stable")
     order = order[values[order] != 0.0]
     result = {f"{kind}:{names[j]}": float(values[j]) for j in order[:limit]}

@@ -60,8 +60,9 @@ def test_a_ratio_to_nothing() -> None:
     nothing, something = np.zeros(30), np.full(30, 0.1)
     both = paired_difference(nothing, nothing, relative=True, seed=0)
     assert (both.mean, both.low, both.high) == (0, 0, 0)
-    risen = paired_difference(something, nothing, relative=True, seed=0)
-    assert (risen.mean, risen.low, risen.high) == (np.inf, np.inf, np.inf)
+    for hardly in (nothing, np.full(30, 1e-310)):
+        risen = paired_difference(something, hardly, relative=True, seed=0)
+        assert (risen.mean, risen.low, risen.high) == (np.inf, np.inf, np.inf)
 
 
 def test_a_ratio_that_is_infinite_in_some_resamples_has_ends_that_are_numbers() -> None:
