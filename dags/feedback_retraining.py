@@ -58,7 +58,7 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=36_500,
         title="Half-life in days",
-        description="Age at which an example's weight has halved. Empty: as configured for the model.",
+        description="Age at which an example's weight has halved. Empty: a quarter of the stream's length.",
     ),
     "as_of": Param(
         None,

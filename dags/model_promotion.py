@@ -54,7 +54,7 @@ def _named_version(params, events) -> str:
 
 def _is_promoted(context) -> tuple[bool, str]:
     decision = context["ti"].xcom_pull(task_ids="decide_promotion")
-    return decision["verdict"] == "promote", f"{decision['verdict']}: {'; '.join(decision['reasons'])}"
+    return decision["verdict"] == "promote", f"{decision['verdict']}: {' '.join(decision['reasons'])}"
 
 
 @task

@@ -145,6 +145,9 @@ def plan_batch(place: Workplace, run_id: str, as_of: datetime, now: datetime, co
             f"Expected interactions recorded up to {as_of.isoformat()}, found none: import a stream first "
             "(`recsys import --help`), or choose a later as_of."
         )
+    # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
+    # would be next to nothing. The rows are the same.
+    as_of = min(as_of, summary.last_recorded_at)
     champion = current_champion(place, now)
     through = champion_cut_off(place, champion)
     if through is not None and through > as_of:

@@ -21,7 +21,8 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
 
     Histories are read as of `as_of`, so nobody is given what they have seen or disliked by then.
     """
-    histories = store.read_histories(as_of, float(recommender.recipe["half_life_days"]))
+    newest = store.stream_summary(as_of).last_recorded_at
+    histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
     users = [*sorted(histories["user_id"].unique()), STRANGER]
     lists = recommender.recommend(histories, LIST_LENGTH, users)
     store.replace_recommendation_sets(version, as_of, _sets(lists, version, as_of, now))
