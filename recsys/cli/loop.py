@@ -133,8 +133,9 @@ def replay(
     first: Annotated[str, typer.Option("--from", help="First night, such as 2013-06-01: it makes the first champion.")],
     last: Annotated[str, typer.Option("--to", help="Last night; its champion is scored on the day after.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="One JSON object a night goes here.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="PNG of the nights. Default: replay.png in the replay's folder.")
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Markdown of the totals; the plot goes beside it. Default: in the replay's folder."),
     ] = None,
     threshold: Threshold = 20,
     half_life_days: HalfLife = None,
@@ -173,9 +174,8 @@ def replay(
                 lines = "".join(json.dumps(n.as_dict()) + "\n" for n in nights)
                 json_file.write_text(lines, encoding="utf-8")
     _show_totals(nights)
-    picture = plot or scratch.home / "replay.png"
-    replays.plot_replay(nights, picture)
-    out.print(f"Plot: {picture}")
+    written = replays.write_report(nights, report or scratch.home / "replay.md")
+    out.print(f"Report with plot: {written}")
 
 
 def _show_replayed(night: replays.ReplayedNight) -> None:

@@ -182,6 +182,40 @@ def totals(nights: list[ReplayedNight]) -> dict[str, dict[str, float]]:
     return result
 
 
+def write_report(nights: list[ReplayedNight], path: Path) -> Path:
+    """Writes the totals as markdown, with the plot beside it under the same name; returns `path`."""
+    first, last = nights[0].as_of[:10], nights[-1].as_of[:10]
+    outcomes = [night.outcome for night in nights]
+    counts = ", ".join(f"{outcomes.count(name)} {name.replace('_', ' ')}" for name in sorted(set(outcomes)))
+    lines = [
+        f"# Replay, {first} to {last}",
+        "",
+        f"Written by `recsys replay --from {first} --to {last} --report FILE`. {len(nights)} nights: {counts}. After each",
+        "night, everything is scored on the next day's events, with each user's history up to the night; means over users.",
+        "",
+        "| what serves | NDCG@10 | Recall@20 | dislike exposure@10 | coverage@10 |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {system.replace('_', ' ')} | " + " | ".join(f"{value:.4f}" for value in metrics.values()) + " |"
+            for system, metrics in totals(nights).items()
+        ),
+        "",
+        f"{sum(night.num_users for night in nights)} user-days with a like; seconds a night, median "
+        f"{np.median([sum(night.seconds.values()) for night in nights]):.0f}.",
+        "",
+        "- champion: retrained, judged and promoted by the loop",
+        "- first champion: the first night's, never retrained",
+        "- decayed popularity: likes with the half-life that the champion's own validation found best, counted anew each night",
+        "- popularity: all likes so far, counted anew each night",
+        "",
+        f"![NDCG@10 night by night]({path.stem}.png)",
+        "",
+    ]
+    plot_replay(nights, path.with_suffix(".png"))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
 def plot_replay(nights: list[ReplayedNight], path: Path) -> None:
     """NDCG@10 on the next day, night by night, one line per system; promotions are marked."""
     from matplotlib.figure import Figure
