@@ -1,7 +1,6 @@
 -- Histories: what a scorer may know of its users.
--- Grain: one row per (user, item), with the signal that holds (see training_set.sql); weight of seen is 1, it only masks.
--- Parameters (DuckDB): $as_of, ages are counted from here; $half_life_days. Table: events, as read from events.sql, in
--- UTC without zone.
+-- Grain: one row per (user, item), with the signal that holds; weight of seen is 1, it only masks.
+-- Parameters (DuckDB): $as_of, ages are counted from here; $half_life_days. View: newest_signals.
 SELECT
     user_id,
     item_id,
@@ -13,14 +12,5 @@ SELECT
             1e-300::DOUBLE
         )
     END::DOUBLE AS weight
-FROM events
-QUALIFY row_number() OVER (
-    PARTITION BY user_id, item_id
-    ORDER BY
-        is_opinion DESC,
-        occurred_at DESC,
-        recorded_at DESC,
-        CASE signal WHEN 'dislike' THEN 0 WHEN 'like' THEN 1 ELSE 2 END,
-        source_id DESC
-) = 1
+FROM newest_signals
 ORDER BY user_id, item_id

@@ -58,14 +58,6 @@ def training_set_schema() -> pa.Schema:
     ])  # fmt: skip
 
 
-def seen_schema() -> pa.Schema:
-    """Columns of what only masks; see `sql/seen.sql`."""
-    import pyarrow as pa
-
-    moment = pa.timestamp("us", tz="UTC")
-    return pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("recorded_at", moment)])
-
-
 def history_schema() -> pa.Schema:
     """Columns of histories; see `sql/histories.sql`."""
     import pyarrow as pa
@@ -119,14 +111,12 @@ def _to_array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def run_duckdb(
-    query_name: str, tables: Mapping[str, pa.Table], params: Mapping[str, Any], schema: pa.Schema
-) -> pa.Table:
-    """Runs `sql/<query_name>.sql` over Arrow tables.
+def run_duckdb(query_name: str, events: pa.Table, params: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """Runs `sql/<query_name>.sql` over the view `newest_signals` of some events.
 
     Args:
         query_name: the file's name without ending.
-        tables: name in the query -> table.
+        events: as `read_events` gives them.
         params: name in the query -> value; datetimes must be aware.
         schema: what the result is cast to.
     """
@@ -134,8 +124,8 @@ def run_duckdb(
 
     offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     with duckdb.connect(":memory:", config=offline) as connection:
-        for name, table in tables.items():
-            connection.register(name, _without_zone(table))
+        connection.register("events", _without_zone(events))
+        connection.execute(f"CREATE VIEW newest_signals AS {load_query('newest_signals')}")
         result = connection.sql(load_query(query_name), params={k: _naive(v) for k, v in params.items()})
         return _cast(result.to_arrow_table(), schema)
 

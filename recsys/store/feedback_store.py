@@ -216,12 +216,7 @@ class FeedbackStore:
         """Labelled examples as of `as_of`, one per (user, item), the newest opinion; see `sql/training_set.sql`."""
         _require_positive(half_life_days)
         params = {"as_of": as_of, "fit_through": fit_through, "half_life_days": half_life_days}
-        found = {"events": self.read_events(None, as_of)}
-        return events.run_duckdb("training_set", found, params, events.training_set_schema())
-
-    def read_seen(self, as_of: datetime) -> pa.Table:
-        """(user, item) pairs that are not in the training set as of `as_of` but must not be recommended."""
-        return events.run_duckdb("seen", {"events": self.read_events(None, as_of)}, {}, events.seen_schema())
+        return events.run_duckdb("training_set", self.read_events(None, as_of), params, events.training_set_schema())
 
     def read_histories(
         self, as_of: datetime, half_life_days: float, user_ids: Iterable[str] | None = None
@@ -229,7 +224,7 @@ class FeedbackStore:
         """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`."""
         _require_positive(half_life_days)
         with self._reading() as connection:
-            found = {"events": events.read_events(connection, None, as_of, user_ids)}
+            found = events.read_events(connection, None, as_of, user_ids)
         params = {"as_of": as_of, "half_life_days": half_life_days}
         frame: pd.DataFrame = events.run_duckdb("histories", found, params, events.history_schema()).to_pandas()
         return frame

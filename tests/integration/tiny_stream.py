@@ -10,7 +10,7 @@ import numpy as np
 
 FIRST_DAY = datetime(2024, 3, 1, tzinfo=UTC)
 NUM_DAYS = 14
-NUM_USERS, NUM_ITEMS, SIGNALS_PER_USER = 500, 60, 12
+NUM_USERS, NUM_ITEMS, SIGNALS_PER_USER = 1000, 50, 9
 
 
 def write_stream(folder: Path, seed: int = 5) -> tuple[Path, Path]:

@@ -52,10 +52,8 @@ def signals(store: FeedbackStore, as_of: float) -> dict[str, str]:
     validate_histories(frame)
     training_set = store.read_training_set(T + as_of * DAY, T + as_of * DAY, 30.0).to_pylist()
     labelled = {(r["user_id"], r["item_id"]): "like" if r["label"] else "dislike" for r in training_set}
-    seen = {(r["user_id"], r["item_id"]): "seen" for r in store.read_seen(T + as_of * DAY).to_pylist()}
-    assert not labelled.keys() & seen.keys()
     found = {(r.user_id, r.item_id): r.signal for r in frame.itertuples()}
-    assert found == labelled | seen
+    assert {key: signal for key, signal in found.items() if signal != "seen"} == labelled
     return {item: signal for (user, item), signal in found.items() if user == "7"}
 
 
@@ -135,7 +133,6 @@ def test_a_dislike_taken_back_does_not_exist(store: FeedbackStore, database_url:
 def test_empty_store(store: FeedbackStore) -> None:
     assert store.read_events(None, T).column_names == list(EVENT_COLUMNS)
     assert store.read_training_set(T, T, 30.0).num_rows == 0
-    assert store.read_seen(T).num_rows == 0
     assert store.read_histories(T, 30.0).columns.to_list() == ["user_id", "item_id", "signal", "weight"]
     assert store.recorded_at_quantile(None, T, 0.5) is None
     summary = store.stream_summary(T)
@@ -230,10 +227,6 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
     histories = store.read_histories(as_of, half_life)
     assert {(r.user_id, r.item_id): r.signal for r in histories.itertuples()} == {
         key: signal.signal for key, signal in expected.items()
-    }
-    seen = store.read_seen(as_of).to_pylist()
-    assert {(r["user_id"], r["item_id"], r["recorded_at"]) for r in seen} == {
-        (s.user_id, s.item_id, s.recorded_at) for s in expected.values() if s.signal == "seen"
     }
     assert store.read_training_set(as_of, fit_through, half_life).equals(table)
 

@@ -1,0 +1,16 @@
+-- Newest signals: what holds between a user and an item, of all that was recorded about them.
+-- Grain: one row per (user, item), with the columns of events.
+-- The newest opinion wins by occurred_at, then recorded_at, then dislike over like over neutral. A neutral rating ends an
+-- earlier like or dislike; a click or "already watched" does not.
+-- Parameters: none. A DuckDB view over the table events, as read from events.sql, in UTC without zone.
+SELECT *
+FROM events
+QUALIFY row_number() OVER (
+    PARTITION BY user_id, item_id
+    ORDER BY
+        is_opinion DESC,
+        occurred_at DESC,
+        recorded_at DESC,
+        CASE signal WHEN 'dislike' THEN 0 WHEN 'like' THEN 1 ELSE 2 END,
+        source_id DESC
+) = 1
