@@ -13,6 +13,11 @@ Every message says what was expected, what came, and what to do next.
 
 from __future__ import annotations
 
+import errno
+
+# No space, quota used up, or a file at the size it may have: all end when somebody makes room.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 
 class RecsysError(Exception):
     """Base of all errors this package raises on purpose."""
@@ -40,3 +45,8 @@ class NotFoundError(TerminalError):
 
 class TransientError(RecsysError):
     """A later retry may succeed: a service is away, a lock is held, the disk is full."""
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether there was no room to write; `tempfile` says so in words only."""
+    return error.errno in NO_ROOM or "No usable temporary directory" in str(error)

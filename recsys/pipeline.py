@@ -13,7 +13,6 @@ with the same arguments it finds or rewrites its own result. None reads the cloc
 
 from __future__ import annotations
 
-import errno
 import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from recsys import nightly
-from recsys.errors import ConflictError, InputError, TransientError
+from recsys.errors import ConflictError, InputError, TransientError, is_disk_full
 from recsys.nightly import RunConfig, Workplace
 from recsys.records import Decision, Promotion
 from recsys.settings import Settings
@@ -29,7 +28,6 @@ from recsys.settings import Settings
 P = ParamSpec("P")
 R = TypeVar("R")
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {}
-OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
@@ -40,7 +38,7 @@ def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
         try:
             return function(*args, **kwargs)
         except OSError as error:
-            if error.errno in OUT_OF_SPACE:
+            if is_disk_full(error):
                 raise TransientError(
                     f"Expected room to write in {function.__name__}, but the disk is full ({error}). Nothing half-written "
                     "is used: free space and run the step again."
@@ -52,7 +50,10 @@ def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
 
 
 def _moment(value: datetime | str) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise InputError(f"Expected a time such as 2013-06-14T00:00:00+00:00, got {value!r}.") from error
     if moment.tzinfo is None:
         raise InputError(f"Expected a time with a zone, such as 2013-06-14T00:00:00+00:00, got {value}.")
     return moment
@@ -85,9 +86,9 @@ def check_backlog(
     with Workplace.open() as place:
         cut_off = _moment(as_of)
         backlog = place.store.count_backlog(cut_off)
-        resumes = nightly.has_own_batch(place, run_id)
-        decision = nightly.backlog_decision(backlog, threshold, force_reason, resumes)
-        if record and not resumes:  # the first try's decision and numbers stand
+        is_new = nightly.own_batch(place, run_id) is None  # else the first try's decision and numbers stand
+        decision = nightly.backlog_decision(place, run_id, backlog, threshold, force_reason)
+        if record and is_new:
             place.store.record_decision(
                 Decision(
                     run_id,
@@ -117,9 +118,10 @@ def claim_backlog(
         ConflictError: if another run holds an open batch.
     """
     with Workplace.open() as place:
-        config = RunConfig(half_life_days, seed, force_reason)
-        planned = nightly.plan_batch(place, run_id, _moment(as_of), _moment(now), config)
-        batch = place.store.claim_backlog(planned)
+        batch = nightly.own_batch(place, run_id)
+        if batch is None:
+            config = RunConfig(half_life_days, seed, force_reason)
+            batch = place.store.claim_backlog(nightly.plan_batch(place, run_id, _moment(as_of), _moment(now), config))
     return {
         "batch_id": batch.batch_id,
         "as_of": batch.as_of.isoformat(),
@@ -224,7 +226,7 @@ def rehearse(
     """The dry run: builds, validates, fits, evaluates and judges as a run would, in a scratch folder; nothing is kept."""
     with Workplace.open() as place, nightly.scratch_folder() as folder:
         config = RunConfig(half_life_days, seed, force_reason)
-        batch = nightly.plan_batch(place, run_id, _moment(as_of), _moment(now), config)
+        batch = nightly.plan_batch(place, run_id, _moment(as_of), _moment(now), config, writes=False)
         summary = nightly.freeze_training_set(place, batch, folder / "training_set")
         report = nightly.check_training_set(place, batch, folder)
         nightly.fit_into(place, batch, folder, fit_name="judged")

@@ -16,6 +16,8 @@ from typing import Any
 
 from recsys import errors
 
+TRY_AGAIN = 75  # exit code of the command line for errors that pass
+
 
 def run_step(step: str, **arguments: Any) -> dict[str, Any]:
     """Runs `recsys.pipeline.<step>(**arguments)` in a fresh process and returns its result.
@@ -26,26 +28,46 @@ def run_step(step: str, **arguments: Any) -> dict[str, Any]:
 
     Raises:
         RecsysError: the same type and message that the step raised.
-        TransientError: if the process was killed, so that nobody knows how far it came. Steps are idempotent: run it again.
+        TransientError: if the process was killed, so that nobody knows how far it came, or found the disk full. Steps are
+            idempotent: run it again.
+        TerminalError: if the process ended with anything else, such as an error that nobody foresaw.
     """
-    with tempfile.TemporaryDirectory(prefix="recsys-step-") as folder:
-        result = Path(folder) / "result.json"
-        command = [
-            sys.executable, "-m", "recsys", "step", step,
-            "--arguments", json.dumps(arguments, default=str),
-            "--result", str(result),
-        ]  # fmt: skip
-        done = subprocess.run(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False)
-        if not result.is_file():
+    try:
+        with tempfile.TemporaryDirectory(prefix="recsys-step-") as folder:
+            outcome = _outcome_of(step, arguments, Path(folder) / "result.json")
+    except OSError as error:
+        if errors.is_disk_full(error):
             raise errors.TransientError(
-                f"Expected step {step} to end with a result, but its process ended with code {done.returncode} "
-                "(a negative one is the signal that killed it). Its output is above. Run it again: steps are idempotent."
-            )
-        outcome = json.loads(result.read_text(encoding="utf-8"))
+                f"Expected room for the result of step {step}, but the disk is full ({error}). Free space and run it again."
+            ) from error
+        raise
     if "error" in outcome:
         kind = getattr(errors, outcome["error"], errors.TerminalError)
         raise kind(outcome["message"])
     return dict(outcome["value"])
+
+
+def _outcome_of(step: str, arguments: dict[str, Any], result: Path) -> dict[str, Any]:
+    command = [
+        sys.executable, "-m", "recsys", "step", step,
+        "--arguments", json.dumps(arguments, default=str),
+        "--result", str(result),
+    ]  # fmt: skip
+    done = subprocess.run(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False)
+    if not result.is_file():
+        raise _without_result(step, done.returncode)
+    outcome: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return outcome
+
+
+def _without_result(step: str, code: int) -> errors.RecsysError:
+    ended = f"Expected step {step} to end with a result, but its process "
+    if code < 0:
+        killed = f"was killed by signal {-code}. Its output is above. Run it again: steps are idempotent."
+        return errors.TransientError(ended + killed)
+    if code == TRY_AGAIN:
+        return errors.TransientError(ended + "could not write it: see above. Free space and run it again.")
+    return errors.TerminalError(ended + f"ended with code {code}. Its output above says why: correct that first.")
 
 
 def write_result(path: Path, *, value: dict[str, Any] | None = None, error: BaseException | None = None) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from recsys.errors import InputError, NotFoundError, TerminalError
 from recsys.registry_errors import check_reachable, translated_errors
+from recsys.registry_file import make_store
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
 
 __all__ = ["Registry", "VersionSpec"]
@@ -67,6 +68,12 @@ class Registry:
     def _is_server(self) -> bool:
         return self._tracking_uri.startswith(("http://", "https://"))
 
+    @property
+    def _file(self) -> Path | None:
+        """File of a store in this process."""
+        prefix = "sqlite:///"
+        return Path(self._tracking_uri.removeprefix(prefix)) if self._tracking_uri.startswith(prefix) else None
+
     @cached_property
     def _client(self) -> Any:
         """MLflow's client; importing MLflow takes seconds and opening a new SQLite store migrates it."""
@@ -74,9 +81,7 @@ class Registry:
             os.environ.setdefault(name, value)
         if self._is_server:
             check_reachable(self._tracking_uri)
-        elif self._tracking_uri.startswith("sqlite:///"):
-            Path(self._tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        else:
+        elif self._file is None:
             raise InputError(
                 f"Expected MLFLOW_TRACKING_URI to be sqlite:///FILE or http(s)://HOST, got {self._tracking_uri!r}."
             )
@@ -84,6 +89,8 @@ class Registry:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        if self._file is not None:
+            make_store(self._file, self._artifact_root)
         return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)
 
     @cached_property
@@ -242,7 +249,9 @@ class Registry:
             self._client.set_registered_model_alias(MODEL_NAME, alias, version)
 
     def get_alias(self, alias: str) -> str | None:
-        """The version an alias points at; None if it points nowhere."""
+        """The version an alias points at; None if it points nowhere. Makes no store where there is none."""
+        if self._file is not None and not self._file.exists():
+            return None
         with translated_errors(self._tracking_uri):
             found = self._client.search_registered_models(f"name = '{MODEL_NAME}'")
             version = found[0].aliases.get(alias) if found else None

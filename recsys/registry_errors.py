@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from recsys.errors import NotFoundError, RecsysError, TerminalError, TransientError
+from recsys.errors import NotFoundError, RecsysError, TerminalError, TransientError, is_disk_full
 
 CONNECT_TIMEOUT_S = 8.0
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 BUSY = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 
@@ -77,7 +75,7 @@ def _is_transient(error: BaseException | None) -> bool:
 def _is_passing(error: OSError) -> bool:
     """What `requests` raises are OSErrors without errno; a refused file or a missing one has its errno."""
     if error.errno is not None:
-        return error.errno in NO_SPACE or isinstance(error, ConnectionError | TimeoutError)
+        return is_disk_full(error) or isinstance(error, ConnectionError | TimeoutError)
     status = getattr(getattr(error, "response", None), "status_code", None)
     is_malformed = isinstance(error, ValueError)  # an address or an answer that cannot be read
     return not is_malformed and (status is None or status >= 500 or status == 429)
@@ -85,6 +83,6 @@ def _is_passing(error: OSError) -> bool:
 
 def _away(tracking_uri: str, error: BaseException) -> str:
     return (
-        f"Expected MLflow at {tracking_uri}, got: {error}. "
+        f"Expected MLflow at {tracking_uri}, got: {getattr(error, 'orig', None) or error}. "  # not the whole SQL
         "Start the server, free disk space or correct MLFLOW_TRACKING_URI; then run the same step again."
     )

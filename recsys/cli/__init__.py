@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.text import Text
 from typer.core import TyperGroup
 
-from recsys.errors import ConflictError, InputError, RecsysError, TransientError
+from recsys.errors import ConflictError, InputError, RecsysError, TransientError, is_disk_full
 
 EXIT_CODES = {InputError: 2, ConflictError: 3, TransientError: 75}  # 75: EX_TEMPFAIL, try again later
 errors = Console(stderr=True)
@@ -26,11 +26,24 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except RecsysError as error:
-            errors.print(Panel(Text(str(error)), title=type(error).__name__, border_style="red", title_align="left"))
-            raise typer.Exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)) from error
+            raise told(error) from error
         except OSError as error:
-            errors.print(Panel(Text(f"{error}. Check the path, its permissions and the free space."), title="OSError"))
-            raise typer.Exit(2) from error
+            raise told(_as_ours(error)) from error
+
+
+def told(error: RecsysError) -> typer.Exit:
+    """Prints an error; gives the exit that goes with it."""
+    errors.print(Panel(Text(str(error)), title=type(error).__name__, border_style="red", title_align="left"))
+    return typer.Exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1))
+
+
+def _as_ours(error: OSError) -> RecsysError:
+    if is_disk_full(error):
+        return TransientError(
+            f"Expected room to write, but the disk is full ({error}). Nothing half-written is used: free space and run the "
+            "same command again."
+        )
+    return InputError(f"Expected to read and write files, but: {error}. Check the path and who may use it.")
 
 
 app = typer.Typer(

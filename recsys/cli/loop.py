@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
@@ -17,6 +18,7 @@ from recsys import pipeline, process
 from recsys.cli.tensorflow_loading import load_for
 from recsys.errors import InputError, RecsysError
 from recsys.loop import Night, NightOptions, run_night
+from recsys.nightly import MAX_SEED, Workplace, require_stream
 from recsys.settings import Settings
 from recsys.simulation import replay as replays
 
@@ -36,7 +38,7 @@ HalfLife = Annotated[
         "--half-life-days", min=0.01, help="Age at which a weight has halved. Default: a quarter of the stream."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random in the fit.")]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random in the fit.")]
 
 
 def parse_moment(text: str | None) -> datetime:
@@ -68,9 +70,14 @@ def run(
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
     name = run_id or f"cli__{moment.isoformat()}"
+    with Workplace.open() as place:  # the backlog of a day before the stream is 0, which would look like a quiet night
+        require_stream(place, moment)
     if dry_run:
         arguments: dict[str, Any] = {"run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": force}
-        out.print_json(data=pipeline.check_backlog(**arguments, threshold=threshold, record=False))
+        checked = pipeline.check_backlog(**arguments, threshold=threshold, record=False)
+        out.print_json(data=checked)
+        if not checked["retrain"]:
+            return
         load_for("rehearse")
         out.print_json(data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed))
         return
@@ -110,14 +117,9 @@ def step(
     result: Annotated[Path | None, typer.Option(help="Write the outcome here as JSON instead of printing it.")] = None,
 ) -> None:
     """One step in this process: what Airflow's tasks start, and what a container would run."""
-    if name not in pipeline.STEPS:
-        raise InputError(f"Expected one of the steps {', '.join(pipeline.STEPS)}, got {name!r}.")
     try:
-        given: dict[str, Any] = json.loads(arguments)
-    except json.JSONDecodeError as error:
-        raise InputError(f"Expected --arguments to be a JSON object, got {arguments!r} ({error}).") from error
-    load_for(name)
-    try:
+        given = step_arguments(name, arguments)
+        load_for(name)
         value = pipeline.STEPS[name](**given)
     except RecsysError as error:
         if result is not None:
@@ -127,6 +129,33 @@ def step(
         process.write_result(result, value=value)
     else:
         out.print_json(data=value, default=str)
+
+
+def step_arguments(name: str, text: str) -> dict[str, Any]:
+    """Arguments of a step from JSON, checked against its signature.
+
+    Raises:
+        InputError: if there is no such step, the text is no JSON object, or a name or a type does not fit.
+    """
+    if name not in pipeline.STEPS:
+        raise InputError(f"Expected one of the steps {', '.join(pipeline.STEPS)}, got {name!r}.")
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"Expected --arguments to be a JSON object, got {text!r} ({error}).") from error
+    if not isinstance(given, dict):
+        raise InputError(f"Expected --arguments to be a JSON object, such as {{}}, got {text!r}.")
+    signature, hints = inspect.signature(pipeline.STEPS[name]), get_type_hints(pipeline.STEPS[name])
+    expected = ", ".join(str(parameter).replace("'", "") for parameter in signature.parameters.values())
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        raise InputError(f"Expected the --arguments {expected} of {name}, but: {error}.") from error
+    for key, value in given.items():
+        as_read = float(value) if type(value) is int and isinstance(0.0, hints[key]) else value  # JSON may say 10 for 10.0
+        if not isinstance(as_read, hints[key]) or (isinstance(value, bool) and hints[key] is not bool):
+            raise InputError(f"Expected the --arguments {expected} of {name}, got {value!r} as {key}.")
+    return given
 
 
 def replay(
@@ -153,6 +182,9 @@ def replay(
     source = Settings.from_environment()
     scratch = Settings.under(source.home / "replay" / f"{nights_at[0]:%Y%m%d}_{nights_at[-1]:%Y%m%d}")
     replays.check_stream(source, nights_at)
+    for file in (json_file, report):
+        if file is not None:  # a folder that cannot be made is found out now, not after the first night
+            file.absolute().parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(scratch.home, ignore_errors=True)
     with progress_bar() as bar:
         task = bar.add_task("copying the stream", total=len(nights_at))

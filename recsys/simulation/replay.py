@@ -61,9 +61,14 @@ class ReplayedNight:
 
 
 def nights_between(first: datetime, last: datetime) -> list[datetime]:
-    """Midnights from `first` to `last`, both included."""
+    """One moment a day from `first` to `last`, both included."""
     if last < first:
         raise InputError(f"Expected --to on or after --from, got {first:%Y-%m-%d} to {last:%Y-%m-%d}.")
+    if (last - first) % DAY:
+        raise InputError(
+            f"Expected whole days from --from to --to, got {first.isoformat()} to {last.isoformat()}: name two days, or the "
+            "same time of both."
+        )
     return [first + n * DAY for n in range((last - first).days + 1)]
 
 

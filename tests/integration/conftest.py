@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.step_processes import SecondNight
+
 
 def find_free_port() -> int:
     with socket.socket() as probe:
@@ -54,3 +56,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # its workers too
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def second_night(tmp_path_factory: pytest.TempPathFactory) -> SecondNight:
+    """An undisturbed second night, with copies of the home from before each step. See `SecondNight`."""
+    return SecondNight(tmp_path_factory.mktemp("second-night"))

@@ -1,0 +1,93 @@
+"""A seeded stream of 40 days, and two nights on it: a first champion, and a second night that promotes again.
+
+Films come out over the days and people mostly watch what is new, so the second night's challenger knows films that the
+first champion never saw: it passes the gate by a wide margin, on any machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys import pipeline
+from recsys.feedback.handler import save_dislikes
+from recsys.loop import run_night
+from recsys.records import Dislike, Interaction, Item
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
+NUM_USERS, NUM_ITEMS, NUM_DAYS, SIGNALS_PER_USER = 1_000, 60, 40, 10
+GENRES = ("Comedy", "Horror", "Western")
+FIRST_AS_OF, SECOND_AS_OF = START + timedelta(days=28), START + timedelta(days=NUM_DAYS)
+FIRST, SECOND = "first", "second"  # run ids
+NOW = SECOND_AS_OF + timedelta(hours=3)  # when the second night runs
+STEPS = tuple(name for name in pipeline.STEPS if name != "rehearse")  # in the order in which a night runs them
+
+
+def write_stream(store: FeedbackStore, seed: int = 7) -> None:
+    """Three groups of users, each of which likes one genre and dislikes half of what else it sees."""
+    rng = np.random.default_rng(seed)
+    store.upsert_items([
+        Item(f"f{n:02d}", f"Film {n}", (GENRES[n % len(GENRES)],), release_year=2024) for n in range(NUM_ITEMS)
+    ])  # fmt: skip
+    likes: list[Interaction] = []
+    dislikes: list[Dislike] = []
+    for user in range(NUM_USERS):
+        for second in rng.integers(86_400, NUM_DAYS * 86_400, SIGNALS_PER_USER):
+            num_released = 6 + int((NUM_ITEMS - 6) * second / (NUM_DAYS * 86_400))
+            item = num_released - 1 - min(int(rng.exponential(8)), num_released - 1)
+            who, what, at = f"u{user:03d}", f"f{item:02d}", START + timedelta(seconds=int(second))
+            if item % len(GENRES) == user % len(GENRES):
+                likes.append(Interaction(who, what, "like", at, at, is_like=True))
+            elif rng.random() < 0.5:
+                dislikes.append(Dislike(who, at, at, item_id=what))
+    store.insert_interactions(likes)
+    save_dislikes(store, dislikes)
+
+
+def record_nights(settings: Settings, copy_before: Callable[[str], Path]) -> dict[str, dict[str, Any]]:
+    """Runs both nights and copies the home before each step of the second one.
+
+    Args:
+        settings: an empty place.
+        copy_before: step -> where its copy goes; called with "end" for what the night left behind.
+
+    Returns:
+        Step -> what it returned in the second night.
+    """
+    settings.use()
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        write_stream(store)
+
+    def take_copy(step: str) -> None:
+        shutil.copytree(settings.home, copy_before(step))
+
+    first = run_night(FIRST, FIRST_AS_OF, FIRST_AS_OF)
+    assert first.outcome == "promote", first.reasons
+    second = run_night(SECOND, SECOND_AS_OF, NOW, on_step=take_copy)
+    assert second.outcome == "promote", second.reasons
+    take_copy("end")
+    return second.results
+
+
+def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What a step of the second night is called with."""
+    batch, night = {"batch_id": SECOND}, {"run_id": SECOND, "now": NOW}
+    judged = {"model_version": results["train_challenger"]["model_version"]}
+    refit = {"model_version": results["refit_challenger"]["model_version"]}
+    return {
+        "check_backlog": {**night, "as_of": SECOND_AS_OF},
+        "claim_backlog": {**night, "as_of": SECOND_AS_OF},
+        "settle_backlog": {**batch, "now": NOW},
+        "decide_promotion": {**night, **judged},
+        "refit_challenger": judged,
+        "promote": {**night, **refit},
+        "publish_recommendations": {**refit, "as_of": SECOND_AS_OF, "now": NOW},
+    }.get(step, batch)

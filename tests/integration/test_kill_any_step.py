@@ -1,0 +1,98 @@
+"""Kill -9 in any step, start it again: the same end state as without, no example lost, nothing doubled."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.loop_state import state
+from tests.integration.small_stream import STEPS
+from tests.integration.step_processes import Point, SecondNight
+
+STORE = "recsys.store.feedback_store:FeedbackStore"
+REGISTRY = "recsys.registry:Registry"
+CLIENT = "mlflow:MlflowClient"
+
+# (step, where it dies, and dies again when it is run again, ...). Steps that load TensorFlow take seconds to start, so
+# they die several times in one test.
+DEATHS: list[tuple[str, *tuple[Point, ...]]] = [
+    ("check_backlog", Point("recsys.store.ledger:record_decision", "after")),  # written, but not committed
+    ("check_backlog", Point(f"{STORE}.record_decision", "after")),
+    ("claim_backlog", Point("recsys.store.backlog:_open", "after")),  # the batch is there, its examples are not claimed
+    ("claim_backlog", Point("recsys.store.backlog:claim", "after")),  # all is written, but not committed
+    ("claim_backlog", Point(f"{STORE}.claim_backlog", "after")),
+    ("build_training_set", Point("pyarrow.parquet:write_table", "after", 2)),
+    ("build_training_set", Point("pathlib:Path.rename", "before")),
+    ("build_training_set", Point(f"{STORE}.update_batch", "before")),
+    ("build_training_set", Point(f"{STORE}.update_batch", "after")),
+    ("validate_training_set", Point("recsys.training.validation:_clean_docs", "before")),
+    ("validate_training_set", Point(f"{STORE}.update_batch", "before")),
+    (
+        "train_challenger",
+        Point(f"{REGISTRY}._log_model", "after"),  # the model is uploaded, no version points at it
+        Point(f"{REGISTRY}.log_version", "after"),  # registered, but the batch does not know
+        Point(f"{STORE}.update_batch", "after"),  # the alias `challenger` is where it was
+    ),
+    (
+        "evaluate_challenger",
+        Point("recsys.evaluation.evidence:Evidence.save", "after"),
+        Point(f"{REGISTRY}.log_evaluation", "after"),
+    ),
+    ("settle_backlog", Point("recsys.store.backlog:_set", "before")),  # examples are marked, the batch is not
+    ("settle_backlog", Point(f"{STORE}.settle_backlog", "after")),
+    ("decide_promotion", Point(f"{STORE}.record_decision", "after")),
+    ("decide_promotion", Point(f"{REGISTRY}.set_tags", "after")),
+    ("decide_promotion", Point(f"{REGISTRY}.describe", "after")),
+    (
+        "refit_challenger",
+        Point(f"{REGISTRY}.log_version", "after"),
+        Point(f"{REGISTRY}.log_evaluation", "after"),
+        Point(f"{STORE}.update_batch", "after"),
+    ),
+    ("promote", Point(f"{STORE}.begin_promotion", "before")),
+    ("promote", Point(f"{STORE}.begin_promotion", "after")),
+    ("promote", Point(f"{REGISTRY}.set_alias", "after")),  # `previous_champion`
+    ("promote", Point(f"{REGISTRY}.set_alias", "after", 2)),  # `champion`
+    ("promote", Point(f"{STORE}.complete_promotion", "after")),
+    (
+        "publish_recommendations",
+        Point("recsys.store.recommendations:_entry_row", "after", 1_000),  # sets are written, their entries are not
+        Point(f"{STORE}.replace_recommendation_sets", "after"),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(second_night: SecondNight, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Step -> state after it, of the night that nobody killed."""
+    scratch = tmp_path_factory.mktemp("states")
+    found = {}
+    for step in STEPS:
+        second_night.restore(second_night.copy_after(step))
+        found[step] = state(second_night.settings.home, scratch)
+    return found
+
+
+def test_every_step_dies_in_this_module() -> None:
+    assert {step for step, *_ in DEATHS} == set(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("step", "points"),
+    [pytest.param(step, points, id=f"{step}-{', '.join(map(str, points))}") for step, *points in DEATHS],
+)
+def test_a_killed_step_is_finished_by_running_it_again(
+    step: str,
+    points: list[Point],
+    second_night: SecondNight,
+    undisturbed: dict[str, dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    second_night.restore(second_night.copy_before(step))
+    for point in points:
+        assert second_night.start(step, point).wait() == -signal.SIGKILL, f"It never came to {point}."
+    assert second_night.start(step).value() == second_night.results[step]
+    assert state(second_night.settings.home, tmp_path) == undisturbed[step]
