@@ -19,9 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from recsys import nightly
 from recsys.errors import ConflictError, InputError, TransientError, is_disk_full
-from recsys.nightly import RunConfig, Workplace
+from recsys.nightly import champion as champions
+from recsys.nightly import fitting, judging, planning
+from recsys.nightly.planning import RunConfig
+from recsys.nightly.workplace import Workplace, scratch_folder
 from recsys.records import Decision, Promotion
 from recsys.settings import Settings
 
@@ -86,14 +88,15 @@ def check_backlog(
     with Workplace.open() as place:
         cut_off = _moment(as_of)
         backlog = place.store.count_backlog(cut_off)
-        is_new = nightly.own_batch(place, run_id) is None  # else the first try's decision and numbers stand
-        decision = nightly.backlog_decision(place, run_id, backlog, threshold, force_reason)
-        if record and is_new:
+        decision = planning.backlog_decision(place, run_id, backlog, threshold, force_reason)
+        verdict = "retrain" if decision.retrain else "skip"
+        # Run again, a step finds what came of the first try; the numbers that the first one saw are the ones that count.
+        if record and not planning.has_decided(place, run_id, "check_backlog", verdict):
             place.store.record_decision(
                 Decision(
                     run_id,
                     "check_backlog",
-                    "retrain" if decision.retrain else "skip",
+                    verdict,
                     (decision.reason,),
                     cut_off,
                     _moment(now),
@@ -118,10 +121,10 @@ def claim_backlog(
         ConflictError: if another run holds an open batch.
     """
     with Workplace.open() as place:
-        batch = nightly.own_batch(place, run_id)
+        batch = planning.own_batch(place, run_id)
         if batch is None:
             config = RunConfig(half_life_days, seed, force_reason)
-            batch = place.store.claim_backlog(nightly.plan_batch(place, run_id, _moment(as_of), _moment(now), config))
+            batch = place.store.claim_backlog(planning.plan_batch(place, run_id, _moment(as_of), _moment(now), config))
     return {
         "batch_id": batch.batch_id,
         "as_of": batch.as_of.isoformat(),
@@ -137,7 +140,7 @@ def build_training_set(batch_id: str) -> dict[str, Any]:
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
         folder = place.folder(batch_id) / "training_set"
-        summary = nightly.freeze_training_set(place, batch, folder)
+        summary = fitting.freeze_training_set(place, batch, folder)
         place.store.update_batch(
             batch_id, training_set_uri=folder.as_uri(), training_set_digest=summary.digest, num_rows=summary.num_rows
         )
@@ -159,7 +162,7 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
     """
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
-        report = nightly.check_training_set(place, batch, place.folder(batch_id))
+        report = fitting.check_training_set(place, batch, place.folder(batch_id))
         place.store.update_batch(batch_id, data_docs_uri=Path(report.data_docs).as_uri())
     return {
         "success": report.success,
@@ -175,7 +178,7 @@ def train_challenger(batch_id: str) -> dict[str, Any]:
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
         if batch.challenger_version is None:
-            version = nightly.train(place, batch, fit_name="judged")
+            version = fitting.train(place, batch, fit_name="judged")
             batch = place.store.update_batch(batch_id, challenger_version=version)
         version = str(batch.challenger_version)
         place.registry.set_alias("challenger", version)
@@ -187,9 +190,9 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
     """Scores champion, challenger and baselines on the holdout; the evidence goes to the challenger's MLflow run."""
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
-        evidence = nightly.evaluate(place, batch, place.folder(batch_id))
+        evidence = judging.evaluate(place, batch, place.folder(batch_id))
         folder = evidence.save(place.folder(batch_id) / "evidence")
-        metrics = nightly.log_evidence(place, batch, evidence, folder)
+        metrics = judging.log_evidence(place, batch, evidence, folder)
         place.store.update_batch(batch_id, evidence_uri=folder.as_uri())
         link = place.registry.link(str(batch.challenger_version))
     return {
@@ -224,14 +227,14 @@ def rehearse(
     force_reason: str | None = None,
 ) -> dict[str, Any]:
     """The dry run: builds, validates, fits, evaluates and judges as a run would, in a scratch folder; nothing is kept."""
-    with Workplace.open() as place, nightly.scratch_folder() as folder:
+    with Workplace.open() as place, scratch_folder() as folder:
         config = RunConfig(half_life_days, seed, force_reason)
-        batch = nightly.plan_batch(place, run_id, _moment(as_of), _moment(now), config, writes=False)
-        summary = nightly.freeze_training_set(place, batch, folder / "training_set")
-        report = nightly.check_training_set(place, batch, folder)
-        nightly.fit_into(place, batch, folder, fit_name="judged")
-        evidence = nightly.evaluate(place, batch, folder)
-        verdict = nightly.judge(evidence)
+        batch = planning.plan_batch(place, run_id, _moment(as_of), _moment(now), config, writes=False)
+        summary = fitting.freeze_training_set(place, batch, folder / "training_set")
+        report = fitting.check_training_set(place, batch, folder)
+        fitting.fit_into(place, batch, folder, fit_name="judged")
+        evidence = judging.evaluate(place, batch, folder)
+        verdict = judging.judge(evidence)
     return {
         "would": verdict.verdict,
         "reasons": list(verdict.reasons),
@@ -239,7 +242,7 @@ def rehearse(
         "digest": summary.digest,
         "num_rows": summary.num_rows,
         "num_expectations": report.num_expectations,
-        "metrics": nightly.metrics_of(evidence),
+        "metrics": judging.metrics_of(evidence),
         "written": "nothing",
     }
 
@@ -249,13 +252,13 @@ def decide_promotion(model_version: str, run_id: str, now: datetime | str) -> di
     """The gate: promote, reject or insufficient evidence, with reasons; decides and records, never acts."""
     with Workplace.open() as place:
         batch = place.store.find_batch_by_version(model_version)
-        verdict = nightly.judge(nightly.load_evidence(batch))
+        verdict = judging.judge(judging.load_evidence(batch))
         numbers = {"model_version": model_version, "batch_id": batch.batch_id, **verdict.numbers}
         place.store.record_decision(
             Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, _moment(now), numbers)
         )
         place.registry.set_tags(model_version, {"verdict": verdict.verdict})
-        nightly.describe_verdict(place, batch, verdict)
+        judging.describe_verdict(place, batch, verdict)
     return {
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
@@ -275,7 +278,7 @@ def refit_challenger(model_version: str) -> dict[str, Any]:
     with Workplace.open() as place:
         batch = place.store.find_batch_by_version(model_version)
         if batch.refit_version is None:
-            version = nightly.refit(place, batch)
+            version = judging.refit(place, batch)
             batch = place.store.update_batch(batch.batch_id, refit_version=version)
         return {
             "model_version": str(batch.refit_version),
@@ -301,10 +304,10 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
     """
     moment = _moment(now)
     with Workplace.open() as place:
-        last = nightly.finish_promotion(place, moment)
+        last = champions.finish_promotion(place, moment)
         if last is not None and last.to_version == model_version and last.run_id == run_id:
             return _promoted(last)
-        batch = nightly.passed_batch(place, model_version, run_id)
+        batch = judging.passed_batch(place, model_version, run_id)
         champion = place.registry.get_alias("champion")
         if champion != batch.champion_version:
             raise ConflictError(
@@ -316,7 +319,7 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         sequence = 1 if last is None else last.sequence + 1
         intent = Promotion(sequence, run_id, champion, model_version, reason, moment, is_complete=False)
         place.store.begin_promotion(intent)
-        done = nightly.finish_promotion(place, moment)
+        done = champions.finish_promotion(place, moment)
         if done is None or done.to_version != model_version:
             raise ConflictError(
                 f"Expected version {model_version} to be the newest promotion, got {done}: another came first."
@@ -346,7 +349,7 @@ def publish_recommendations(
     from recsys.serving.publishing import publish
 
     with Workplace.open() as place:
-        champion = nightly.current_champion(place, _moment(now))
+        champion = champions.current_champion(place, _moment(now))
         if champion is None:
             raise InputError(
                 "Expected a champion to publish from, found none: run `recsys run` until a version is promoted."
@@ -364,7 +367,7 @@ def status() -> dict[str, Any]:
         decisions = place.store.list_decisions(limit=10)
         return {
             "backlog": place.store.count_backlog(datetime.max.replace(tzinfo=UTC)),
-            "threshold": nightly.DEFAULT_THRESHOLD,
+            "threshold": planning.DEFAULT_THRESHOLD,
             "last_decisions": [
                 {
                     "run_id": d.run_id, "step": d.step, "verdict": d.verdict, "reasons": list(d.reasons),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from recsys.errors import NotFoundError, RecsysError, TerminalError, TransientError, is_disk_full
+from recsys.errors import NO_ROOM, NotFoundError, RecsysError, TerminalError, TransientError, is_disk_full
 
 CONNECT_TIMEOUT_S = 8.0
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
@@ -67,6 +68,8 @@ def _is_transient(error: BaseException | None) -> bool:
 
     while error is not None:
         if isinstance(error, OperationalError) or (isinstance(error, OSError) and _is_passing(error)):
+            return True
+        if any(os.strerror(code) in str(error) for code in NO_ROOM):  # all that a failed download leaves of its cause
             return True
         error = error.__cause__ or error.__context__
     return False

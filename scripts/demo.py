@@ -114,7 +114,7 @@ def run_nights(log: Path) -> dict[str, Any]:
 
 def show_results(seconds: dict[str, float]) -> None:
     """Prints what happened, from what the run left in its stores."""
-    from recsys.nightly import Workplace
+    from recsys.nightly.workplace import Workplace
 
     with Workplace.open() as place:
         decisions = sorted(place.store.list_decisions(limit=50), key=lambda d: (d.as_of, d.decision_id))
@@ -145,7 +145,7 @@ def show_batch(place: Any, batch: Any) -> None:
     )
     table.add_row("champion after the night", f"version {place.registry.get_alias('champion')}")
     out.print(table)
-    from recsys.nightly import load_evidence, metrics_of
+    from recsys.nightly.judging import load_evidence, metrics_of
 
     metrics = metrics_of(load_evidence(batch))
     table = Table("system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10",

@@ -18,7 +18,8 @@ from recsys import pipeline, process
 from recsys.cli.tensorflow_loading import load_for
 from recsys.errors import InputError, RecsysError
 from recsys.loop import Night, NightOptions, run_night
-from recsys.nightly import MAX_SEED, Workplace, require_stream
+from recsys.nightly.planning import MAX_SEED, require_stream
+from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.simulation import replay as replays
 
@@ -152,7 +153,9 @@ def step_arguments(name: str, text: str) -> dict[str, Any]:
     except TypeError as error:
         raise InputError(f"Expected the --arguments {expected} of {name}, but: {error}.") from error
     for key, value in given.items():
-        as_read = float(value) if type(value) is int and isinstance(0.0, hints[key]) else value  # JSON may say 10 for 10.0
+        as_read = (
+            float(value) if type(value) is int and isinstance(0.0, hints[key]) else value
+        )  # JSON may say 10 for 10.0
         if not isinstance(as_read, hints[key]) or (isinstance(value, bool) and hints[key] is not bool):
             raise InputError(f"Expected the --arguments {expected} of {name}, got {value!r} as {key}.")
     return given

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.errors import NotFoundError
-from recsys.nightly import DEFAULT_THRESHOLD, Workplace
+from recsys.nightly.planning import DEFAULT_THRESHOLD
+from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.store import migrate
 

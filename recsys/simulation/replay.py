@@ -13,7 +13,7 @@ import numpy as np
 
 from recsys.errors import InputError
 from recsys.loop import NightOptions, run_night
-from recsys.nightly import Workplace
+from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.stream_copy import copy_stream

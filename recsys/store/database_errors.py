@@ -33,7 +33,10 @@ TRANSIENT: tuple[tuple[str, str], ...] = (
     ("lock timeout", "another process has been writing for 30 s: try again when it is done"),
     ("disk is full", "free space and try again; nothing half-written is kept"),
     ("No space left", "free space and try again; nothing half-written is kept"),
-    ("disk I/O error", "the disk may be full: free space, or check the disk, and try again; nothing half-written is kept"),
+    (
+        "disk I/O error",
+        "the disk may be full: free space, or check the disk, and try again; nothing half-written is kept",
+    ),
     ("could not extend file", "free space on the server and try again; nothing half-written is kept"),
     ("Connection refused", "start the database server, or check host and port in RECSYS_DATABASE_URL"),
 )

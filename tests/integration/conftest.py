@@ -11,10 +11,23 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+from tests.integration.command_line import Finished, recsys
+from tests.integration.small_stream import FIRST_AS_OF, write_stream
 from tests.integration.step_processes import SecondNight
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A home with a champion, and what the command that made it said."""
+
+    settings: Settings
+    night: Finished
 
 
 def find_free_port() -> int:
@@ -62,3 +75,15 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def second_night(tmp_path_factory: pytest.TempPathFactory) -> SecondNight:
     """An undisturbed second night, with copies of the home from before each step. See `SecondNight`."""
     return SecondNight(tmp_path_factory.mktemp("second-night"))
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
+    """The small stream with a first champion and published lists, made by `recsys run`. Only to be looked at."""
+    settings = Settings.under(tmp_path_factory.mktemp("champion") / "home")
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        write_stream(store)
+    night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion")
+    assert night.code == 0, night.err
+    return Champion(settings, night)

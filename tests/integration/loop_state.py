@@ -39,6 +39,17 @@ def state(home: Path, scratch: Path, *, ignores_now: bool = False) -> dict[str, 
     return {**feedback, **_registry(home, scratch), "files": _files(home / "artifacts")}
 
 
+def differences(found: Any, expected: Any, path: str = "") -> list[str]:
+    """Where two states differ, one line each."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        names = sorted({*found, *expected}, key=str)
+        return [line for n in names for line in differences(found.get(n), expected.get(n), f"{path}/{n}")]
+    if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        pairs = enumerate(zip(found, expected, strict=True))
+        return [line for n, (one, other) in pairs for line in differences(one, other, f"{path}/{n}")]
+    return [] if found == expected else [f"{path}: {found!r}, expected {expected!r}"]
+
+
 def _feedback(connection: Connection, ignores_now: bool) -> dict[str, Any]:
     ignored = NOW_COLUMNS if ignores_now else set()
     found: dict[str, Any] = {name: _rows(connection, name, ignored) for name in LEDGER}

@@ -1,0 +1,169 @@
+"""From the stores to a registered version: frozen training set, data checks, fit."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch
+from recsys.registry import VersionSpec
+from recsys.whole_folder import whole_folder
+
+if TYPE_CHECKING:
+    from recsys.training.fit import FitConfig
+    from recsys.training.training_set import TrainingSetSummary
+    from recsys.training.validation_report import ValidationReport
+
+
+def fit_config(seed: int) -> FitConfig:
+    """The recipe of this code version."""
+    from recsys.training.fit import FitConfig
+
+    return FitConfig(seed=seed)
+
+
+def current_recipe(batch: Batch) -> str:
+    """Names the recipe that this code would fit the batch with."""
+    from recsys.training.fit import recipe_id
+
+    return recipe_id(fit_config(batch.config["seed"]), batch.config["requested_half_life_days"])
+
+
+def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
+    """Writes the inputs of the batch, or finds them: what a first try froze, a retry does not read again."""
+    import pandas as pd
+
+    from recsys.training.training_set import read_summary, write_training_set
+
+    existing = read_summary(folder)
+    if existing is not None and existing.digest == batch.training_set_digest:
+        return existing
+    half_life_days = batch.config["half_life_days"]
+    items = pd.DataFrame(
+        [(i.item_id, i.title, i.genres) for _, i in sorted(place.store.catalog().items())],
+        columns=["item_id", "title", "genres"],
+    )
+    examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
+    histories = place.store.read_histories(batch.fit_through, half_life_days)
+    return write_training_set(folder, examples, histories, items)
+
+
+def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:
+    """Runs the data checks against the last batch that was used."""
+    from recsys.training.training_set import TrainingSet
+    from recsys.training.validation import ValidationConfig, validate_training_set
+
+    return validate_training_set(
+        TrainingSet.read(folder / "training_set").examples,
+        as_of=batch.as_of,
+        fit_through=batch.fit_through,
+        previous=_previous_batch(place, batch),
+        config=ValidationConfig(),
+        docs_folder=folder / "data_docs",
+    )
+
+
+def _previous_batch(place: Workplace, batch: Batch) -> Any:
+    from recsys.training.training_set import read_summary
+    from recsys.training.validation import PreviousBatch
+
+    if batch.champion_version is None:
+        return None
+    tags = place.registry.get_tags(batch.champion_version)
+    summary = read_summary(place.folder(tags["batch_id"]) / "training_set")
+    if summary is None:
+        return None
+    return PreviousBatch(num_rows=summary.num_rows, dislike_share=summary.num_dislikes / max(summary.num_rows, 1))
+
+
+def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
+    """Fits on the frozen training set and writes model, numbers and plot to `folder/<fit_name>`.
+
+    `judged` is fitted through `fit_through`, `refit` through `as_of`.
+    """
+    from recsys.evaluation.report import plot_training_set_age
+    from recsys.training.fit import fit
+    from recsys.training.training_set import TrainingSet
+
+    cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
+    training_set = TrainingSet.read(folder / "training_set")
+    examples = training_set.examples_through(cut_off)
+    config = fit_config(batch.config["seed"])
+    result = fit(examples, training_set.items, cut_off, batch.config["half_life_days"], config)
+    numbers = {"params": result.params, "metrics": result.metrics}
+    with whole_folder(folder / fit_name) as building:
+        result.recommender.save(building / "recommender")
+        (building / "plots").mkdir()
+        plot_training_set_age(
+            examples["age_days"].to_numpy(),
+            examples["sample_weight"].to_numpy(),
+            examples["label"].to_numpy(),
+            building / "plots" / "weights_by_age.png",
+        )
+        (building / "fit.json").write_text(json.dumps(numbers, indent=2), encoding="utf-8")
+
+
+def train(place: Workplace, batch: Batch, fit_name: str) -> str:
+    """Fits and registers; returns the version."""
+    folder = place.folder(batch.batch_id)
+    fit_into(place, batch, folder, fit_name)
+    return register(place, batch, folder, fit_name)
+
+
+def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str:
+    """Logs one fit as a model version with everything that explains it."""
+    from recsys.training.training_set import TrainingSet
+
+    numbers = json.loads((folder / fit_name / "fit.json").read_text(encoding="utf-8"))
+    cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
+    training_set = TrainingSet.read(folder / "training_set")
+    trained_through = training_set.examples_through(cut_off)["recorded_at"].max()
+    place.registry.ensure()
+    return place.registry.log_version(
+        VersionSpec(
+            batch_id=batch.batch_id,
+            fit=fit_name,
+            run_name=f"{batch.as_of:%Y-%m-%d %H:%M} {fit_name}",
+            model_folder=folder / fit_name / "recommender",
+            params={**numbers["params"], "recipe": current_recipe(batch), "fit": fit_name},
+            metrics=numbers["metrics"],
+            tags={
+                "trained_through": trained_through.isoformat(),
+                "as_of": cut_off.isoformat(),
+                "dataset_digest": str(batch.training_set_digest),
+                "recipe": current_recipe(batch),
+            },
+            training_set=folder / "training_set" / "training_set.parquet",
+            dataset_digest=str(batch.training_set_digest),
+            artifacts={"data_docs": folder / "data_docs", "plots": folder / fit_name / "plots"},
+            description=describe(batch, fit_name, cut_off, numbers["metrics"]),
+            input_example=training_set.histories.head(20),
+        )
+    )
+
+
+def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, float]) -> str:
+    """Markdown for the version's page."""
+    forced = batch.config.get("force_reason")
+    kind = (
+        "Challenger, to be judged on later events"
+        if fit_name == "judged"
+        else "Refit of a challenger that passed the gate"
+    )
+    lines = [
+        f"{kind}. Fitted on what was recorded up to **{cut_off:%Y-%m-%d %H:%M} UTC**; run `{batch.batch_id}`.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| run's cut-off `as_of` | {batch.as_of:%Y-%m-%d %H:%M} UTC |",
+        f"| new dislikes behind it | {batch.num_examples} |",
+        f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
+        f"| half-life of sample weights | {batch.config['half_life_days']} days |",
+        f"| champion it answers to | {batch.champion_version or 'none'} |",
+        *([f"| forced | {forced} |"] if forced else []),
+        *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,174 @@
+"""From a challenger to a verdict and a refit that may be promoted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from recsys.errors import ConflictError, DataCheckError, InputError
+from recsys.nightly.fitting import current_recipe, describe, fit_into, register
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch
+
+if TYPE_CHECKING:
+    from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.gate import Verdict
+
+MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
+
+
+def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
+    """Lists of every system for the holdout's users, judged; the same histories and cut-off for all."""
+    from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.holdout import compared_lists
+    from recsys.evaluation.ranking_metrics import coverage, judge
+    from recsys.model.recommender import Recommender
+    from recsys.training.training_set import TrainingSet
+
+    training_set = TrainingSet.read(folder / "training_set")
+    challenger = Recommender.load(folder / "judged" / "recommender")
+    systems = {"challenger": challenger}
+    if batch.champion_version is not None:
+        systems["champion"] = place.recommender(batch.champion_version)
+    holdout = training_set.holdout
+    users = sorted(holdout["user_id"].unique())
+    examples = training_set.examples_through(batch.fit_through)
+    half_life = challenger.recipe["best_trend_half_life_days"]
+    lists = compared_lists(systems, examples, training_set.histories, users, batch.fit_through, half_life)
+    return Evidence(
+        batch_id=batch.batch_id,
+        kind=_kind(place, batch),
+        as_of=batch.as_of,
+        fit_through=batch.fit_through,
+        champion_version=batch.champion_version,
+        challenger_version=batch.challenger_version or "not registered",
+        per_user=judge(lists, holdout),
+        coverage={name: coverage(top, len(challenger.item_ids), 10) for name, top in lists.items()},
+        seed=batch.config["seed"],
+    )
+
+
+def _kind(place: Workplace, batch: Batch) -> Any:
+    if batch.champion_version is None:
+        return "first"
+    same = place.registry.get_tags(batch.champion_version).get("recipe") == current_recipe(batch)
+    return "refresh" if same else "recipe_change"
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The gate's verdict with its default margins."""
+    from recsys.evaluation.gate import GateConfig, decide
+
+    return decide(evidence, GateConfig())
+
+
+def metrics_of(evidence: Evidence) -> dict[str, float]:
+    """Mean of each metric by system, as `<system>_<metric>`; without those that no user could give."""
+    means = evidence.per_user.groupby("system")[["ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10"]].mean()
+    flat = {
+        f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()
+    }
+    flat |= {f"{system}_coverage_at_10": float(share) for system, share in evidence.coverage.items()}
+    challenger = evidence.per_user[evidence.per_user["system"] == "challenger"]
+    return {**flat, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
+
+
+def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
+    """Adds metrics, table and plot to the challenger's run; returns the metrics."""
+    from recsys.evaluation.report import plot_systems, systems_table
+
+    metrics = metrics_of(evidence)
+    (folder / "systems.md").write_text(systems_table(evidence), encoding="utf-8")
+    plot_systems(evidence, folder / "systems.png")
+    place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()))
+    return metrics
+
+
+def load_evidence(batch: Batch) -> Evidence:
+    """The evidence that the batch's evaluation left behind.
+
+    Raises:
+        InputError: if the challenger has not been evaluated.
+    """
+    from recsys.evaluation.evidence import Evidence
+
+    if batch.evidence_uri is None:
+        raise InputError(
+            f"Expected evidence for version {batch.challenger_version}, found none: run evaluate_challenger for batch "
+            f"{batch.batch_id} first."
+        )
+    return Evidence.load(Path(unquote(urlparse(batch.evidence_uri).path)))
+
+
+def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
+    """Puts verdict and comparison on top of the challenger's page in the registry."""
+    from recsys.evaluation.report import verdict_markdown
+
+    folder = place.folder(batch.batch_id)
+    numbers = json.loads((folder / "judged" / "fit.json").read_text(encoding="utf-8"))
+    text = describe(batch, "judged", batch.fit_through, numbers["metrics"])
+    place.registry.describe(
+        str(batch.challenger_version), verdict_markdown(verdict, load_evidence(batch)) + "\n\n" + text
+    )
+
+
+def refit(place: Workplace, batch: Batch) -> str:
+    """Fits through `as_of`, tests behaviour and closeness to what was judged, and registers the version."""
+    from recsys.evaluation.behaviour import rank_overlap, run_behaviour_tests
+    from recsys.model.recommender import Recommender
+    from recsys.training.training_set import TrainingSet
+
+    judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
+    if judged_recipe != current_recipe(batch):
+        raise ConflictError(
+            f"Expected the recipe {judged_recipe} that was judged, but this code is {current_recipe(batch)}: "
+            "nothing is refitted. Start a new run, so that the new recipe is judged."
+        )
+    folder = place.folder(batch.batch_id)
+    fit_into(place, batch, folder, "refit")
+    histories = TrainingSet.read(folder / "training_set").histories
+    judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
+    results = run_behaviour_tests(refitted, histories, seed=batch.config["seed"])
+    users = sorted(histories["user_id"].unique())[:500]
+    own = histories[histories["user_id"].isin(users)]
+    overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
+    failed = [f"{r.name}: {r.detail}" for r in results if not r.passed]
+    if overlap < MIN_OVERLAP:
+        failed.append(f"rank_overlap: {overlap:.2f} of the judged lists' items, expected at least {MIN_OVERLAP}")
+    if failed:
+        raise DataCheckError(
+            f"Expected the refit of version {batch.challenger_version} to pass its behaviour tests, but: "
+            + "; ".join(failed) + ". It is not promoted; the champion stays."
+        )  # fmt: skip
+    version = register(place, batch, folder, "refit")
+    metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
+    (folder / "refit" / "behaviour.json").write_text(
+        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
+    )
+    place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
+    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    return version
+
+
+def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:
+    """The batch whose refit is `model_version`, if this run's recorded verdict on it is "promote".
+
+    Raises:
+        InputError: otherwise.
+    """
+    tags = place.registry.get_tags(model_version)
+    batch = place.store.get_batch(tags.get("batch_id", ""))
+    verdicts = [d for d in place.store.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
+    passed = any(
+        d.verdict == "promote" and d.numbers.get("model_version") == batch.challenger_version for d in verdicts
+    )
+    if batch.refit_version != model_version or not passed:
+        raise InputError(
+            f"Expected version {model_version} to be the refit of a challenger that passed the gate in run {run_id}, "
+            f"got fit {tags.get('fit')!r} of batch {batch.batch_id}, verdicts {[d.verdict for d in verdicts]}: run "
+            "decide_promotion and refit_challenger first."
+        )
+    return batch

@@ -1,0 +1,127 @@
+"""Whether a run retrains, and what it works on: cut-offs, champion to beat, half-life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from recsys.errors import InputError, NotFoundError
+from recsys.nightly.champion import champion_cut_off, current_champion, past_promotion
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch, BatchStatus
+
+DEFAULT_THRESHOLD = 20
+LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
+HOLDOUT_SHARE = 0.5  # of the events since the champion
+FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion
+SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
+MAX_SEED = 2**32 - 1  # what NumPy takes
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a person may set for one run.
+
+    Attributes:
+        half_life_days: of the sample weights; None: a quarter of the stream's length.
+        seed: of the fit.
+        force_reason: why the run was forced, or None.
+    """
+
+    half_life_days: float | None = None
+    seed: int = 0
+    force_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class BacklogDecision:
+    """Whether to retrain, and why, in plain words."""
+
+    retrain: bool
+    reason: str
+
+
+def own_batch(place: Workplace, run_id: str) -> Batch | None:
+    """The batch that this run claimed before and did not lose: then it goes on with it, whatever the backlog is now."""
+    try:
+        batch = place.store.get_batch(run_id)
+    except NotFoundError:
+        return None
+    return None if batch.status == BatchStatus.RELEASED else batch
+
+
+def has_decided(place: Workplace, run_id: str, step: str, verdict: str) -> bool:
+    """Whether the ledger has this verdict of this run's step already, or the run went on from it."""
+    verdicts = [d.verdict for d in place.store.list_decisions(run_id=run_id) if d.step == step]
+    return verdict in verdicts or (bool(verdicts) and own_batch(place, run_id) is not None)
+
+
+def backlog_decision(
+    place: Workplace, run_id: str, backlog: int, threshold: int, force_reason: str | None
+) -> BacklogDecision:
+    """Retrain when the backlog has reached the threshold, when forced, or when the run goes on with its own batch."""
+    counted = f"{backlog} new dislikes, threshold {threshold}"
+    if past := past_promotion(place, run_id):
+        return BacklogDecision(
+            False,
+            f"This run ended with the promotion of version {past.to_version}, and a later one followed: nothing to do.",
+        )
+    if own_batch(place, run_id) is not None:
+        return BacklogDecision(True, f"This run had claimed its batch before and goes on with it ({counted} now).")
+    if backlog >= threshold:
+        return BacklogDecision(True, f"{counted}: enough to retrain.")
+    if force_reason:
+        return BacklogDecision(True, f"Forced: {force_reason} ({counted}).")
+    return BacklogDecision(False, f"{counted}: not enough to retrain, {threshold - backlog} more are needed.")
+
+
+def plan_batch(
+    place: Workplace, run_id: str, as_of: datetime, now: datetime, config: RunConfig, *, writes: bool = True
+) -> Batch:
+    """Freezes what a run works on: cut-off, where the holdout begins, the champion to beat, the half-life.
+
+    `writes` False leaves a promotion that died half-way as it is, where a run would finish it first.
+
+    Raises:
+        InputError: if there is nothing recorded up to `as_of`, or the champion has already seen later events.
+    """
+    if config.half_life_days is not None and not 0 < config.half_life_days < float("inf"):
+        raise InputError(f"Expected half_life_days > 0, got {config.half_life_days}.")
+    if not 0 <= config.seed <= MAX_SEED:
+        raise InputError(f"Expected a seed from 0 to {MAX_SEED}, got {config.seed}.")
+    first_recorded_at, last_recorded_at = require_stream(place, as_of)
+    # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
+    # would be next to nothing. The rows are the same.
+    as_of = min(as_of, last_recorded_at)
+    champion = current_champion(place, now) if writes else place.registry.get_alias("champion")
+    through = champion_cut_off(place, champion)
+    if through is not None and through > as_of:
+        raise InputError(
+            f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
+            f"{as_of.isoformat()}: no earlier events can judge it fairly."
+        )
+    share = HOLDOUT_SHARE if champion else FIRST_HOLDOUT_SHARE
+    fit_through = place.store.recorded_at_quantile(through, as_of, 1.0 - share) or as_of
+    span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
+    half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
+    return Batch(
+        batch_id=run_id, as_of=as_of, fit_through=fit_through, champion_version=champion, status=BatchStatus.CLAIMED,
+        num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
+        config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
+                "seed": config.seed, "force_reason": config.force_reason},
+    )  # fmt: skip
+
+
+def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:
+    """First and last `recorded_at` up to `as_of`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    summary = place.store.stream_summary(as_of)
+    if summary.first_recorded_at is None or summary.last_recorded_at is None:
+        raise InputError(
+            f"Expected interactions recorded up to {as_of.isoformat()}, found none: import a stream first "
+            "(`recsys import --help`), or choose a later as_of."
+        )
+    return summary.first_recorded_at, summary.last_recorded_at

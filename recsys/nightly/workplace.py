@@ -1,0 +1,53 @@
+"""The stores and folders that the steps of one process work with."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys.registry import Registry
+from recsys.settings import Settings
+from recsys.store import FeedbackStore
+
+if TYPE_CHECKING:
+    from recsys.model.recommender import Recommender
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The stores and folders that the steps of one process work with."""
+
+    settings: Settings
+    store: FeedbackStore
+    registry: Registry
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, settings: Settings | None = None) -> Iterator[Workplace]:
+        """Opens the feedback database; the registry is reached when it is first used."""
+        places = settings or Settings.from_environment()
+        with FeedbackStore.open(places.database_url) as store:
+            yield cls(places, store, Registry(places.tracking_uri, places.mlflow_artifacts))
+
+    def folder(self, batch_id: str) -> Path:
+        """Where the steps of a batch leave their files; run ids may hold characters that file names cannot."""
+        return self.settings.artifacts / re.sub(r"[^A-Za-z0-9_.-]", "_", batch_id)
+
+    def recommender(self, version: str) -> Recommender:
+        """A registered version, ready to score."""
+        from recsys.model.recommender import Recommender
+
+        with tempfile.TemporaryDirectory(prefix="recsys-version-") as folder:
+            return Recommender.load(self.registry.download(version, Path(folder)))
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="recsys-dry-run-") as folder:
+        yield Path(folder)

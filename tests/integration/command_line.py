@@ -1,0 +1,83 @@
+"""Commands as a person types them, in processes of their own, and everything that a home holds, to compare."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.settings import Settings
+
+SECONDS = 120
+LEDGER = "feedback.db: decisions"
+# SQLite's own files beside an open database, and its counters
+PASSING = ("-wal", "-shm", "-journal")
+COUNTERS = "sqlite_sequence"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """What it said on stderr, in one line without the frame."""
+        return " ".join(self.err.translate(dict.fromkeys(map(ord, "│╭╮╰╯─"), " ")).split())
+
+
+def start(settings: Settings, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Starts `recsys ARGUMENTS` on these places."""
+    command = [sys.executable, "-m", "recsys", *arguments]
+    env = {**os.environ, "COLUMNS": "150", "TERM": "dumb", **settings.as_environment(), **environment}
+    return subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Finished:
+    """Waits for a started command."""
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return Finished(process.returncode, out, err)
+
+
+def recsys(settings: Settings, *arguments: str, **environment: str) -> Finished:
+    """Runs `recsys ARGUMENTS` on these places."""
+    return finish(start(settings, *arguments, **environment))
+
+
+def state(home: Path) -> dict[str, str]:
+    """Digest of every table of every database and of every other file below `home`; folders are there, too."""
+    found: dict[str, str] = {}
+    for path in sorted(home.rglob("*")):
+        name = str(path.relative_to(home))
+        if path.is_dir():
+            found[name] = "folder"
+        elif path.suffix == ".db":
+            found |= {f"{name}: {table}": digest for table, digest in _tables(path).items()}
+        elif not name.endswith(PASSING):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _tables(file: Path) -> dict[str, str]:
+    found = {}
+    with closing(sqlite3.connect(file)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for name in names:
+            if name != COUNTERS:
+                rows = connection.execute(f'SELECT * FROM "{name}"').fetchall()
+                found[name] = hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()
+    return found

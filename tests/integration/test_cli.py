@@ -1,0 +1,196 @@
+"""Every command on a small stream, and what `--help` says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from recsys.cli import app
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+from tests.integration.command_line import recsys, state
+from tests.integration.conftest import Champion
+from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
+
+AS_OF = FIRST_AS_OF.isoformat()
+RUN_ID = f"cli__{AS_OF}"
+
+
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group of commands, with the words that call it."""
+    command = command or typer.main.get_command(app)
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+ALL = [pytest.param(path, command, id=" ".join(path) or "recsys") for path, command in commands()]
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    words = {" ".join(path) for path, command in commands() if not hasattr(command, "commands")}
+    assert words == {
+        "run", "step", "replay", "status", "decisions", "recommend", "release", "db upgrade",
+        "import movietweetings", "import movielens", "import interactions", "import items",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "command"), ALL)
+def test_every_command_and_option_is_documented(path: tuple[str, ...], command: Any) -> None:
+    words = (command.help or "").split()
+    assert len(words) >= 3, f"Expected `recsys {' '.join(path)}` to have a help text, got {command.help!r}."
+    named = [param for param in command.params if "--install-completion" not in param.opts]
+    silent = [param.opts for param in named if not (getattr(param, "help", None) or "").strip()]
+    assert silent == [], "Expected each argument and option to have a help text."
+
+
+@pytest.mark.parametrize(("path", "command"), ALL)
+def test_help_shows_it(path: tuple[str, ...], command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = CliRunner().invoke(app, [*path, "--help"])
+    assert shown.exit_code == 0
+    first_words = command.help.strip().splitlines()[0].rstrip(".").split()[:4]
+    assert " ".join(first_words) in " ".join(shown.stdout.split())
+    for option in (name for param in command.params for name in param.opts if name.startswith("--")):
+        assert option in shown.stdout
+
+
+def test_the_tour_names_commands_that_exist() -> None:
+    known = {" ".join(path) for path, _ in commands()}
+    tour = str(typer.main.get_command(app).help).split("**")[1::2]
+    assert len(tour) >= 6
+    for words in (part.removeprefix("recsys ").split() for part in tour):
+        assert words[0] in known
+        assert " ".join(words[:2]) in known or words[0] not in {"db", "import"}
+
+
+def test_a_night_tells_each_step_and_why(champion: Champion) -> None:
+    steps = ("check_backlog", "claim_backlog", "build_training_set", "validate_training_set", "train_challenger",
+             "evaluate_challenger", "settle_backlog", "decide_promotion", "refit_challenger", "promote",
+             "publish_recommendations")  # fmt: skip
+    assert [step for step in steps if f"│ {step} " in champion.night.out] == list(steps)
+    assert "promote" in champion.night.out.splitlines()[0]
+    assert "- NDCG@10" in champion.night.out
+    assert not champion.night.err
+
+
+def test_the_same_night_again_changes_nothing(champion: Champion) -> None:
+    before = state(champion.settings.home)
+    again = recsys(champion.settings, "run", "--as-of", AS_OF, "--force", "first champion")
+    assert (again.code, again.err) == (0, "")
+    after = state(champion.settings.home)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert not {name for name in changed if "model_promotions" in name or "versions" in name}
+    assert not {name for name in changed if name.startswith("feedback.db") and "recommendation" not in name}
+
+
+def test_status_says_who_serves(champion: Champion) -> None:
+    shown = recsys(champion.settings, "status")
+    assert (shown.code, shown.err) == (0, "")
+    assert "champion   version 2" in shown.out
+    assert "(threshold 20)" in shown.out
+    assert f"{RUN_ID} decide_promotion: promote." in " ".join(shown.out.split())
+
+
+def test_decisions_say_why(champion: Champion) -> None:
+    shown = recsys(champion.settings, "decisions")
+    assert (shown.code, shown.err) == (0, "")
+    assert "enough to retrain" in shown.out
+    lines = recsys(champion.settings, "decisions", "--json", "--limit", "1").out.splitlines()
+    (decision,) = map(json.loads, lines)
+    assert (decision["step"], decision["verdict"]) == ("decide_promotion", "promote")
+    assert decision["reasons"]
+    assert decision["numbers"]["model_version"] == "1"
+
+
+def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:
+    shown = recsys(champion.settings, "recommend", "u001", "--contributions")
+    assert (shown.code, shown.err) == (0, "")
+    assert "For user u001, model version 2" in shown.out
+    assert "Film " in shown.out
+    assert "+0." in shown.out
+
+
+def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> None:
+    shown = recsys(champion.settings, "recommend", "nobody")
+    assert shown.code == 0
+    assert "newcomers (user nobody has no list of their own)" in " ".join(shown.out.split())
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion) -> None:
+    before = state(champion.settings.home)
+    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run")
+    assert (shown.code, shown.err) == (0, "")
+    decoder = json.JSONDecoder()
+    checked, end = decoder.raw_decode(shown.out)
+    rehearsed, _ = decoder.raw_decode(shown.out[end:].lstrip())
+    assert checked["retrain"]
+    assert checked["backlog"] >= 20
+    assert rehearsed["would"] in {"promote", "reject", "insufficient_evidence"}
+    assert rehearsed["reasons"]
+    assert rehearsed["metrics"]["challenger_ndcg_at_10"] > 0
+    assert rehearsed["written"] == "nothing"
+    assert state(champion.settings.home) == before
+
+
+@pytest.fixture
+def stream(settings: Settings) -> Settings:
+    """The small stream in a home of this test's own, before any run."""
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        write_stream(store)
+    return settings
+
+
+def test_a_dry_run_in_a_fresh_home_does_not_even_make_the_registry(stream: Settings) -> None:
+    before = state(stream.home)
+    skipped = recsys(stream, "run", "--as-of", AS_OF, "--threshold", "100000", "--dry-run")
+    assert skipped.code == 0
+    assert json.loads(skipped.out)["retrain"] is False
+    plan = {"run_id": "r", "as_of": "1999-01-01T00:00:00+00:00", "now": AS_OF}
+    assert recsys(stream, "step", "rehearse", "--arguments", json.dumps(plan)).code == 2
+    assert state(stream.home) == before
+
+
+def test_a_night_below_the_threshold_is_skipped_and_says_why(stream: Settings) -> None:
+    before = state(stream.home)
+    night = recsys(stream, "run", "--as-of", AS_OF, "--threshold", "100000")
+    assert (night.code, night.err) == (0, "")
+    assert "skip" in night.out.splitlines()[0]
+    assert "not enough to retrain" in night.out
+    after = state(stream.home)
+    assert {name for name in after if after[name] != before.get(name)} == {"feedback.db: decisions"}
+
+
+def test_an_open_batch_stops_other_runs_until_it_is_released(stream: Settings, tmp_path: Path) -> None:
+    plan = {"run_id": "first", "as_of": AS_OF, "now": AS_OF, "half_life_days": 10}
+    result = tmp_path / "result.json"
+    claimed = recsys(stream, "step", "claim_backlog", "--arguments", json.dumps(plan), "--result", str(result))
+    assert (claimed.code, claimed.out) == (0, "")
+    assert json.loads(result.read_text())["value"]["batch_id"] == "first"
+    other = json.dumps({**plan, "run_id": "other", "now": (FIRST_AS_OF + timedelta(hours=1)).isoformat()})
+    refused = recsys(stream, "step", "claim_backlog", "--arguments", other)
+    assert refused.code == 3
+    assert "first" in refused.message
+    released = recsys(stream, "release", "first")
+    assert (released.code, released.out) == (0, "Batch first is released.\n")
+    assert recsys(stream, "step", "claim_backlog", "--arguments", other).code == 0
+
+
+def test_a_database_is_made_filled_and_made_again(settings: Settings, tmp_path: Path) -> None:
+    items, own = tmp_path / "items.csv", tmp_path / "own.csv"
+    items.write_text("item_id,title\nx,Film X\n")
+    own.write_text("user_id,item_id,occurred_at,label\nu,x,2024-01-01,like\nv,x,2024-01-02,dislike\n")
+    for _ in range(2):
+        assert recsys(settings, "db", "upgrade").code == 0
+        for kind, file in (("items", items), ("interactions", own)):
+            done = recsys(settings, "import", kind, str(file))
+            assert (done.code, done.err) == (0, "")
+    assert "backlog    1 new dislikes" in recsys(settings, "status").out
