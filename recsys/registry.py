@@ -176,16 +176,20 @@ class Registry:
             raise InputError(f"Expected a file or folder to log under {folder!r}, found nothing at {path}.")
 
     def _log_model(self, run: Any, spec: VersionSpec) -> Any:
-        """Uploads the model anew: what an earlier attempt uploaded may be half a model, and is dropped."""
+        """Uploads the model; over what an earlier attempt uploaded, which may be half a model.
+
+        MLflow never takes an output of a run back, so a retry goes on with the model that the run has already.
+        """
         from mlflow.entities import LoggedModelOutput
 
         run_id = run.info.run_id
-        for leftover in self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'"):
-            self._client.delete_logged_model(leftover.model_id)
-        model = self._client.create_logged_model(
+        begun = self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'")
+        model = begun[0] if begun else self._client.create_logged_model(
             self._experiment_id, MODEL_NAME, source_run_id=run_id, tags=spec.key, params=as_params(spec.params)
-        )
-        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        )  # fmt: skip
+        outputs = self._client.get_run(run_id).outputs
+        if model.model_id not in {output.model_id for output in (outputs.model_outputs if outputs else [])}:
+            self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         self._log_metrics(run, model.model_id, spec.metrics)
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as temporary:
             folder = Path(temporary) / "model"

@@ -2,7 +2,7 @@
 -- Grain: one row per (user, item), with the columns of events.
 -- The newest opinion wins by occurred_at, then recorded_at, then dislike over like over neutral. A neutral rating ends an
 -- earlier like or dislike; a click or "already watched" does not.
--- Parameters: none. A DuckDB view over the table events, as read from events.sql, in UTC without zone.
+-- Parameters (DuckDB): none. A view over the table events, as read from events.sql, in UTC without zone.
 SELECT *
 FROM events
 QUALIFY row_number() OVER (

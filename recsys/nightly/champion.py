@@ -18,16 +18,21 @@ def finish_promotion(place: Workplace, now: datetime) -> Promotion | None:
     """Moves the aliases to what the newest audit row says, if that was not done; returns the row, None without one.
 
     The row is the intent, written before the alias moves: a crash in between leaves a row that is not complete, and
-    whoever comes next does the rest.
+    whoever comes next does the rest. MLflow moves an alias whatever it was: who moved it looks again whether another
+    promotion came meanwhile, and if so moves it to that one's version.
     """
     last = place.store.last_promotion()
     if last is None or last.is_complete:
         return last
-    if last.from_version is not None:
-        place.registry.set_alias("previous_champion", last.from_version)
-    place.registry.set_alias("champion", last.to_version)
-    place.store.complete_promotion(last.sequence, now)
-    return place.store.last_promotion()
+    while True:
+        if last.from_version is not None:
+            place.registry.set_alias("previous_champion", last.from_version)
+        place.registry.set_alias("champion", last.to_version)
+        place.store.complete_promotion(last.sequence, now)
+        newest = place.store.last_promotion()
+        if newest is None or newest.sequence == last.sequence:
+            return newest
+        last = newest
 
 
 def past_promotion(place: Workplace, run_id: str) -> Promotion | None:

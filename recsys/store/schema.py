@@ -77,6 +77,14 @@ def _revision(connection: Connection) -> str | None:
     return found
 
 
+def _may_exist(path: Path) -> bool:
+    """False if there is surely no such file; a folder that this user may not look into is left to the driver to refuse."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+
+
 def require_schema(engine: Engine) -> None:
     """Checks that the database is there and has the newest schema.
 
@@ -85,7 +93,7 @@ def require_schema(engine: Engine) -> None:
     """
     url = engine.url
     # Connecting would create an empty file.
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+    if url.get_backend_name() == "sqlite" and not _may_exist(Path(str(url.database))):
         raise TerminalError(f"Expected a feedback database at {shown(url)}, found none: run `recsys db upgrade`.")
     with database_errors(url), reading(engine) as connection:
         revision = _revision(connection)

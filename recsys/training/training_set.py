@@ -53,7 +53,9 @@ def content_digest(*tables: pa.Table) -> str:
     for table in tables:
         for name in table.column_names:
             column = table[name].combine_chunks()
-            digest.update(f"{name}:{column.type}:{len(column)}\n".encode())
+            # Not the type itself: Parquet gives the items of a list another name.
+            kind = f"list<{column.type.value_type}>" if pa.types.is_list(column.type) else column.type
+            digest.update(f"{name}:{kind}:{len(column)}\n".encode())
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
                 digest.update(column.to_numpy(zero_copy_only=False).tobytes())
             elif pa.types.is_timestamp(column.type):

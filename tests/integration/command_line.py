@@ -65,7 +65,7 @@ def state(home: Path) -> dict[str, str]:
         name = str(path.relative_to(home))
         if path.is_dir():
             found[name] = "folder"
-        elif path.suffix == ".db":
+        elif path.read_bytes().startswith(b"SQLite format 3"):
             found |= {f"{name}: {table}": digest for table, digest in _tables(path).items()}
         elif not name.endswith(PASSING):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -72,9 +72,11 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def second_night(tmp_path_factory: pytest.TempPathFactory) -> SecondNight:
+def second_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondNight]:
     """An undisturbed second night, with copies of the home from before each step. See `SecondNight`."""
-    return SecondNight(tmp_path_factory.mktemp("second-night"))
+    night = SecondNight(tmp_path_factory.mktemp("second-night"))
+    yield night
+    night.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ first champion never saw: it passes the gate by a wide margin, on any machine.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
-NUM_USERS, NUM_ITEMS, NUM_DAYS, SIGNALS_PER_USER = 1_000, 60, 40, 10
+NUM_USERS, NUM_ITEMS, NUM_DAYS, SIGNALS_PER_USER = 750, 60, 40, 10
 GENRES = ("Comedy", "Horror", "Western")
 FIRST_AS_OF, SECOND_AS_OF = START + timedelta(days=28), START + timedelta(days=NUM_DAYS)
 FIRST, SECOND = "first", "second"  # run ids
@@ -42,8 +41,10 @@ def write_stream(store: FeedbackStore, seed: int = 7) -> None:
         for second in rng.integers(86_400, NUM_DAYS * 86_400, SIGNALS_PER_USER):
             num_released = 6 + int((NUM_ITEMS - 6) * second / (NUM_DAYS * 86_400))
             item = num_released - 1 - min(int(rng.exponential(8)), num_released - 1)
+            if rng.random() < 0.5:  # looks for its own genre
+                item = max(item - (item - user) % len(GENRES), user % len(GENRES))
             who, what, at = f"u{user:03d}", f"f{item:02d}", START + timedelta(seconds=int(second))
-            if item % len(GENRES) == user % len(GENRES):
+            if (item - user) % len(GENRES) == 0:
                 likes.append(Interaction(who, what, "like", at, at, is_like=True))
             elif rng.random() < 0.5:
                 dislikes.append(Dislike(who, at, at, item_id=what))
@@ -51,12 +52,12 @@ def write_stream(store: FeedbackStore, seed: int = 7) -> None:
     save_dislikes(store, dislikes)
 
 
-def record_nights(settings: Settings, copy_before: Callable[[str], Path]) -> dict[str, dict[str, Any]]:
+def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:
     """Runs both nights and copies the home before each step of the second one.
 
     Args:
         settings: an empty place.
-        copy_before: step -> where its copy goes; called with "end" for what the night left behind.
+        copies: a copy goes to the folder in here that is named after the step; `end` is what the night left behind.
 
     Returns:
         Step -> what it returned in the second night.
@@ -67,7 +68,7 @@ def record_nights(settings: Settings, copy_before: Callable[[str], Path]) -> dic
         write_stream(store)
 
     def take_copy(step: str) -> None:
-        shutil.copytree(settings.home, copy_before(step))
+        shutil.copytree(settings.home, copies / step)
 
     first = run_night(FIRST, FIRST_AS_OF, FIRST_AS_OF)
     assert first.outcome == "promote", first.reasons

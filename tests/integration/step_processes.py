@@ -9,15 +9,19 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recsys.cli.tensorflow_loading import TENSORFLOW_STEPS
+from recsys.cli.tensorflow_loading import TENSORFLOW_STEPS, load_for
 from recsys.errors import RecsysError
 from recsys.process import write_result
 from recsys.settings import Settings
@@ -26,6 +30,7 @@ from tests.integration import small_stream
 SECONDS = 120  # no step of the small stream takes a quarter of it
 # What takes seconds to import. TensorFlow is not among it: a process that forks after it may hang.
 PRELOADED = ["mlflow", "great_expectations", "duckdb", "matplotlib.pyplot", "recsys.pipeline", __name__]
+FORKSERVER, SPAWN = multiprocessing.get_context("forkserver"), multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,9 @@ class SecondNight:
         self._copies, self._outcomes = folder / "before", folder / "outcomes"
         self._copies.mkdir()
         self._outcomes.mkdir()
-        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
-        recording = self._start("spawn", small_stream.record_nights, self.settings, self.copy_before)
+        FORKSERVER.set_forkserver_preload(PRELOADED)
+        self._spare = start_spare()
+        recording = self._start("spawn", small_stream.record_nights, self.settings, self._copies)
         self.results: dict[str, dict[str, Any]] = recording.value()
 
     def copy_before(self, step: str) -> Path:
@@ -144,6 +150,14 @@ class SecondNight:
         given = small_stream.arguments_of(step, self.results) | arguments
         return self._start(kind, run_step, settings or self.settings, step, given, point, action or die)
 
+    def command(self, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        """Starts `recsys ARGUMENTS`, with all output in `log`."""
+        environment = os.environ | self.settings.as_environment() | {"COLUMNS": "300"}  # no words broken over lines
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "recsys", *arguments], env=environment, stdout=output, stderr=output
+            )
+
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of any function, called in a process that is gone afterwards."""
         return self._start("forkserver", function, *arguments).outcome()["value"]
@@ -152,10 +166,49 @@ class SecondNight:
         number = len(list(self._outcomes.glob("*.log")))
         result, log = self._outcomes / f"{number:03d}.json", self._outcomes / f"{number:03d}.log"
         log.touch()
-        context = multiprocessing.get_context(kind)
-        process = context.Process(target=report, args=(result, log, function, *arguments))  # type: ignore[attr-defined]
-        process.start()
+        work = (result, log, function, *arguments)
+        if kind == "spawn":
+            process, orders = self._spare
+            orders.send(work)
+            self._spare = start_spare()
+        else:
+            process = FORKSERVER.Process(target=report, args=work)
+            process.start()
         return StepProcess(process, result, log)
+
+    def close(self) -> None:
+        """Ends the process that no step used."""
+        process, orders = self._spare
+        orders.close()
+        process.join(SECONDS)
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    """Polls until the condition holds; fails if the process ends before, or after two minutes."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert process.poll() is None, f"It ended with {process.returncode} before the condition held."
+        assert time.monotonic() < deadline, f"The condition did not hold within {SECONDS} s."
+        time.sleep(0.01)  # between two looks
+
+
+def start_spare() -> tuple[BaseProcess, Connection]:
+    """A fresh process that loads TensorFlow, on the second core, while the step before it still runs; and its orders."""
+    theirs, ours = SPAWN.Pipe(duplex=False)
+    process = SPAWN.Process(target=wait_for_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def wait_for_work(orders: Connection) -> None:
+    """Runs in the child: one piece of work, or none if the tests are over."""
+    load_for("train_challenger")
+    try:
+        work = orders.recv()
+    except EOFError:
+        return
+    report(*work)
 
 
 def die() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from recsys.records import BatchStatus
+from recsys.store import FeedbackStore
 from tests.integration.loop_state import differences, state
-from tests.integration.small_stream import STEPS
-from tests.integration.step_processes import Point, SecondNight
+from tests.integration.small_stream import SECOND, SECOND_AS_OF, STEPS
+from tests.integration.step_processes import Point, SecondNight, wait_until
 
 STORE = "recsys.store.feedback_store:FeedbackStore"
 REGISTRY = "recsys.registry:Registry"
-CLIENT = "mlflow:MlflowClient"
 
 # (step, where it dies, and dies again when it is run again, ...). Steps that load TensorFlow take seconds to start, so
 # they die several times in one test.
@@ -35,7 +36,6 @@ DEATHS: list[tuple[str, *tuple[Point, ...]]] = [
     (
         "train_challenger",
         Point(f"{REGISTRY}._log_model", "after"),  # the model is uploaded, no version points at it
-        Point(f"{REGISTRY}.log_version", "after"),  # registered, but the batch does not know
         Point(f"{STORE}.update_batch", "after"),  # the alias `challenger` is where it was
     ),
     (
@@ -50,8 +50,7 @@ DEATHS: list[tuple[str, *tuple[Point, ...]]] = [
     ("decide_promotion", Point(f"{REGISTRY}.describe", "after")),
     (
         "refit_challenger",
-        Point(f"{REGISTRY}.log_version", "after"),
-        Point(f"{REGISTRY}.log_evaluation", "after"),
+        Point(f"{REGISTRY}.log_evaluation", "after"),  # registered, but the batch does not know
         Point(f"{STORE}.update_batch", "after"),
     ),
     ("promote", Point(f"{STORE}.begin_promotion", "before")),
@@ -68,16 +67,14 @@ DEATHS: list[tuple[str, *tuple[Point, ...]]] = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    second_night: SecondNight, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], dict[str, Any]]:
+def undisturbed(second_night: SecondNight, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Step -> state after it, of the night that nobody killed; the home is then as after the step."""
     scratch = tmp_path_factory.mktemp("states")
 
     @functools.cache
-    def state_after(step: str) -> dict[str, Any]:
+    def state_after(step: str, *, ignores_now: bool = False) -> dict[str, Any]:
         second_night.restore(second_night.copy_after(step))
-        return state(second_night.settings.home, scratch)
+        return state(second_night.settings.home, scratch, ignores_now=ignores_now)
 
     return state_after
 
@@ -94,7 +91,7 @@ def test_a_killed_step_is_finished_by_running_it_again(
     step: str,
     points: list[Point],
     second_night: SecondNight,
-    undisturbed: Callable[[str], dict[str, Any]],
+    undisturbed: Callable[..., dict[str, Any]],
     tmp_path: Path,
 ) -> None:
     second_night.restore(second_night.copy_before(step))
@@ -103,3 +100,22 @@ def test_a_killed_step_is_finished_by_running_it_again(
     assert second_night.start(step).value() == second_night.results[step]
     found = state(second_night.settings.home, tmp_path)
     assert not differences(found, undisturbed(step))
+
+
+def test_a_run_killed_while_it_trains_ends_as_if_nothing_had_happened(
+    second_night: SecondNight, undisturbed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    second_night.restore(second_night.copy_before("check_backlog"))
+    arguments = ("run", "--as-of", SECOND_AS_OF.isoformat(), "--run-id", SECOND)
+    folder = second_night.settings.artifacts / SECOND
+    run = second_night.command(tmp_path / "killed.log", *arguments)
+    wait_until(lambda: list(folder.glob("judged.*.building")), run)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+    with FeedbackStore.open(second_night.settings.database_url) as store:
+        batch = store.get_batch(SECOND)
+    assert (batch.status, batch.challenger_version) == (BatchStatus.CLAIMED, None)
+
+    assert second_night.command(tmp_path / "again.log", *arguments).wait(120) == 0
+    found = state(second_night.settings.home, tmp_path, ignores_now=True)
+    assert not differences(found, undisturbed(STEPS[-1], ignores_now=True))

@@ -1,0 +1,134 @@
+"""`recsys replay` over a few nights of a small stream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.errors import InputError
+from recsys.settings import Settings
+from recsys.simulation.replay import METRICS, SYSTEMS, nights_between
+from recsys.store import FeedbackStore, migrate
+from tests.integration.command_line import Finished, finish, start, state
+from tests.integration.small_stream import FIRST_AS_OF, write_stream
+
+SECOND_AS_OF, LAST_AS_OF = (FIRST_AS_OF + timedelta(days=n) for n in (1, 2))
+THRESHOLD = "60"  # a day brings about 38 dislikes: the second night is skipped, the third retrains
+KEYS = {"as_of", "outcome", "reasons", "backlog", "champion_version", "systems", "num_users", "seconds"}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What one replay said and wrote."""
+
+    finished: Finished
+    nights: list[dict[str, Any]]
+    home: Path
+
+
+@dataclass(frozen=True)
+class TwoReplays:
+    """A replay of three nights, one of the first two, and the home that their stream is in before and after."""
+
+    longer: Replayed
+    shorter: Replayed
+    before: dict[str, str]
+    after: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> TwoReplays:
+    """Both at the same time: a replay takes twenty seconds. Each has a home of its own, where an older one was left."""
+    folder = tmp_path_factory.mktemp("replays")
+    source = Settings.under(folder / "source")
+    migrate(source.database_url)
+    with FeedbackStore.open(source.database_url) as store:
+        write_stream(store)
+    before = state(source.home)
+    started = []
+    for last in (LAST_AS_OF, SECOND_AS_OF):
+        name = f"{FIRST_AS_OF:%Y%m%d}_{last:%Y%m%d}"
+        settings = replace(Settings.under(folder / name), database_url=source.database_url)
+        left_behind = settings.home / "replay" / name / "feedback.db"
+        left_behind.parent.mkdir(parents=True)
+        left_behind.write_text("what an interrupted replay left")
+        days = ("--from", f"{FIRST_AS_OF:%Y-%m-%d}", "--to", f"{last:%Y-%m-%d}", "--threshold", THRESHOLD)
+        started.append((settings.home, start(settings, "replay", *days, "--json", str(folder / f"{name}.jsonl"))))
+    replays = []
+    for home, process in started:
+        finished = finish(process)
+        assert finished.code == 0, finished.err
+        lines = (folder / f"{home.name}.jsonl").read_text(encoding="utf-8").splitlines()
+        replays.append(Replayed(finished, [json.loads(line) for line in lines], home))
+    return TwoReplays(replays[0], replays[1], before, state(source.home))
+
+
+def test_it_gives_one_object_a_night(two: TwoReplays) -> None:
+    nights = two.longer.nights
+    assert [night["as_of"] for night in nights] == [
+        (FIRST_AS_OF + timedelta(days=n)).isoformat() for n in range(len(nights))
+    ]
+    assert len(nights) == 3
+    for night in nights:
+        assert set(night) == KEYS
+        assert set(night["systems"]) == set(SYSTEMS)
+        assert night["outcome"] in {"skip", "promote", "reject", "insufficient_evidence"}
+        assert night["reasons"]
+        assert night["num_users"] > 0
+        assert all(seconds >= 0 for seconds in night["seconds"].values())
+        for metrics in night["systems"].values():
+            assert set(metrics) == {*METRICS, "coverage_at_10"}
+            assert all(value is None or 0 <= value <= 1 for value in metrics.values())
+    assert [night["outcome"] for night in nights[:2]] == ["promote", "skip"]
+    assert list(nights[1]["seconds"]) == ["check_backlog"]
+    assert "evaluate_challenger" in nights[2]["seconds"]
+
+
+def test_the_first_champion_stays_for_comparison(two: TwoReplays) -> None:
+    for night in two.longer.nights:
+        serving, first = night["systems"]["champion"], night["systems"]["first_champion"]
+        if night["champion_version"] == two.longer.nights[0]["champion_version"]:
+            assert serving == first
+        else:
+            assert serving != first
+
+
+def test_retraining_beats_what_stands_still(two: TwoReplays) -> None:
+    last = two.longer.nights[-1]["systems"]
+    assert last["champion"]["ndcg_at_10"] > last["popularity"]["ndcg_at_10"]
+
+
+def test_the_same_replay_gives_the_same_numbers(two: TwoReplays) -> None:
+    longer, shorter = (
+        [{**night, "seconds": None} for night in replayed.nights] for replayed in (two.longer, two.shorter)
+    )
+    assert longer[:2] == shorter
+
+
+def test_the_stream_it_reads_is_not_touched(two: TwoReplays) -> None:
+    assert two.after == two.before
+
+
+def test_what_it_prints_and_writes_can_be_read(two: TwoReplays) -> None:
+    replayed = two.longer
+    assert replayed.finished.err == ""
+    assert "All nights" in replayed.finished.out
+    folder = replayed.home / "replay" / f"{FIRST_AS_OF:%Y%m%d}_{LAST_AS_OF:%Y%m%d}"
+    assert "replay.md" in replayed.finished.out
+    report = (folder / "replay.md").read_text(encoding="utf-8")
+    assert "| what serves |" in report
+    assert "![NDCG@10 night by night](replay.png)" in report
+    assert (folder / "replay.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert {path.name for path in replayed.home.iterdir()} == {"replay"}
+
+
+def test_nights_are_a_day_apart() -> None:
+    assert nights_between(FIRST_AS_OF, FIRST_AS_OF) == [FIRST_AS_OF]
+    assert len(nights_between(FIRST_AS_OF, LAST_AS_OF)) == 3
+    with pytest.raises(InputError, match="Expected whole days"):
+        nights_between(FIRST_AS_OF, LAST_AS_OF + timedelta(hours=1))

@@ -1,0 +1,216 @@
+"""Two runs at once: one goes on, the other says why not; one champion has one successor, and audit and alias agree."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.synchronize import Barrier, Event
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.nightly.fitting import register
+from recsys.nightly.planning import LEASE
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch, BatchStatus, Decision, Promotion
+from recsys.settings import Settings
+from recsys.store import FeedbackStore
+from tests.integration.small_stream import FIRST, NOW, SECOND, SECOND_AS_OF
+from tests.integration.step_processes import FORKSERVER, SECONDS, Point, SecondNight
+
+RIVAL = "rival"
+
+
+def champion_of(settings: Settings) -> str | None:
+    with Workplace.open(settings) as place:
+        return place.registry.get_alias("champion")
+
+
+# Two whole runs
+
+
+def test_of_two_runs_one_goes_on_and_the_other_names_it(second_night: SecondNight, tmp_path: Path) -> None:
+    second_night.restore(second_night.copy_before("check_backlog"))
+    logs = {name: tmp_path / f"{name}.log" for name in ("one", "other")}
+    # Forced: one that looked only after the other had claimed would find no backlog and end well.
+    arguments = ("run", "--as-of", SECOND_AS_OF.isoformat(), "--force", "two at once", "--run-id")
+    runs = {name: second_night.command(log, *arguments, name) for name, log in logs.items()}
+    codes = {name: run.wait(SECONDS) for name, run in runs.items()}
+    assert sorted(codes.values()) == [0, 3], {name: log.read_text(encoding="utf-8") for name, log in logs.items()}
+    winner, loser = sorted(codes, key=lambda name: codes[name])
+    refusal = logs[loser].read_text(encoding="utf-8")
+    assert "ConflictError" in refusal
+    assert f"run {winner} has held the backlog since" in refusal
+
+    with FeedbackStore.open(second_night.settings.database_url) as store:
+        assert [promotion.run_id for promotion in store.list_promotions()] == [FIRST, winner]
+        assert store.last_promotion().to_version == second_night.call(champion_of, second_night.settings)
+        assert store.get_batch(winner).status == BatchStatus.USED
+        assert store.get_batch(winner).num_examples == second_night.results["claim_backlog"]["num_examples"]
+        assert store.count_backlog(SECOND_AS_OF) == 0
+        assert [decision.step for decision in store.list_decisions(run_id=loser)] == ["check_backlog"]
+
+
+# A run that died
+
+
+def test_the_next_run_takes_over_from_a_dead_one_which_then_stops(second_night: SecondNight) -> None:
+    second_night.restore(second_night.copy_before("train_challenger"))
+    num_examples = second_night.results["claim_backlog"]["num_examples"]
+    held = NOW + LEASE
+    early = second_night.start("claim_backlog", run_id="third", now=held).outcome()
+    assert early["error"] == "ConflictError"
+    assert f"run {SECOND} has held the backlog" in early["message"]
+
+    later = held + timedelta(seconds=1)
+    assert second_night.start("claim_backlog", run_id="third", now=later).value()["num_examples"] == num_examples
+    for step in ("build_training_set", "validate_training_set", "settle_backlog"):
+        late = second_night.start(step).outcome()
+        assert late.get("error") == "ConflictError", (step, late)
+        assert "taken over by run third" in late["message"]
+    with FeedbackStore.open(second_night.settings.database_url) as store:
+        assert store.get_batch(SECOND).status == BatchStatus.RELEASED
+        assert (store.get_batch("third").status, store.get_batch("third").num_examples) == (
+            BatchStatus.CLAIMED, num_examples
+        )  # fmt: skip
+        assert store.count_backlog(SECOND_AS_OF) == 0
+        store.release_batch("third", later)
+        assert store.count_backlog(SECOND_AS_OF) == num_examples
+
+
+# Two promotions
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A run whose challenger passed the gate, with its versions in the registry."""
+
+    run_id: str
+    challenger: str
+    refit: str
+
+
+@pytest.fixture(scope="module")
+def two_passed(second_night: SecondNight) -> tuple[Path, Passed, Passed]:
+    """A copy of a home with the versions of two runs that wait for their promotion, and the runs."""
+    second_night.restore(second_night.copy_before("promote"))
+    challenger, refit = (
+        second_night.results[step]["model_version"] for step in ("train_challenger", "refit_challenger")
+    )
+    rival = second_night.call(register_rival, second_night.settings)
+    copy = second_night.copy_before("two promotions")
+    shutil.copytree(second_night.settings.home, copy)
+    return copy, Passed(SECOND, challenger, refit), Passed(RIVAL, *rival)
+
+
+def register_rival(settings: Settings) -> list[str]:
+    """Registers the models of the second night once more, as those of another run."""
+    with Workplace.open(settings) as place:
+        batch = place.store.get_batch(SECOND)
+        folder = shutil.copytree(place.folder(SECOND), place.folder(RIVAL))
+        rival = Batch(**{**vars(batch), "batch_id": RIVAL})
+        return [register(place, rival, folder, fit_name) for fit_name in ("judged", "refit")]
+
+
+def let_pass(store: FeedbackStore, run: Passed, champion: str) -> None:
+    """Writes what the steps before `promote` leave in the feedback database."""
+    lease = NOW + LEASE
+    store.claim_backlog(Batch(run.run_id, SECOND_AS_OF, SECOND_AS_OF, champion, BatchStatus.CLAIMED, 0, {}, NOW, lease))
+    store.update_batch(run.run_id, challenger_version=run.challenger, refit_version=run.refit)
+    store.settle_backlog(run.run_id, NOW)
+    numbers = {"model_version": run.challenger}
+    store.record_decision(Decision(run.run_id, "decide_promotion", "promote", (), SECOND_AS_OF, NOW, numbers))
+
+
+@dataclass(frozen=True)
+class Promoters:
+    """Two runs before their promotion, on one database and one registry."""
+
+    night: SecondNight
+    settings: Settings
+    store: FeedbackStore
+    one: Passed
+    other: Passed
+    champion: str
+
+    def start(self, run: Passed, *at: Any) -> Any:
+        return self.night.start("promote", *at, settings=self.settings, run_id=run.run_id, model_version=run.refit)
+
+    def agreed_history(self) -> list[str]:
+        """Champions in their order, after a look whether audit and alias agree."""
+        promotions = self.store.list_promotions()
+        assert all(promotion.is_complete for promotion in promotions)
+        assert [promotion.sequence for promotion in promotions] == list(range(1, len(promotions) + 1))
+        assert self.night.call(champion_of, self.settings) == promotions[-1].to_version
+        return [promotions[0].from_version or "none", *(promotion.to_version for promotion in promotions)]
+
+
+@pytest.fixture
+def promoters(second_night: SecondNight, two_passed: tuple[Path, Passed, Passed], database_url: str) -> Any:
+    """Both runs; the database is empty but for what `let_pass` writes."""
+    copy, one, other = two_passed
+    second_night.restore(copy)
+    home = second_night.settings
+    champion = second_night.results["promote"]["from_version"]
+    settings = Settings(home.home, database_url, home.tracking_uri)
+    with FeedbackStore.open(database_url) as store:
+        yield Promoters(second_night, settings, store, one, other, champion)
+
+
+def meet(barrier: Barrier) -> None:
+    """Waits for the other process."""
+    barrier.wait(SECONDS)
+
+
+def fall_asleep(asleep: Event, awake: Event) -> None:
+    """Waits to be woken."""
+    asleep.set()
+    awake.wait(SECONDS)
+
+
+def test_of_two_promotions_from_one_champion_one_succeeds(promoters: Promoters) -> None:
+    for run in (promoters.one, promoters.other):
+        let_pass(promoters.store, run, promoters.champion)
+    # Both have seen that the champion is the one they were compared with.
+    at = Point("recsys.store.feedback_store:FeedbackStore.begin_promotion", "before")
+    barrier = FORKSERVER.Barrier(2)
+    started = [promoters.start(run, at, functools.partial(meet, barrier)) for run in (promoters.one, promoters.other)]
+    outcomes = [process.outcome() for process in started]
+    assert sorted(outcome.get("error", "none") for outcome in outcomes) == ["ConflictError", "none"], outcomes
+    winner = next(outcome["value"] for outcome in outcomes if "error" not in outcome)
+    assert winner["from_version"] == promoters.champion
+    assert promoters.agreed_history() == [promoters.champion, winner["to_version"]]
+
+    again = [promoters.start(run).outcome() for run in (promoters.one, promoters.other)]
+    assert sorted(outcome.get("error", "none") for outcome in again) == ["ConflictError", "none"], again
+    assert promoters.agreed_history() == [promoters.champion, winner["to_version"]]
+
+
+def test_a_promotion_that_wakes_up_late_takes_nothing_back(promoters: Promoters) -> None:
+    let_pass(promoters.store, promoters.one, promoters.champion)
+    let_pass(promoters.store, promoters.other, promoters.one.refit)
+    # The audit row is written and `previous_champion` moved, the champion not yet.
+    at = Point("recsys.registry:Registry.set_alias", "before", 2)
+    asleep, awake = FORKSERVER.Event(), FORKSERVER.Event()
+    late = promoters.start(promoters.one, at, functools.partial(fall_asleep, asleep, awake))
+    assert asleep.wait(SECONDS)
+    history = [promoters.champion, promoters.one.refit, promoters.other.refit]
+    assert promoters.start(promoters.other).value()["from_version"] == promoters.one.refit
+    assert promoters.agreed_history() == history
+    awake.set()
+    late.outcome()
+    assert promoters.agreed_history() == history
+
+
+def test_an_unfinished_promotion_of_a_dead_run_is_finished_by_the_next(promoters: Promoters) -> None:
+    let_pass(promoters.store, promoters.one, promoters.champion)
+    let_pass(promoters.store, promoters.other, promoters.champion)
+    intent = Promotion(1, promoters.one.run_id, promoters.champion, promoters.one.refit, "died", NOW, is_complete=False)
+    promoters.store.begin_promotion(intent)
+    refused = promoters.start(promoters.other).outcome()
+    assert refused["error"] == "ConflictError"
+    assert f"it is {promoters.one.refit} now" in refused["message"]
+    assert promoters.agreed_history() == [promoters.champion, promoters.one.refit]

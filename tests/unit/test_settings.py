@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from recsys import settings as module
+from recsys.settings import Settings, default_home
+
+
+def test_everything_is_below_the_home_by_default(tmp_path: Path) -> None:
+    found = Settings.from_environment({"RECSYS_HOME": str(tmp_path)})
+    assert found == Settings.under(tmp_path)
+    assert found.home == tmp_path
+    assert found.database_url == f"sqlite:///{tmp_path}/feedback.db"
+    assert found.tracking_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    assert (found.artifacts, found.mlflow_artifacts) == (tmp_path / "artifacts", tmp_path / "mlflow" / "artifacts")
+
+
+def test_services_are_named_by_their_own_variables(tmp_path: Path) -> None:
+    named = {
+        "RECSYS_HOME": str(tmp_path),
+        "RECSYS_DATABASE_URL": "postgresql://db/x",
+        "MLFLOW_TRACKING_URI": "http://m",
+    }
+    found = Settings.from_environment(named)
+    assert (found.database_url, found.tracking_uri) == ("postgresql://db/x", "http://m")
+    assert found.as_environment() == named
+
+
+@pytest.mark.parametrize("name", ["RECSYS_HOME", "RECSYS_DATABASE_URL", "MLFLOW_TRACKING_URI"])
+def test_an_empty_variable_counts_as_unset(tmp_path: Path, name: str) -> None:
+    environment = {"RECSYS_HOME": str(tmp_path)}
+    without = Settings.from_environment({key: value for key, value in environment.items() if key != name})
+    assert Settings.from_environment({**environment, name: ""}) == without
+
+
+def test_without_variables_a_checkout_has_its_own_var(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = Path(__file__).resolve().parents[2]
+    assert default_home() == root / "var"
+    assert Settings.from_environment({}).home == root / "var"
+
+
+def test_an_installed_package_uses_a_folder_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "PACKAGE_PARENT", tmp_path / "site-packages")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_home() == tmp_path / ".local" / "share" / "recsys"
+
+
+def test_a_relative_home_is_made_absolute_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/somewhere")
+    found = Settings.from_environment({"RECSYS_HOME": "here/../there"})
+    assert found.home == tmp_path / "there"
+    assert Settings.from_environment({"RECSYS_HOME": "~/recsys"}).home == Path("/somewhere/recsys")
+    assert list(tmp_path.iterdir()) == []  # reading the settings makes nothing
+
+
+def test_a_child_process_sees_the_same_places(tmp_path: Path) -> None:
+    found = Settings.under(tmp_path)
+    assert Settings.from_environment(found.as_environment()) == found
+
+
+def test_use_changes_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.under(tmp_path).as_environment():
+        monkeypatch.setenv(name, "before")
+    Settings.under(tmp_path).use()
+    assert Settings.from_environment() == Settings.under(tmp_path)
+    assert os.environ["RECSYS_HOME"] == str(tmp_path)
+
+
+def test_under_ignores_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RECSYS_DATABASE_URL", "postgresql://db/x")
+    assert Settings.under(tmp_path).database_url.startswith("sqlite:///")
