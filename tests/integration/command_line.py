@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
+import runpy
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +21,15 @@ LEDGER = "feedback.db: decisions"
 # SQLite's own files beside an open database, and its counters
 PASSING = ("-wal", "-shm", "-journal")
 COUNTERS = "sqlite_sequence"
+# Not the commands themselves: they look at the environment when they are loaded.
+LIBRARIES = [
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "alembic.command",
+    "typer.rich_utils",
+    "duckdb",
+    "pandas",
+    "mlflow",
+]
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,19 @@ class Finished:
     @property
     def message(self) -> str:
         """What it said on stderr, in one line without the frame."""
-        return " ".join(self.err.translate(dict.fromkeys(map(ord, "│╭╮╰╯─"), " ")).split())
+        return _words(self.err)
+
+    def says(self, words: str) -> bool:
+        """Whether stderr has these words, wherever its lines were broken."""
+        return words.replace(" ", "") in self.message.replace(" ", "")
+
+    def shows(self, words: str) -> bool:
+        """The same of stdout."""
+        return words.replace(" ", "") in _words(self.out).replace(" ", "")
+
+
+def _words(text: str) -> str:
+    return " ".join(text.translate(dict.fromkeys(map(ord, "│╭╮╰╯─┃━"), " ")).split())
 
 
 def start(settings: Settings, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -56,6 +80,30 @@ def finish(process: subprocess.Popen[str]) -> Finished:
 def recsys(settings: Settings, *arguments: str, **environment: str) -> Finished:
     """Runs `recsys ARGUMENTS` on these places."""
     return finish(start(settings, *arguments, **environment))
+
+
+def quick(settings: Settings, *arguments: str, **environment: str) -> Finished:
+    """The same for commands that load no TensorFlow, in a process that has the libraries already: a tenth of the time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    places = {**os.environ, "TERM": "dumb", **settings.as_environment(), **environment}
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        process = context.Process(target=_main, args=(arguments, places, str(out), str(err)))
+        process.start()
+        process.join(SECONDS)
+        assert process.exitcode is not None, f"Expected {arguments} to end within {SECONDS} s."
+        return Finished(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+def _main(arguments: tuple[str, ...], environment: dict[str, str], out: str, err: str) -> None:
+    """What `python -m recsys ARGUMENTS` does, in the child."""
+    for descriptor, file in ((1, out), (2, err)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["recsys", *arguments]
+    runpy.run_module("recsys", run_name="__main__")
 
 
 def state(home: Path) -> dict[str, str]:

@@ -110,6 +110,7 @@ class SecondNight:
         self._copies, self._outcomes = folder / "before", folder / "outcomes"
         self._copies.mkdir()
         self._outcomes.mkdir()
+        self._commands: list[subprocess.Popen[bytes]] = []
         FORKSERVER.set_forkserver_preload(PRELOADED)
         self._spare = start_spare()
         recording = self._start("spawn", small_stream.record_nights, self.settings, self._copies)
@@ -153,10 +154,11 @@ class SecondNight:
     def command(self, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts `recsys ARGUMENTS`, with all output in `log`."""
         environment = os.environ | self.settings.as_environment() | {"COLUMNS": "300"}  # no words broken over lines
+        command = [sys.executable, "-m", "recsys", *arguments]
         with log.open("wb") as output:
-            return subprocess.Popen(
-                [sys.executable, "-m", "recsys", *arguments], env=environment, stdout=output, stderr=output
-            )
+            started = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        self._commands.append(started)
+        return started
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of any function, called in a process that is gone afterwards."""
@@ -177,7 +179,10 @@ class SecondNight:
         return StepProcess(process, result, log)
 
     def close(self) -> None:
-        """Ends the process that no step used."""
+        """Ends the process that no step used, and what a failed test left running."""
+        for command in self._commands:
+            command.kill()
+            command.wait()
         process, orders = self._spare
         orders.close()
         process.join(SECONDS)

@@ -19,7 +19,7 @@ import pytest
 from recsys.records import BatchStatus
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import LEDGER, Finished, recsys, state
+from tests.integration.command_line import LEDGER, Finished, quick, recsys, state
 from tests.integration.conftest import Champion, find_free_port
 from tests.integration.small_stream import FIRST_AS_OF, START, write_stream
 
@@ -212,7 +212,7 @@ def outcomes(places: dict[str, Settings], bad_files: Path) -> Outcomes:
     def run(case: Case) -> Finished:
         line = [word.replace("{files}", str(bad_files)) for word in case.line]
         environment = {key: value.format(closed_port=closed_port) for key, value in case.environment.items()}
-        return recsys(places[case.place], *line, **environment)
+        return quick(places[case.place], *line, **environment)
 
     homes = {name: settings.home for name, settings in places.items()}
     before = {name: state(home) for name, home in homes.items()}
@@ -226,7 +226,7 @@ def test_it_ends_with_a_code_and_a_message_that_helps(name: str, outcomes: Outco
     case, finished = CASES[name], outcomes.finished[name]
     assert finished.code == case.code, finished.err
     for words in case.words:
-        assert words in finished.message
+        assert finished.says(words), finished.err
     assert "Traceback" not in finished.err
     assert "secret" not in finished.err
     assert not finished.out
@@ -245,10 +245,10 @@ def test_a_place_that_cannot_be_written_gives_the_claim_back(settings: Settings)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
     settings.artifacts.write_text("I am no folder.")  # root may write anywhere, but not into a file
-    refused = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--run-id", "r")
+    refused = quick(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--run-id", "r")
     assert refused.code == WRONG_INPUT
-    assert "Expected to read and write files" in refused.message
-    assert "artifacts" in refused.message
+    assert refused.says("Expected to read and write files")
+    assert refused.says("artifacts")
     assert "Traceback" not in refused.err
     assert_given_back(settings)
     assert settings.artifacts.is_file()

@@ -27,7 +27,7 @@ from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stre
 
 DISK_KIB = 65_536
 TRY_AGAIN = 75
-FULL = ("disk is full", "No space left on device", "disk may be full", "File too large")
+FULL = ("disk is full", "No space left on device", "disk may be full", "disk I/O error", "File too large")
 
 
 @dataclass
@@ -105,7 +105,7 @@ def test_an_import_goes_on_when_there_is_room_and_ends_as_if_nothing_had_been(di
     assert_says_full(disk.recsys(settings, "import", "interactions", str(file)))
     disk.free()
     with FeedbackStore.open(settings.database_url) as store:
-        assert store.stream_summary(SECOND_AS_OF).num_interactions == 0
+        assert store.stream_summary(SECOND_AS_OF).num_interactions in {0, 1_333}  # whole batches
     assert disk.recsys(settings, "import", "interactions", str(file)).code == 0
     assert state(settings.home) == state(undisturbed.home)
 
@@ -130,8 +130,7 @@ def test_lists_are_published_as_a_whole_or_not_at_all(disk: Disk, champion: Cham
     settings = copy_database(champion.settings, disk)
     before = state(disk.folder)
     times = {"as_of": SECOND_AS_OF.isoformat(), "now": SECOND_AS_OF.isoformat()}
-    size_kib = (disk.folder / "feedback.db").stat().st_size // 1024
-    disk.leave(400 if disk.is_mounted else size_kib - 500)
+    disk.leave(400 if disk.is_mounted else 200)
     assert_says_full(step(disk, settings, "publish_recommendations", **times))
     disk.free()
     assert state(disk.folder) == before

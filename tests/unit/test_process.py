@@ -93,7 +93,7 @@ def test_half_a_result_is_no_result() -> None:
 
 
 def test_what_nobody_foresaw_is_not_tried_again() -> None:
-    with pytest.raises(TerminalError, match="Expected step exit to end with a result.* code 1.*correct that first"):
+    with pytest.raises(TerminalError, match=r"Expected step exit to end with a result.* code 1.*correct that first"):
         run_step("exit", code=1)
 
 
@@ -105,7 +105,7 @@ def test_a_result_that_could_not_be_written_is_tried_again() -> None:
 def test_no_folder_for_the_result_is_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/dev/null/here"])  # what a full disk leaves
-    with pytest.raises(TransientError, match="Expected room.*Free space"):
+    with pytest.raises(TransientError, match=r"Expected room.*Free space"):
         run_step("echo")
 
 

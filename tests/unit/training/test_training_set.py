@@ -202,7 +202,7 @@ def test_what_a_killed_process_left_is_removed_and_never_read(tmp_path: Path) ->
     left.mkdir()
     (left / TRAINING_SET).write_text("half")
     assert read_summary(folder) is None
-    with pytest.raises(InputError, match="Expected a training set in .*found none: run build_training_set"):
+    with pytest.raises(InputError, match=r"Expected a training set in .*found none: run build_training_set"):
         TrainingSet.read(folder)
     write_training_set(folder, examples(), HISTORY, CATALOG)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
