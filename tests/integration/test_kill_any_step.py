@@ -14,7 +14,7 @@ from recsys.records import BatchStatus
 from recsys.store import FeedbackStore
 from tests.integration.loop_state import differences, state
 from tests.integration.small_stream import SECOND, SECOND_AS_OF, STEPS
-from tests.integration.step_processes import Point, SecondNight, wait_until
+from tests.integration.step_processes import SECONDS, Point, SecondNight, wait_until
 
 STORE = "recsys.store.feedback_store:FeedbackStore"
 REGISTRY = "recsys.registry:Registry"
@@ -116,6 +116,6 @@ def test_a_run_killed_while_it_trains_ends_as_if_nothing_had_happened(
         batch = store.get_batch(SECOND)
     assert (batch.status, batch.challenger_version) == (BatchStatus.CLAIMED, None)
 
-    assert second_night.command(tmp_path / "again.log", *arguments).wait(120) == 0
+    assert second_night.command(tmp_path / "again.log", *arguments).wait(SECONDS) == 0
     found = state(second_night.settings.home, tmp_path, ignores_now=True)
     assert not differences(found, undisturbed(STEPS[-1], ignores_now=True))
