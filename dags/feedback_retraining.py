@@ -177,8 +177,12 @@ def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
 
 
 @dag(
-    # No start date: the first run is the next 02:00 after unpausing. A past one would start a run at once.
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=[BACKLOG_READY]),
+    # No start date, which would start a run at once if it was past; and no run for the last 02:00 either, which `False`
+    # would start until a tenth of the day is over: the first run is the next 02:00 after unpausing.
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC", run_immediately=timedelta(0)),
+        assets=[BACKLOG_READY],
+    ),
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
