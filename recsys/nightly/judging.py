@@ -67,7 +67,9 @@ def judge(evidence: Evidence) -> Verdict:
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:
     """Mean of each metric by system, as `<system>_<metric>`; without those that no user could give."""
-    means = evidence.per_user.groupby("system")[["ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10"]].mean()
+    from recsys.evaluation.ranking_metrics import METRICS
+
+    means = evidence.per_user.groupby("system")[list(METRICS)].mean()
     flat = {
         f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()
     }
