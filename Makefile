@@ -47,9 +47,9 @@ format: $(STAMP) ## bring the code into the project's format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-up: $(STAMP) ## Airflow and MLflow on this machine (DETACH=1, AIRFLOW_PORT=8080, MLFLOW_PORT=5000)
+up: $(STAMP) ## Airflow, MLflow and the API on this machine (DETACH=1, AIRFLOW_PORT=8080, MLFLOW_PORT=5000, API_PORT=8000)
 	@$(BIN)/python scripts/up.py up $(if $(AIRFLOW_PORT),--airflow-port $(AIRFLOW_PORT)) \
-	  $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT)) $(if $(DETACH),--detach)
+	  $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT)) $(if $(API_PORT),--api-port $(API_PORT)) $(if $(DETACH),--detach)
 
 down: $(STAMP) ## stop what `make up` started
 	@$(BIN)/python scripts/up.py down

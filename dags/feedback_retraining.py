@@ -1,8 +1,12 @@
 """Turns the backlog of dislikes into a challenger.
 
-Counts the backlog and, when there is enough, trains a **challenger**: a new version of `feedback-recommender` in
+Looks at the backlog and, when a trigger fires, trains a **challenger**: a new version of `feedback-recommender` in
 MLflow, judged beside the champion on events that neither has seen. It never changes what users see: `model_promotion`
 decides about that.
+
+**Three triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
+threshold; a genre, person or franchise that is disliked far more often than users meet it. What each of them saw is in
+the decision record (`recsys decisions --json`), whether it fired or not.
 
 **Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.
 
@@ -34,6 +38,7 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, s
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
 from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
+from trigger_form import TRIGGER_FORM
 
 PARAMS = {
     "force_reason": Param(
@@ -44,14 +49,7 @@ PARAMS = {
         title="Force, because",
         description="Retrain even if the backlog is below the threshold, for this reason. It goes into the records.",
     ),
-    "threshold": Param(
-        20,
-        type="integer",
-        minimum=1,
-        maximum=1_000_000,
-        title="Threshold",
-        description="Retrain from so many new dislikes on, counted as of the cut-off.",
-    ),
+    **TRIGGER_FORM,
     "half_life_days": Param(
         None,
         type=["null", "number"],
@@ -104,11 +102,12 @@ def _is_rehearsing(context) -> tuple[bool, str]:
 
 @task
 def check_backlog(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
-    """Counts the backlog as of the cut-off; decides whether to retrain, and says why."""
+    """Looks at the backlog as of the cut-off; decides whether to retrain, and says why."""
     from recsys import pipeline
 
+    triggers = {name: params[name] for name in TRIGGER_FORM}
     return pipeline.check_backlog(
-        run_id, as_of, now, params["threshold"], params["force_reason"], record=not params["dry_run"]
+        run_id, as_of, now, force_reason=params["force_reason"], record=not params["dry_run"], **triggers
     )
 
 

@@ -1,10 +1,11 @@
 """Feedback in Airflow's UI: a status page behind Airflow's own login, and its entry in the navigation.
 
-Shows what `recsys.pipeline.status()` says and decides nothing. Who may read the DAG `feedback_retraining` may read it.
+Shows what `recsys.pipeline.status()` and `feedback_report()` say and decides nothing. Who may read the DAG `feedback_retraining` may read it.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -29,10 +30,10 @@ def show_status() -> HTMLResponse:
     from recsys import pipeline
 
     try:
-        status, problem = pipeline.status(), None
+        status, report, problem = pipeline.status(), pipeline.feedback_report(datetime.now(UTC)), None
     except RecsysError as error:
-        status, problem = None, str(error)
-    return HTMLResponse(PAGES.get_template("feedback.html").render(status=status, problem=problem))
+        status, report, problem = None, None, str(error)
+    return HTMLResponse(PAGES.get_template("feedback.html").render(status=status, report=report, problem=problem))
 
 
 class FeedbackPlugin(AirflowPlugin):

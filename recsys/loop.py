@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from recsys import pipeline
 from recsys.errors import RecsysError
+from recsys.feedback.triggers import TriggerConfig
 
 StepRunner = Callable[..., dict[str, Any]]
 OnStep = Callable[[str], None]
+NUM_STEPS = 11  # of a night that promotes
 
 
 @dataclass
@@ -45,12 +47,16 @@ class Night:
 
 @dataclass(frozen=True)
 class NightOptions:
-    """What a person may set for one night; see `pipeline` for the meanings."""
+    """What a person may set for one night; see `pipeline` for the meanings.
 
-    threshold: int = 20
+    `triggers`: of a retraining, but for `threshold`, which is set here.
+    """
+
+    threshold: int = TriggerConfig.threshold
     half_life_days: float | None = None
     seed: int = 0
     force_reason: str | None = None
+    triggers: TriggerConfig = field(default_factory=TriggerConfig)
 
 
 def run_night(
@@ -84,8 +90,8 @@ def run_night(
         return result
 
     checked = run(
-        "check_backlog", run_id=run_id, as_of=as_of, now=now, threshold=options.threshold,
-        force_reason=options.force_reason,
+        "check_backlog", run_id=run_id, as_of=as_of, now=now, force_reason=options.force_reason,
+        **asdict(replace(options.triggers, threshold=options.threshold)),
     )  # fmt: skip
     if not checked["retrain"]:
         return night

@@ -4,6 +4,7 @@
         -> evaluate_challenger -> settle_backlog            (one run of `feedback_retraining`)
     decide_promotion -> refit_challenger -> promote         (`model_promotion`)
     publish_recommendations                                 (`recommendation_publishing`)
+    measure_feedback                                        (`feedback_monitoring`)
     rehearse                                                (the dry run: the first row and the verdict, nothing kept)
 
 Steps take and return names (batch ids, versions, URIs, digests, counts), never data. Each is idempotent: run again
@@ -15,20 +16,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from recsys.errors import ConflictError, InputError, TransientError, is_disk_full
+from recsys.feedback.brigading import BrigadingConfig
+from recsys.feedback.triggers import TriggerConfig
 from recsys.nightly import champion as champions
-from recsys.nightly import fitting, judging, planning
+from recsys.nightly import fitting, judging, measuring, planning
 from recsys.nightly.planning import RunConfig
+from recsys.nightly.status import feedback_report, status
 from recsys.nightly.workplace import Workplace, scratch_folder
 from recsys.records import Decision, Promotion
-from recsys.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+__all__ = ["STEPS", "feedback_report", "status", "step"]
+
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {}
 
 
@@ -66,44 +71,62 @@ def check_backlog(
     run_id: str,
     as_of: datetime | str,
     now: datetime | str,
-    threshold: int = 20,
+    threshold: int = TriggerConfig.threshold,
     force_reason: str | None = None,
     record: bool = True,
+    backlog_trigger: bool = TriggerConfig.backlog_trigger,
+    error_threshold: float = TriggerConfig.error_threshold,
+    error_min_count: int = TriggerConfig.error_min_count,
+    error_trigger: bool = TriggerConfig.error_trigger,
+    feature_lift: float = TriggerConfig.feature_lift,
+    feature_min_count: int = TriggerConfig.feature_min_count,
+    feature_significance: float = TriggerConfig.feature_significance,
+    feature_trigger: bool = TriggerConfig.feature_trigger,
 ) -> dict[str, Any]:
-    """Counts the backlog as of the cut-off and decides whether to retrain; the decision goes to the ledger.
+    """Looks at the backlog as of the cut-off and decides whether to retrain; the decision goes to the ledger.
+
+    Dislikes that look like brigading are flagged first: they neither count nor train until a person releases them.
+
+    The ledger keeps what every trigger saw, under `triggers` of the decision's numbers. The meanings of the triggers'
+    numbers are with `recsys.feedback.triggers.TriggerConfig`.
 
     Args:
         run_id: names the run.
         as_of: cut-off on `recorded_at`.
         now: time of the record.
         threshold: retrain from so many unclaimed, unused negative examples on.
-        force_reason: retrain whatever the backlog, for this reason.
+        force_reason: retrain whatever the triggers say, for this reason.
         record: False in a dry run.
+        backlog_trigger: whether `threshold` counts.
+        error_threshold: retrain above this mean prediction error of the backlog.
+        error_min_count: of so many examples with a predicted score.
+        error_trigger: whether that counts.
+        feature_lift: retrain when a feature is disliked so much more than it is met.
+        feature_min_count: with so many dislikes.
+        feature_significance: and such a p-value at most.
+        feature_trigger: whether that counts.
 
     Returns:
-        `retrain`, `backlog`, `threshold`, `reason`.
+        `retrain`, `backlog`, `threshold`, `reason`, and `triggers`: name -> whether it fired.
     """
-    if threshold < 1:
-        raise InputError(f"Expected a threshold of at least 1, got {threshold}.")
+    config = TriggerConfig(
+        threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
+        feature_significance, feature_trigger,
+    )  # fmt: skip
     with Workplace.open() as place:
         cut_off = _moment(as_of)
-        backlog = place.store.count_backlog(cut_off)
-        decision = planning.backlog_decision(place, run_id, backlog, threshold, force_reason)
-        verdict = "retrain" if decision.retrain else "skip"
-        # Run again, a step finds what came of the first try; the numbers that the first one saw are the ones that count.
-        if record and not planning.has_decided(place, run_id, "check_backlog", verdict):
-            place.store.record_decision(
-                Decision(
-                    run_id,
-                    "check_backlog",
-                    verdict,
-                    (decision.reason,),
-                    cut_off,
-                    _moment(now),
-                    {"backlog": backlog, "threshold": threshold},
-                )
-            )
-    return {"retrain": decision.retrain, "backlog": backlog, "threshold": threshold, "reason": decision.reason}
+        if record:
+            place.store.flag_brigading(cut_off, BrigadingConfig())
+        decision = planning.backlog_decision(place, run_id, cut_off, config, force_reason)
+        if record:
+            planning.record_backlog_decision(place, run_id, decision, cut_off, _moment(now))
+    return {
+        "retrain": decision.retrain,
+        "backlog": decision.backlog,
+        "threshold": threshold,
+        "reason": decision.reason,
+        "triggers": {report.name: report.fired for report in decision.triggers},
+    }
 
 
 @step
@@ -360,21 +383,15 @@ def publish_recommendations(
     return {"model_version": champion, "num_users": num_users, "as_of": _moment(as_of).isoformat()}
 
 
-def status() -> dict[str, Any]:
-    """What the status page shows: backlog, last decisions, champion, and where MLflow is."""
+@step
+def measure_feedback(as_of: datetime | str) -> dict[str, Any]:
+    """Identifies patterns among the dislikes and measures what users say of each version; says what to look at.
+
+    Patterns go to `dislike_patterns`, numbers of a version to its MLflow run, both under the cut-off: the same one again
+    replaces patterns and adds no second point.
+
+    Returns:
+        `alerts` in plain words; counts of patterns; `versions`: version -> dislike rate.
+    """
     with Workplace.open() as place:
-        promotion = place.store.last_promotion()
-        decisions = place.store.list_decisions(limit=10)
-        return {
-            "backlog": place.store.count_backlog(datetime.max.replace(tzinfo=UTC)),
-            "threshold": planning.DEFAULT_THRESHOLD,
-            "last_decisions": [
-                {
-                    "run_id": d.run_id, "step": d.step, "verdict": d.verdict, "reasons": list(d.reasons),
-                    "as_of": d.as_of.isoformat(), "recorded_at": d.recorded_at.isoformat(),
-                }
-                for d in decisions
-            ],
-            "champion": None if promotion is None else _promoted(promotion),
-            "mlflow_url": Settings.from_environment().tracking_uri,
-        }  # fmt: skip
+        return measuring.measure(place, _moment(as_of))

@@ -30,6 +30,13 @@ class BatchStatus(StrEnum):
     RELEASED = "released"
 
 
+class SetKind(StrEnum):
+    """Where a recommendation set comes from."""
+
+    PUBLISHED = "published"  # the champion's list, as the nightly publishing wrote it
+    ADJUSTED = "adjusted"  # made from a published one when it was served: filtered and adjusted by newer feedback
+
+
 @dataclass(frozen=True)
 class Item:
     """One film of the catalog. `is_placeholder`: known only from feedback, no metadata yet."""
@@ -64,6 +71,10 @@ class Dislike:
 
     `item_id` or `movie_id` (TMDB) or at least `movie_title` names the film; the store resolves the rest and makes a
     placeholder item for a film it does not know. The same `idempotency_key` twice is one dislike.
+
+    `predicted_score`: what the model had promised, 0 to 1. Where the user was given the item in a recommendation set, the
+    store takes it from there, whatever stands here; `claimed_score` keeps what a client said, for the record only.
+    `item_was_known`: set by the store; False if the catalog had no such film.
     """
 
     user_id: str
@@ -75,10 +86,12 @@ class Dislike:
     reason: DislikeReason = DislikeReason.UNSPECIFIED
     feedback_text: str | None = None
     predicted_score: float | None = None
+    claimed_score: float | None = None
     recommendation_set_id: int | None = None
     idempotency_key: str | None = None
     genres: tuple[str, ...] = ()
     cast: tuple[str, ...] = ()
+    item_was_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -155,18 +168,26 @@ class Promotion:
 
 @dataclass(frozen=True)
 class RecommendationEntry:
-    """One slot of a list. `contributions`: signed terms, name -> value, that sum to `score`."""
+    """One slot of a list.
+
+    `contributions`: signed terms, name -> value, that sum to `score`. `predicted_score`: the score as the chance that a
+    user with an opinion likes the item, 0 to 1; None if the version was not calibrated.
+    """
 
     rank: int
     item_id: str
     score: float
     reason: str
     contributions: dict[str, float]
+    predicted_score: float | None = None
 
 
 @dataclass(frozen=True)
 class RecommendationSet:
-    """One list served or published. `user_id` None: the list for users without one of their own."""
+    """One list served or published. `user_id` None: the list for users without one of their own.
+
+    `calibration`: how the version turns a score into a chance of being liked; see `recsys.model.calibration`.
+    """
 
     user_id: str | None
     model_version: str
@@ -174,3 +195,42 @@ class RecommendationSet:
     created_at: datetime
     entries: tuple[RecommendationEntry, ...]
     recommendation_set_id: int | None = None
+    kind: SetKind = SetKind.PUBLISHED
+    calibration: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class UserSignal:
+    """What holds between a user and an item: the newest opinion, or that they met it.
+
+    `signal` is like, dislike or seen; `reason` is empty for anything but a dislike.
+    """
+
+    item_id: str
+    signal: str
+    reason: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """Proof that a user was erased; a row of `erasures`.
+
+    Attributes:
+        user_hash: SHA-256 of the user's id, in hex.
+        requested_by: who asked: the user, or the name of an API key or a person.
+        erased_at: when.
+        num_rows: table -> rows deleted.
+        batches: training batches whose frozen data hold the user: `batch_id`, `status`, `training_set_uri`,
+            `training_set_digest`.
+        model_versions: versions that were fitted on them.
+        erasure_id: its number in the audit.
+    """
+
+    user_hash: str
+    requested_by: str
+    erased_at: datetime
+    num_rows: dict[str, int]
+    batches: tuple[dict[str, Any], ...]
+    model_versions: tuple[str, ...]
+    erasure_id: int | None = None

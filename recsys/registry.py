@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,17 @@ class Registry:
     A fit of a batch is logged by one process at a time (the batch's lease sees to that); readers may be many.
     """
 
-    def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
+    def __init__(self, tracking_uri: str, artifact_root: Path, link_url: str = "") -> None:
         """Remembers where things are; connects on first use.
 
         Args:
             tracking_uri: `sqlite:///file` for a store in this process, or the http(s) address of a server.
             artifact_root: folder of the artifacts of a store in this process; a server keeps its own.
+            link_url: what links start with, if a browser reaches the server elsewhere; default: `tracking_uri`.
         """
         self._tracking_uri = tracking_uri
         self._artifact_root = artifact_root
+        self._link_url = link_url or tracking_uri
 
     @property
     def _is_server(self) -> bool:
@@ -219,6 +222,17 @@ class Registry:
             for path in artifacts:
                 self._log_artifact(found.run_id, path, "evaluation")
 
+    def log_measurement(self, version: str, metrics: Mapping[str, float], measured_at: datetime) -> None:
+        """Adds a point per metric to the run of a version that serves. The same moment again adds no second point."""
+        at = int(measured_at.timestamp() * 1000)  # of one step, MLflow shows the latest point as the metric's value
+        with self._at(version) as found:
+            from mlflow.entities import Metric
+
+            model_id = found.tags.get("model_id")
+            points = [Metric(key, float(value), at, 0, model_id=model_id) for key, value in metrics.items()]
+            if points:
+                self._client.log_batch(found.run_id, metrics=points)
+
     @contextmanager
     def _at(self, version: str) -> Iterator[Any]:
         """The version, read from MLflow.
@@ -290,7 +304,7 @@ class Registry:
     def link(self, version: str) -> str:
         """Where the UI shows a version: a URL, or the path under whatever server shows an embedded store."""
         path = f"/#/models/{MODEL_NAME}/versions/{version}"
-        return self._tracking_uri.rstrip("/") + path if self._is_server else path
+        return self._link_url.rstrip("/") + path if self._link_url.startswith(("http://", "https://")) else path
 
 
 def _has_tags(tags: Mapping[str, str]) -> str:

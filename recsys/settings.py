@@ -5,6 +5,17 @@
 | `RECSYS_HOME` | folder of everything this project writes | `<checkout>/var`, outside one `~/.local/share/recsys` |
 | `RECSYS_DATABASE_URL` | feedback database, a SQLAlchemy URL | SQLite file `feedback.db` in `RECSYS_HOME` |
 | `MLFLOW_TRACKING_URI` | MLflow server or store | SQLite file `mlflow/mlflow.db` in `RECSYS_HOME` |
+| `RECSYS_MLFLOW_PUBLIC_URL` | MLflow as a browser reaches it, for links only | `MLFLOW_TRACKING_URI` |
+| `RECSYS_API_HOST`, `RECSYS_API_PORT` | where the feedback API listens | `127.0.0.1`, `8000` |
+| `RECSYS_JWT_SECRET` | secret of users' tokens signed with HS256, at least 32 bytes | none |
+| `RECSYS_JWT_PUBLIC_KEY` | RSA or elliptic-curve key of users' tokens: PEM, or the path of a PEM file | none |
+| `RECSYS_JWT_AUDIENCE`, `RECSYS_JWT_ISSUER` | `aud` and `iss` that users' tokens must have | not asked for |
+| `RECSYS_RATE_LIMIT_URL` | where requests are counted: `memory://`, `redis://host:6379` | `memory://`, each worker for itself |
+| `RECSYS_RATE_LIMIT_PER_USER` | requests of one user, such as `300/minute`; `none` | `300/minute` |
+| `RECSYS_RATE_LIMIT_PER_KEY` | requests of one API key | `60000/minute` |
+| `RECSYS_AIRFLOW_URL` | Airflow, which is told when the backlog is ready | none: it is not told, the nightly run looks |
+| `RECSYS_AIRFLOW_USERNAME`, `RECSYS_AIRFLOW_PASSWORD` | who tells it | none |
+| `PROMETHEUS_MULTIPROC_DIR` | where several workers keep their counters together | a temporary folder |
 
 *How* things are done is not here: those are frozen dataclasses beside the code that they configure.
 """
@@ -13,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
@@ -27,6 +38,42 @@ def default_home() -> Path:
 
 
 @dataclass(frozen=True)
+class ApiSettings:
+    """Where the feedback API listens, and whom it believes. The variables are in the table above."""
+
+    host: str = "127.0.0.1"
+    port: str = "8000"
+    jwt_secret: str = field(default="", repr=False)
+    jwt_public_key: str = ""
+    jwt_audience: str = ""
+    jwt_issuer: str = ""
+    rate_limit_url: str = field(default="memory://", repr=False)  # may hold a password
+    rate_limit_per_user: str = "300/minute"
+    rate_limit_per_key: str = "60000/minute"
+    airflow_url: str = ""
+    airflow_username: str = ""
+    airflow_password: str = field(default="", repr=False)
+    metrics_folder: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> ApiSettings:
+        """Reads the variables; an empty value counts as unset."""
+        env = os.environ if environ is None else environ
+        return cls(**{name: env[variable] for name, variable in cls._variables().items() if env.get(variable)})
+
+    def use(self) -> None:
+        """Makes the worker processes that this one starts see the same."""
+        given = {variable: getattr(self, name) for name, variable in self._variables().items()}
+        os.environ.update({variable: value for variable, value in given.items() if value})
+
+    @classmethod
+    def _variables(cls) -> dict[str, str]:
+        own_name = {field.name: f"RECSYS_{field.name.upper()}" for field in fields(cls)}
+        shared = {"metrics_folder": "PROMETHEUS_MULTIPROC_DIR"}
+        return own_name | {"host": "RECSYS_API_HOST", "port": "RECSYS_API_PORT"} | shared
+
+
+@dataclass(frozen=True)
 class Settings:
     """Places of one deployment.
 
@@ -34,11 +81,13 @@ class Settings:
         home: folder of everything that is written.
         database_url: SQLAlchemy URL of the feedback database.
         tracking_uri: MLflow tracking and registry URI.
+        mlflow_public_url: MLflow as a browser reaches it, where that is another address than the programs'; else empty.
     """
 
     home: Path
     database_url: str
     tracking_uri: str
+    mlflow_public_url: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -49,6 +98,7 @@ class Settings:
             home=home,
             database_url=env.get("RECSYS_DATABASE_URL") or f"sqlite:///{home / 'feedback.db'}",
             tracking_uri=env.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
+            mlflow_public_url=env.get("RECSYS_MLFLOW_PUBLIC_URL", ""),
         )
 
     @classmethod
@@ -66,7 +116,13 @@ class Settings:
             "RECSYS_HOME": str(self.home),
             "RECSYS_DATABASE_URL": self.database_url,
             "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "RECSYS_MLFLOW_PUBLIC_URL": self.mlflow_public_url,
         }
+
+    @property
+    def mlflow_link_url(self) -> str:
+        """What links for people start with: MLflow's public address, or the one that the programs use."""
+        return self.mlflow_public_url or self.tracking_uri
 
     @property
     def artifacts(self) -> Path:

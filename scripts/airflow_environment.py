@@ -12,6 +12,7 @@ from recsys.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = "127.0.0.1"
+SERVICE_USER = "feedback-service"  # tells Airflow that the backlog is ready
 
 
 def airflow_environment(settings: Settings, *, folder: str = "airflow-inprocess", port: int = 8080) -> dict[str, str]:
@@ -38,6 +39,7 @@ def airflow_environment(settings: Settings, *, folder: str = "airflow-inprocess"
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",  # also the number of worker processes
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{SERVICE_USER}:op",  # the least role that may post events
         "AIRFLOW__API__HOST": LOCAL,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",

@@ -1,4 +1,4 @@
-"""What `make up` runs: MLflow and Airflow's three services, their start in order and their health."""
+"""What `make up` runs: MLflow, Airflow's three services and the feedback API; their start in order and their health."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from airflow_environment import LOCAL, ROOT, airflow_environment
+from airflow_environment import LOCAL, ROOT, SERVICE_USER, airflow_environment, stored_secret
+from local_key import ensure_local_key, local_key_file
 from service import MARK, Service
 
 from recsys.settings import Settings
@@ -38,20 +39,24 @@ class Stack:
         logs: folder of their output.
     """
 
-    def __init__(self, settings: Settings, airflow_port: int = 8080, mlflow_port: int = 5000) -> None:
+    def __init__(
+        self, settings: Settings, airflow_port: int = 8080, mlflow_port: int = 5000, api_port: int = 8000
+    ) -> None:
         """Plans the services; starts nothing.
 
         Args:
             settings: places. With `MLFLOW_TRACKING_URI` naming a server, that one is used and none is started.
             airflow_port: for Airflow's UI and API.
             mlflow_port: for MLflow.
+            api_port: for the feedback API.
         """
         self._has_own_mlflow = not settings.tracking_uri.startswith(("http://", "https://"))
         self._mlflow_url = f"http://{LOCAL}:{mlflow_port}" if self._has_own_mlflow else settings.tracking_uri
         self._store_uri = settings.tracking_uri
         self._settings = replace(settings, tracking_uri=self._mlflow_url)
-        self._ports = {"Airflow": airflow_port} | ({"MLflow": mlflow_port} if self._has_own_mlflow else {})
-        self._airflow_url = f"http://{LOCAL}:{airflow_port}"
+        self._ports = {"Airflow": airflow_port, "API": api_port}
+        self._ports |= {"MLflow": mlflow_port} if self._has_own_mlflow else {}
+        self._airflow_url, self._api_url = f"http://{LOCAL}:{airflow_port}", f"http://{LOCAL}:{api_port}"
         self.name = str(settings.home)
         self.logs = settings.home / "logs"
 
@@ -67,12 +72,19 @@ class Stack:
         }
         return {**os.environ, **airflow, **own}
 
+    def announcing(self) -> dict[str, str]:
+        """What lets the feedback API tell Airflow that the backlog is ready."""
+        secret = stored_secret(self._settings.home / AIRFLOW_FOLDER / "service_secret")
+        named = {"URL": self._airflow_url, "USERNAME": SERVICE_USER, "PASSWORD": secret}
+        return {f"RECSYS_AIRFLOW_{name}": value for name, value in named.items()}
+
     def services(self) -> list[Service]:
-        """MLflow, if it is ours, and Airflow's services; the same commands as in docker-compose.yaml."""
+        """MLflow, if it is ours, Airflow's services and the API; the same commands as in docker-compose.yaml."""
         commands = {
             "airflow-api-server": ("airflow", "api-server"),
             "airflow-scheduler": ("airflow", "scheduler", "--skip-serve-logs"),
             "airflow-dag-processor": ("airflow", "dag-processor"),
+            "api": ("recsys", "serve", f"--host={LOCAL}", f"--port={self._ports['API']}"),
         }
         if self._has_own_mlflow:
             artifacts = self._settings.mlflow_artifacts
@@ -98,9 +110,16 @@ class Stack:
         for name, port in self._ports.items():
             _require_free(name, port)
         environment = self.environment()
-        _migrate("recsys", ("db", "upgrade"), environment)
-        _migrate("airflow", ("db", "migrate"), environment)
-        running += [service.start(environment) for service in self.services()]
+        _run("recsys db upgrade", ("-m", "recsys", "db", "upgrade"), environment)
+        _run("airflow db migrate", ("-m", "airflow", "db", "migrate"), environment)
+        with_password = environment | self.announcing()
+        _run("add Airflow user", (str(ROOT / "docker" / "add_airflow_user.py"),), with_password)
+        ensure_local_key(self._settings)
+        # Only the API gets the password.
+        running += [
+            service.start(with_password if service.name == "api" else environment) for service in self.services()
+        ]
+        self._wait(running, f"the feedback API at {self._api_url}", self._is_api_ready)
         self._wait(running, f"MLflow at {self._mlflow_url}", lambda: _ask(f"{self._mlflow_url}/health") is not None)
         self._wait(running, f"Airflow at {self._airflow_url}", self._is_airflow_healthy)
         self._wait(running, "Airflow to read the DAGs", self._has_dags)
@@ -112,6 +131,10 @@ class Stack:
                 f"Airflow   {self._airflow_url}   user admin, password {self._password()}",
                 f"Feedback  {self._airflow_url}/feedback/   (after logging in)",
                 f"MLflow    {self._mlflow_url}",
+                f"API       {self._api_url}   documentation {self._api_url}/docs",
+                f"          curl {self._api_url}/api/dislike -H 'X-User-ID: 7' -H 'Content-Type: application/json' \\",
+                f"            -H \"Authorization: Bearer $(cat '{local_key_file(self._settings)}')\" \\",
+                """            -d '{"movie_title": "The Room", "reason": "poor_quality"}'""",
                 f"Logs      {self.logs}",
             ]
         )
@@ -135,6 +158,9 @@ class Stack:
             if time.monotonic() > deadline:
                 raise StackError(f"Expected {what} within {START_TIMEOUT_S:.0f} s; it did not come. See {self.logs}.")
             time.sleep(POLL_S)
+
+    def _is_api_ready(self) -> bool:
+        return _ask(f"{self._api_url}/readyz") is not None
 
     def _is_airflow_healthy(self) -> bool:
         health = _ask(f"{self._airflow_url}/api/v2/monitor/health")
@@ -174,15 +200,14 @@ def _require_free(name: str, port: int) -> None:
             ) from error
 
 
-def _migrate(module: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
-    print(f"{module} {' '.join(command)} ...", flush=True)
+def _run(what: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
+    print(f"{what} ...", flush=True)
     done = subprocess.run(
-        [sys.executable, "-m", module, *command], env=environment, check=False, text=True,
+        [sys.executable, *command], env=environment, check=False, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     if done.returncode != 0:
-        called = f"{module} {' '.join(command)}"
-        raise StackError(f"Expected `{called}` to succeed, but it ended with {done.returncode}:\n{done.stdout}")
+        raise StackError(f"Expected `{what}` to succeed, but it ended with {done.returncode}:\n{done.stdout}")
 
 
 def _ask(url: str, *, body: dict[str, str] | None = None, token: str | None = None) -> Any:

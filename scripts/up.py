@@ -1,4 +1,4 @@
-"""Airflow and MLflow on this machine, without Docker: `make up`, `make down`.
+"""Airflow, MLflow and the feedback API on this machine, without Docker: `make up`, `make down`.
 
 Starts the commands that docker-compose.yaml runs in containers, waits until they are healthy, prints where they are,
 and stops them on Ctrl-C. Everything they write is under `RECSYS_HOME` (default `var/`).
@@ -141,6 +141,7 @@ def main(arguments: list[str]) -> int:
     starting = commands.add_parser("up", help="start, and run until Ctrl-C")
     starting.add_argument("--airflow-port", type=int, default=8080)
     starting.add_argument("--mlflow-port", type=int, default=5000)
+    starting.add_argument("--api-port", type=int, default=8000)
     starting.add_argument("--detach", action="store_true", help="run in the background")
     commands.add_parser("down", help="stop what runs")
     given = parser.parse_args(arguments)
@@ -149,10 +150,11 @@ def main(arguments: list[str]) -> int:
     record = Record(settings.home)
     if given.command == "down":
         return down(Stack(settings), record)
-    stack = Stack(settings, given.airflow_port, given.mlflow_port)
+    ports = {"airflow_port": given.airflow_port, "mlflow_port": given.mlflow_port, "api_port": given.api_port}
+    stack = Stack(settings, **ports)
     if given.detach:
-        ports = ["--airflow-port", str(given.airflow_port), "--mlflow-port", str(given.mlflow_port)]
-        return up_detached(stack, record, ports)
+        named = [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
+        return up_detached(stack, record, named)
     return up(stack, record)
 
 

@@ -1,5 +1,6 @@
 -- Histories: what a scorer may know of its users.
--- Grain: one row per (user, item), with the signal that holds; weight of seen is 1, it only masks.
+-- Grain: one row per (user, item), with the signal that holds; weight of seen is 1, it only masks. reason: of a dislike,
+-- else empty.
 -- Parameters (DuckDB): $as_of, ages are counted from here; $half_life_days. View: newest_signals.
 SELECT
     user_id,
@@ -11,6 +12,7 @@ SELECT
             weight * 0.5 ** ((epoch_us($as_of::TIMESTAMP) - epoch_us(occurred_at)) / 86400e6 / $half_life_days::DOUBLE),
             1e-300::DOUBLE
         )
-    END::DOUBLE AS weight
+    END::DOUBLE AS weight,
+    CASE signal WHEN 'dislike' THEN reason ELSE '' END AS reason
 FROM newest_signals
 ORDER BY user_id, item_id

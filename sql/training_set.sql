@@ -1,11 +1,12 @@
 -- Training set: labelled examples of a run, with weight and split.
--- Grain: one row per (user, item) whose newest signal is a like (label 1) or a dislike (label 0).
+-- Grain: one row per (user, item) whose newest signal is a like (label 1) or a dislike (label 0) that is not held back.
+-- base_weight: of the signal and its reason, before time decay. sample_weight: after it. reason: of a dislike, else empty.
 -- Parameters (DuckDB): $as_of, ages are counted from here; $fit_through, what was recorded later is the holdout;
 -- $half_life_days. View: newest_signals.
 WITH aged AS (
     SELECT *, (epoch_us($as_of::TIMESTAMP) - epoch_us(occurred_at)) / 86400e6 AS age_days
     FROM newest_signals
-    WHERE signal IN ('like', 'dislike')
+    WHERE signal IN ('like', 'dislike') AND NOT is_held_back
 )
 
 SELECT
@@ -17,6 +18,8 @@ SELECT
     age_days,
     occurred_at,
     recorded_at,
+    weight AS base_weight,
+    reason,
     CASE WHEN recorded_at <= $fit_through::TIMESTAMP THEN 'fit' ELSE 'holdout' END AS split,
     source_id
 FROM aged

@@ -73,9 +73,12 @@ def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what t
     )
 
 
-from recsys.cli import imports, loop, show  # noqa: E402 - the commands hang themselves on `app`
+from recsys.cli import care, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
 
 app.add_typer(imports.app, name="import", help="Bring in a stream: items, interactions and dislikes.")
 app.add_typer(show.db, name="db", help="The feedback database.")
 show.register(app)
+care.register(app)
 loop.register(app)
+serve.register(app)
+insight.register(app)

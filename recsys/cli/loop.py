@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -17,7 +18,8 @@ from rich.table import Table
 from recsys import pipeline, process
 from recsys.cli.tensorflow_loading import load_for
 from recsys.errors import InputError, RecsysError
-from recsys.loop import Night, NightOptions, run_night
+from recsys.feedback.triggers import TriggerConfig
+from recsys.loop import NUM_STEPS, Night, NightOptions, run_night
 from recsys.nightly.planning import MAX_SEED, require_stream
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
@@ -40,6 +42,8 @@ HalfLife = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random in the fit.")]
+DEFAULTS = TriggerConfig()
+Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
 
 
 def parse_moment(text: str | None) -> datetime:
@@ -67,15 +71,36 @@ def run(
     seed: Seed = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
     run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
+    backlog_trigger: Annotated[bool, typer.Option(help="Whether --threshold asks for a retraining.")] = True,
+    error_trigger: Annotated[bool, typer.Option(help="Whether wrong predictions ask for one.")] = True,
+    error_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Retrain above this mean prediction error of the new dislikes.")
+    ] = DEFAULTS.error_threshold,
+    error_min_count: Count = DEFAULTS.error_min_count,
+    feature_trigger: Annotated[bool, typer.Option(help="Whether a feature that stands out asks for one.")] = True,
+    feature_lift: Annotated[
+        float,
+        typer.Option(
+            min=1.01, help="Retrain when a genre, person or franchise is disliked so many times more than met."
+        ),
+    ] = DEFAULTS.feature_lift,
+    feature_min_count: Count = DEFAULTS.feature_min_count,
+    feature_significance: Annotated[
+        float, typer.Option(help="... and the chance of that by accident is at most this, corrected.")
+    ] = DEFAULTS.feature_significance,
 ) -> None:
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
     name = run_id or f"cli__{moment.isoformat()}"
+    triggers = TriggerConfig(
+        threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
+        feature_significance, feature_trigger,
+    )  # fmt: skip
     with Workplace.open() as place:  # the backlog of a day before the stream is 0, which would look like a quiet night
         require_stream(place, moment)
     if dry_run:
         arguments: dict[str, Any] = {"run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": force}
-        checked = pipeline.check_backlog(**arguments, threshold=threshold, record=False)
+        checked = pipeline.check_backlog(**arguments, **asdict(triggers), record=False)
         out.print_json(data=checked)
         if not checked["retrain"]:
             return
@@ -83,13 +108,13 @@ def run(
         out.print_json(data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed))
         return
     with progress_bar() as bar:
-        task = bar.add_task("starting", total=len(pipeline.STEPS) - 1)
+        task = bar.add_task("starting", total=NUM_STEPS)
 
         def on_step(step: str) -> None:
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        options = NightOptions(threshold, half_life_days, seed, force)
+        options = NightOptions(threshold, half_life_days, seed, force, triggers)
         night = run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
     show_night(night)
 

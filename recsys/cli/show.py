@@ -15,6 +15,8 @@ from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.store import migrate
 
+LIST_LENGTH = 10  # of the published entries, so many are shown
+
 out = Console()
 db = typer.Typer(no_args_is_help=True)
 
@@ -72,7 +74,7 @@ def recommend(
         )
     whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"
     table = Table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
-    for entry in found.entries:
+    for entry in found.entries[:LIST_LENGTH]:
         title = catalog[entry.item_id].title if entry.item_id in catalog else entry.item_id
         reason = entry.reason
         if contributions:

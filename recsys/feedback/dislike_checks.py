@@ -23,9 +23,9 @@ def validate_dislike(dislike: Dislike) -> None:
         raise InputError("Expected item_id, movie_id or movie_title to name the disliked film, got none of them.")
     if dislike.movie_id is not None and not 0 < dislike.movie_id <= MAX_TMDB_ID:
         raise InputError(f"Expected movie_id to be a TMDB id, a whole number from 1 on, got {dislike.movie_id}.")
-    score = dislike.predicted_score
-    if score is not None and not (math.isfinite(score) and 0.0 <= score <= 1.0):
-        raise InputError(f"Expected predicted_score between 0 and 1, got {score}.")
+    for name, score in (("predicted_score", dislike.predicted_score), ("claimed_score", dislike.claimed_score)):
+        if score is not None and not (math.isfinite(score) and 0.0 <= score <= 1.0):
+            raise InputError(f"Expected {name} between 0 and 1, got {score}.")
     _validate_times(dislike.created_at, dislike.recorded_at)
     texts = (dislike.user_id, dislike.item_id, dislike.movie_title, dislike.feedback_text, dislike.idempotency_key)
     for value in (*texts, *dislike.genres, *dislike.cast):

@@ -21,9 +21,12 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
                     + beta  * sum over liked j:    w_uj * B[j, i]
                     - alpha * sum over disliked j: w_uj * max(B[j, i], 0)
                     + theta * sum over genres g of i: taste_g(u) / number of genres of i
+        adjusted(u, i) = score(u, i) - (1 - m_ui) * max(score(u, i), 0)
+
+    `m_ui` in (0, 1] is what the user's feature adjustments leave of the item (see `recsys.feedback.adjustments`).
 
     The first `num_linked` items are those with enough support to have item-item weights. All head weights are >= 0, and
-    the dislike term takes max(B, 0): adding a dislike can never raise the score of any item.
+    the dislike term takes max(B, 0), and no multiplier is above 1: adding a dislike can never raise the score of any item.
 
     `taste_g(u)` is how much more of a user's liked weight lies on genre g than of everybody's, shrunk by 3 pseudo-likes
     and cut at 0.
@@ -96,10 +99,16 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         ]
 
     def call(self, inputs: dict[str, Any]) -> Any:
-        """Scores; float32 `(batch_size, num_items)`."""
+        """Scores; float32 `(batch_size, num_items)`.
+
+        Args:
+            inputs: as for `terms`, and `multipliers`, float32 `(batch_size, num_items)` in (0, 1], unless all are 1.
+        """
         total = 0.0
         for position, term in enumerate(self.terms(inputs)):
             total = total + self.head[position] * term
+        if "multipliers" in inputs:
+            total = total - (1.0 - inputs["multipliers"]) * ops.relu(total)
         return total
 
     def set_parts(

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-# Contributions are named `trend`, `like:<item_id>`, `dislike:<item_id>`, `genre:<name>`; `like:*` and `dislike:*` hold what
+# Contributions are named `trend`, `like:<item_id>`, `dislike:<item_id>`, `genre:<name>`, and `adjustment:<kind>:<name>` for
+# what a user's dislikes take off genres, cast and franchises; `like:*` and `dislike:*` hold what
 # is left of a long history, so that the sum stays exact while a stored list stays short.
 MAX_NAMED_ITEMS = 5
 REST = "*"
@@ -64,6 +65,9 @@ def reason_sentence(contributions: Mapping[str, float], titles: Mapping[str, str
     if genres := of_kind("genre:", +1):
         parts.append((sum(value for value, _ in genres), f"because you like {genres[0][1]}"))
     parts.sort(key=lambda part: -part[0])
+    if adjusted := of_kind("adjustment:", -1):
+        cited = " and ".join(name.partition(":")[2] for _, name in adjusted[:2])
+        parts.append((0.0, f"less of {cited} since your dislikes"))
     if disliked := of_kind("dislike:", -1):
         parts.append((0.0, f"ranked lower since you disliked {titles.get(disliked[0][1], disliked[0][1])}"))
     sentence = "; ".join(text for _, text in parts) or "not enough is known about you or this film yet"

@@ -6,6 +6,7 @@
 | `item_id` | str | |
 | `signal` | str | `like`, `dislike` or `seen` (neutral rating, click, already watched: only masks) |
 | `weight` | float64 | sample weight in (0, 1]; not used for `seen` |
+| `reason` | str | of a dislike, else empty; may be missing, which stands for `unspecified` |
 
 One row per (user, item): the newest signal.
 """
@@ -19,6 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
+
+from recsys.model.feature_adjustment import FeatureVocabulary, decay_of
+from recsys.records import DislikeReason
 
 COLUMNS = ("user_id", "item_id", "signal", "weight")
 SIGNALS = ("like", "dislike", "seen")
@@ -49,22 +53,36 @@ def validate_histories(histories: pd.DataFrame) -> None:
 
 @dataclass(frozen=True)
 class HistoryMatrices:
-    """Histories of some users over a vocabulary, as sparse float32 matrices `(num_users, num_items)`."""
+    """Histories of some users over a vocabulary.
+
+    Attributes:
+        user_ids: `(num_users,)`.
+        likes: sparse float32 `(num_users, num_items)`: sample weights.
+        dislikes: the same.
+        seen: the same: 1.0 for any signal.
+        feature_logs: sparse float64 `(num_users, num_features)`: logarithms of the users' feature multipliers.
+    """
 
     user_ids: npt.NDArray[np.object_]
     likes: sp.csr_matrix
     dislikes: sp.csr_matrix
-    seen: sp.csr_matrix  # any signal, 1.0
+    seen: sp.csr_matrix
+    feature_logs: sp.csr_matrix
 
     @classmethod
     def build(
-        cls, histories: pd.DataFrame, item_ids: Sequence[str], user_ids: Sequence[str] | None = None
+        cls,
+        histories: pd.DataFrame,
+        item_ids: Sequence[str],
+        features: FeatureVocabulary,
+        user_ids: Sequence[str] | None = None,
     ) -> HistoryMatrices:
         """Places histories on the vocabulary; unknown items are left out, users without history get empty rows.
 
         Args:
             histories: see the module's table.
             item_ids: the vocabulary, in order.
+            features: of those items.
             user_ids: rows of the result, in order; by default every user of `histories`, sorted.
         """
         validate_histories(histories)
@@ -79,19 +97,34 @@ class HistoryMatrices:
                 (values[chosen], (rows[chosen], columns[chosen])), shape=(len(users), len(item_ids)), dtype=np.float32
             )
 
+        reasons = np.full(len(histories), DislikeReason.UNSPECIFIED, dtype=object)
+        if "reason" in histories:
+            reasons = histories["reason"].to_numpy(dtype=object)
+        disliked = known & (signal == "dislike")
+        decay = decay_of(histories["weight"].to_numpy(np.float64)[disliked], reasons[disliked])
         return cls(
             user_ids=users,
             likes=matrix(known & (signal == "like"), weight),
             dislikes=matrix(known & (signal == "dislike"), weight),
             seen=matrix(known, np.ones_like(weight)),
+            feature_logs=features.user_logs(rows[disliked], columns[disliked], reasons[disliked], decay, len(users)),
         )
 
     def batches(self, size: int) -> Iterator[HistoryMatrices]:
         """Consecutive blocks of at most `size` users."""
         for start in range(0, len(self.user_ids), size):
             block = slice(start, start + size)
-            yield HistoryMatrices(self.user_ids[block], self.likes[block], self.dislikes[block], self.seen[block])
+            yield HistoryMatrices(
+                self.user_ids[block],
+                self.likes[block],
+                self.dislikes[block],
+                self.seen[block],
+                self.feature_logs[block],
+            )
 
-    def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
+    def inputs(self, features: FeatureVocabulary) -> dict[str, npt.NDArray[np.float32]]:
         """Dense inputs of `AdditiveModel` for these users."""
-        return {"likes": self.likes.toarray(), "dislikes": self.dislikes.toarray()}
+        found = {"likes": self.likes.toarray(), "dislikes": self.dislikes.toarray()}
+        if self.feature_logs.nnz:
+            found["multipliers"] = features.item_multipliers(self.feature_logs)
+        return found

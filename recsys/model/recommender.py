@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from recsys.errors import InputError
+from recsys.feedback.adjustments import adjustment_contributions
 from recsys.model.additive import AdditiveModel
+from recsys.model.calibration import Calibration
 from recsys.model.explanations import named_contributions, reason_sentence
+from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
+LIST_COLUMNS = ["genres", "cast"]
 BATCH_SIZE = 256
 
 
@@ -28,7 +33,7 @@ class Recommender:
 
     Attributes:
         model: scores positions.
-        catalog: one row per position: `item_id`, `title`, `genres` (tuple of str).
+        catalog: one row per position: `item_id`, `title`, `genres` and `cast` (tuples of str), `franchise` (str or None).
         genre_names: names of the model's genre columns.
         recipe: JSON-able: how it was fitted (configuration, cut-off, chosen settings).
     """
@@ -41,11 +46,15 @@ class Recommender:
     def __post_init__(self) -> None:
         self.item_ids: npt.NDArray[np.object_] = self.catalog["item_id"].to_numpy(dtype=object)
         self.titles: dict[str, str] = dict(zip(self.catalog["item_id"], self.catalog["title"], strict=True))
+        self.features = FeatureVocabulary.build(catalog_features(self.catalog))
+        self.calibration = Calibration(**self.recipe["calibration"]) if "calibration" in self.recipe else None
 
     def score(self, histories: pd.DataFrame, user_ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """Scores of all items, seen ones included; float32 `(num_users, num_items)`."""
-        matrices = HistoryMatrices.build(histories, list(self.item_ids), user_ids)
-        blocks = [keras.ops.convert_to_numpy(self.model(block.inputs())) for block in matrices.batches(BATCH_SIZE)]
+        blocks = [
+            keras.ops.convert_to_numpy(self.model(block.inputs(self.features)))
+            for block in self._blocks(histories, user_ids)
+        ]
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.item_ids)), np.float32)
 
     def top_items(self, histories: pd.DataFrame, user_ids: Sequence[str], k: int) -> pd.DataFrame:
@@ -55,7 +64,7 @@ class Recommender:
             Columns `user_id`, `rank` (from 1), `item_id`, `score`; fewer than `k` rows for a user who has seen nearly all.
         """
         frames = []
-        for block in HistoryMatrices.build(histories, list(self.item_ids), user_ids).batches(BATCH_SIZE):
+        for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(block, k)
             frames.append(self._long(block.user_ids, positions, scores))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS[:4])
@@ -75,7 +84,7 @@ class Recommender:
         if k < 1:
             raise ValueError(f"Expected k >= 1, got {k}.")
         frames = []
-        for block in HistoryMatrices.build(histories, list(self.item_ids), user_ids).batches(BATCH_SIZE):
+        for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(block, k)
             frame = self._long(block.user_ids, positions, scores)
             explained = self._explain(block, positions, scores)
@@ -84,9 +93,14 @@ class Recommender:
             frames.append(frame)
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS)
 
+    def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
+        return HistoryMatrices.build(histories, list(self.item_ids), self.features, user_ids).batches(BATCH_SIZE)
+
     def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
-        scores = self.model(block.inputs()) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
+        scores = self.model(block.inputs(self.features)) - np.where(
+            block.seen.toarray() > 0, np.float32(np.inf), np.float32(0)
+        )
         top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
         return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
 
@@ -116,7 +130,10 @@ class Recommender:
             terms
             for row in range(len(block.user_ids))
             for terms in explainer.explain(
-                block.likes[row], block.dislikes[row], positions[row][np.isfinite(scores[row])]
+                block.likes[row],
+                block.dislikes[row],
+                positions[row][np.isfinite(scores[row])],
+                self.features.multipliers_by_name(block.feature_logs[row]),
             )
         ]
 
@@ -124,7 +141,9 @@ class Recommender:
         """Writes `model.keras`, `catalog.parquet` and `recipe.json` into `folder` and returns it."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save(folder / "model.keras")
-        catalog = self.catalog.assign(genres=self.catalog["genres"].map(list))
+        catalog = self.catalog.copy()
+        for column in catalog.columns.intersection(LIST_COLUMNS):
+            catalog[column] = catalog[column].map(list)
         catalog.to_parquet(folder / "catalog.parquet", index=False)
         recipe = {"genre_names": list(self.genre_names), **self.recipe}
         (folder / "recipe.json").write_text(json.dumps(recipe, indent=2, sort_keys=True), encoding="utf-8")
@@ -146,7 +165,8 @@ class Recommender:
             )
         recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
         catalog = pd.read_parquet(folder / "catalog.parquet")
-        catalog["genres"] = [tuple(genres) for genres in catalog["genres"]]
+        for column in catalog.columns.intersection(LIST_COLUMNS):
+            catalog[column] = [tuple(values) for values in catalog[column]]
         model = keras.models.load_model(folder / "model.keras")
         return cls(model, catalog, tuple(recipe.pop("genre_names")), recipe)
 
@@ -166,14 +186,18 @@ class Explainer:
         self.shrinkage = model.SHRINKAGE
         self.item_ids = recommender.item_ids
         self.genre_names = np.asarray(recommender.genre_names, dtype=object)
+        self.features = recommender.features
 
-    def explain(self, likes: Any, dislikes: Any, positions: npt.NDArray[np.int32]) -> list[dict[str, float]]:
+    def explain(
+        self, likes: Any, dislikes: Any, positions: npt.NDArray[np.int32], multipliers: Mapping[str, float]
+    ) -> list[dict[str, float]]:
         """Contributions of the items at `positions` for one user.
 
         Args:
             likes: sparse `(1, num_items)`.
             dislikes: sparse `(1, num_items)`.
             positions: `(k,)`.
+            multipliers: the user's feature multipliers, `<kind>:<name>` -> value in (0, 1]; 1 where missing.
 
         Returns:
             One dict per position; largest contribution first; the values sum to the item's score.
@@ -187,6 +211,9 @@ class Explainer:
             terms |= named_contributions("like", self.item_ids[likes.indices], liked[:, column])
             terms |= named_contributions("dislike", self.item_ids[dislikes.indices], disliked[:, column])
             terms |= named_contributions("genre", self.genre_names, taste * self.genres[position])
+            if multipliers:
+                features = self.features.features_of(int(position))
+                terms |= adjustment_contributions(math.fsum(terms.values()), features, multipliers)
             result.append(dict(sorted(terms.items(), key=lambda term: -abs(term[1]))))
         return result
 

@@ -43,12 +43,12 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
         return existing
     half_life_days = batch.config["half_life_days"]
     items = pd.DataFrame(
-        [(i.item_id, i.title, i.genres) for _, i in sorted(place.store.catalog().items())],
-        columns=["item_id", "title", "genres"],
+        [(i.item_id, i.title, i.genres, i.cast, i.franchise) for _, i in sorted(place.store.catalog().items())],
+        columns=["item_id", "title", "genres", "cast", "franchise"],
     )
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
     histories = place.store.read_histories(batch.fit_through, half_life_days)
-    return write_training_set(folder, examples, histories, items)
+    return write_training_set(folder, examples, histories, items, fit_config(batch.config["seed"]).max_user_share)
 
 
 def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from recsys.errors import InputError, NotFoundError
+from recsys.feedback.triggers import (
+    BACKLOG,
+    FEEDBACK_ACCUMULATION_THRESHOLD,
+    TriggerConfig,
+    TriggerReport,
+    evaluate_triggers,
+)
 from recsys.nightly.champion import champion_cut_off, current_champion, past_promotion
 from recsys.nightly.workplace import Workplace
-from recsys.records import Batch, BatchStatus
+from recsys.records import Batch, BatchStatus, Decision
+from recsys.store.brigading import FlaggedBurst
 
-DEFAULT_THRESHOLD = 20
+DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
 HOLDOUT_SHARE = 0.5  # of the events since the champion
 FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion
@@ -35,10 +44,30 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class BacklogDecision:
-    """Whether to retrain, and why, in plain words."""
+    """Whether to retrain, and why.
+
+    Attributes:
+        retrain: the decision.
+        reason: in plain words.
+        backlog: new dislikes as of the cut-off.
+        threshold: of the trigger that counts them.
+        triggers: what every trigger reported.
+        held_back: bursts that look like brigading; their dislikes neither count nor train.
+    """
 
     retrain: bool
     reason: str
+    backlog: int
+    threshold: int
+    triggers: tuple[TriggerReport, ...]
+    held_back: tuple[FlaggedBurst, ...] = ()
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """For the ledger: JSON-able."""
+        reports = {report.name: report.as_dict() for report in self.triggers}
+        bursts = [burst.as_dict() for burst in self.held_back]
+        return {"backlog": self.backlog, "threshold": self.threshold, "triggers": reports, "held_back": bursts}
 
 
 def own_batch(place: Workplace, run_id: str) -> Batch | None:
@@ -57,22 +86,63 @@ def has_decided(place: Workplace, run_id: str, step: str, verdict: str) -> bool:
 
 
 def backlog_decision(
-    place: Workplace, run_id: str, backlog: int, threshold: int, force_reason: str | None
+    place: Workplace, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
 ) -> BacklogDecision:
-    """Retrain when the backlog has reached the threshold, when forced, or when the run goes on with its own batch."""
-    counted = f"{backlog} new dislikes, threshold {threshold}"
+    """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
+    evidence = place.store.backlog_evidence(as_of)
+    reports = evaluate_triggers(evidence, config)
+    retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
+    held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
+    if held_back:
+        reason += " " + _held_back(held_back)
+    return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
+
+
+def _held_back(bursts: tuple[FlaggedBurst, ...]) -> str:
+    count = sum(burst.num_held_back for burst in bursts)
+    items = ", ".join(sorted({burst.item_id for burst in bursts}))
+    return f"{count} dislikes that look like brigading are held back, of {items}: look at them with `recsys brigading list`."
+
+
+def _retrain(
+    place: Workplace,
+    run_id: str,
+    backlog: int,
+    config: TriggerConfig,
+    reports: tuple[TriggerReport, ...],
+    force_reason: str | None,
+) -> tuple[bool, str]:
+    counted = f"{backlog} new dislikes, threshold {config.threshold}"
     if past := past_promotion(place, run_id):
-        return BacklogDecision(
-            False,
-            f"This run ended with the promotion of version {past.to_version}, and a later one followed: nothing to do.",
+        return False, (
+            f"This run ended with the promotion of version {past.to_version}, and a later one followed: nothing to do."
         )
     if own_batch(place, run_id) is not None:
-        return BacklogDecision(True, f"This run had claimed its batch before and goes on with it ({counted} now).")
-    if backlog >= threshold:
-        return BacklogDecision(True, f"{counted}: enough to retrain.")
+        return True, f"This run had claimed its batch before and goes on with it ({counted} now)."
+    fired = [report for report in reports if report.fired]
+    if any(report.name == BACKLOG for report in fired):
+        return True, f"{counted}: enough to retrain."
+    if fired:
+        return True, f"{counted}, but another trigger fired. {' '.join(report.reason for report in fired)}"
     if force_reason:
-        return BacklogDecision(True, f"Forced: {force_reason} ({counted}).")
-    return BacklogDecision(False, f"{counted}: not enough to retrain, {threshold - backlog} more are needed.")
+        return True, f"Forced: {force_reason} ({counted})."
+    if backlog >= config.threshold:
+        return False, f"{counted}: enough to retrain, but this trigger is switched off, and no other fired."
+    return False, f"{counted}: not enough to retrain, {config.threshold - backlog} more are needed."
+
+
+def record_backlog_decision(
+    place: Workplace, run_id: str, decision: BacklogDecision, as_of: datetime, now: datetime
+) -> None:
+    """Writes a decision to the ledger, unless an earlier try of the run did.
+
+    Run again, a step finds what came of the first try; the numbers that the first one saw are the ones that count.
+    """
+    verdict = "retrain" if decision.retrain else "skip"
+    if not has_decided(place, run_id, "check_backlog", verdict):
+        place.store.record_decision(
+            Decision(run_id, "check_backlog", verdict, (decision.reason,), as_of, now, decision.numbers)
+        )
 
 
 def plan_batch(

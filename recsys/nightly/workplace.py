@@ -32,7 +32,7 @@ class Workplace:
         """Opens the feedback database; the registry is reached when it is first used."""
         places = settings or Settings.from_environment()
         with FeedbackStore.open(places.database_url) as store:
-            yield cls(places, store, Registry(places.tracking_uri, places.mlflow_artifacts))
+            yield cls(places, store, Registry(places.tracking_uri, places.mlflow_artifacts, places.mlflow_link_url))
 
     def folder(self, batch_id: str) -> Path:
         """Where the steps of a batch leave their files; run ids may hold characters that file names cannot."""

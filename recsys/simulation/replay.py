@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -114,7 +114,7 @@ def replay(
         name = f"{as_of:%Y-%m-%d}"
         forced = "first champion of the replay" if first_champion is None else options.force_reason
         night = run_night(
-            f"replay-{name}", as_of, now, NightOptions(options.threshold, options.half_life_days, options.seed, forced),
+            f"replay-{name}", as_of, now, replace(options, force_reason=forced),
             on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
         with Workplace.open() as place:

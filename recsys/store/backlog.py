@@ -18,6 +18,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.records import Batch, BatchStatus
+from recsys.store.brigading import is_held_back
+from recsys.store.impacts import insert_training_impacts
 from recsys.store.tables import negative_training_examples, training_batches, user_dislikes
 
 PLANNED = ("as_of", "fit_through", "champion_version", "config", "claimed_at", "lease_expires_at")
@@ -28,7 +30,8 @@ LEFT_BEHIND = (
 NAMES = tuple(field.name for field in fields(Batch))
 
 
-def _in_backlog(as_of: datetime) -> ColumnElement[bool]:
+def in_backlog(as_of: datetime) -> ColumnElement[bool]:
+    """Whether a negative example waits for a run as of a cut-off; the one definition of the backlog."""
     examples, dislikes = negative_training_examples.c, user_dislikes.c
     taken_back = select(dislikes.dislike_id).where(dislikes.retracted_at <= as_of)
     return (
@@ -36,12 +39,13 @@ def _in_backlog(as_of: datetime) -> ColumnElement[bool]:
         & examples.used_in_training.is_(False)
         & (examples.recorded_at <= as_of)
         & examples.dislike_id.not_in(taken_back)
+        & ~is_held_back(examples.dislike_id, as_of)
     )
 
 
 def count_backlog(connection: Connection, as_of: datetime) -> int:
-    """Examples recorded up to `as_of`, neither claimed nor used, whose dislike was not taken back by then."""
-    query = select(func.count()).select_from(negative_training_examples).where(_in_backlog(as_of))
+    """Examples recorded up to `as_of`, neither claimed nor used, whose dislike was neither taken back nor held back."""
+    query = select(func.count()).select_from(negative_training_examples).where(in_backlog(as_of))
     return int(connection.execute(query).scalar_one())
 
 
@@ -67,7 +71,7 @@ def claim(connection: Connection, batch: Batch) -> Batch:
             _give_back(connection, other.batch_id, batch.claimed_at, taken_over_by=batch.batch_id)
     _open(connection, batch, is_new=own is None)
     claimed = connection.execute(
-        update(negative_training_examples).where(_in_backlog(batch.as_of)).values(batch_id=batch.batch_id)
+        update(negative_training_examples).where(in_backlog(batch.as_of)).values(batch_id=batch.batch_id)
     )
     _set(connection, batch.batch_id, num_examples=claimed.rowcount)
     return read_batch(connection, batch.batch_id)
@@ -135,6 +139,16 @@ def find_by_version(connection: Connection, challenger_version: str) -> Batch:
     return _to_batch(row)
 
 
+def half_life_of_version(connection: Connection, model_version: str) -> float | None:
+    """Half-life in days of the sample weights that a version was fitted with; None for one that no batch made."""
+    table = training_batches.c
+    query = select(table.config).where(
+        or_(table.challenger_version == model_version, table.refit_version == model_version)
+    )
+    config = connection.execute(query.limit(1)).scalar_one_or_none()
+    return None if config is None else float(config["half_life_days"])
+
+
 def update_fields(connection: Connection, batch_id: str, values: dict[str, Any]) -> Batch:
     """Writes what a step left behind.
 
@@ -175,6 +189,7 @@ def settle(connection: Connection, batch_id: str, now: datetime) -> Batch:
     elif row.status == BatchStatus.CLAIMED:
         examples = negative_training_examples
         connection.execute(update(examples).where(examples.c.batch_id == batch_id).values(used_in_training=True))
+        insert_training_impacts(connection, batch_id, row.challenger_version, now)
         _set(connection, batch_id, status=str(BatchStatus.USED), settled_at=now)
     return read_batch(connection, batch_id)
 

@@ -89,8 +89,27 @@ def require_items(connection: Connection, item_ids: Iterable[str]) -> None:
         )
 
 
-def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> list[Dislike]:
-    """Gives every dislike its `item_id` and `movie_title`, and `movie_id` where the film has one.
+def read_items(connection: Connection, item_ids: Iterable[str]) -> dict[str, Item]:
+    """The items with these ids that there are, by id."""
+    return {row.item_id: _to_item(row) for row in rows_with(connection, select(items), items.c.item_id, set(item_ids))}
+
+
+def make_placeholders(connection: Connection, item_ids: Iterable[str]) -> None:
+    """Adds an empty item for every id that the catalog does not have yet."""
+    missing = sorted(set(item_ids) - read_items(connection, item_ids).keys())
+    for item_id in missing:
+        validate_text(item_id)
+    _insert_placeholders(connection, [Item(item_id, item_id, is_placeholder=True) for item_id in missing])
+
+
+def _insert_placeholders(connection: Connection, placeholders: Sequence[Item]) -> None:
+    if placeholders:
+        insert: Any = insert_into(connection, items)
+        connection.execute(insert.on_conflict_do_nothing(), [_to_row(item) for item in placeholders])
+
+
+def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> list[tuple[Dislike, Item]]:
+    """Finds the film of every dislike, and gives the dislike its `item_id`, `movie_title` and, if any, `movie_id`.
 
     The film is the item with that id; else the one with that TMDB id; else the only one with that title, unless its
     TMDB id says that it is another film. A film that is not found, or that the title leaves open, gets a placeholder.
@@ -106,17 +125,15 @@ def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> lis
         if item is None:
             item = _placeholder(dislike)
             item = placeholders.setdefault(item.item_id, item)
-        resolved.append(
-            replace(
-                dislike,
-                item_id=item.item_id,
-                movie_id=dislike.movie_id or item.tmdb_id,
-                movie_title=dislike.movie_title if has_title(dislike) else item.title,
-            )
+        named = replace(
+            dislike,
+            item_id=item.item_id,
+            movie_id=dislike.movie_id or item.tmdb_id,
+            movie_title=dislike.movie_title if has_title(dislike) else item.title,
+            item_was_known=not item.is_placeholder,
         )
-    if placeholders:
-        insert: Any = insert_into(connection, items)
-        connection.execute(insert.on_conflict_do_nothing(), [_to_row(item) for item in placeholders.values()])
+        resolved.append((named, item))
+    _insert_placeholders(connection, list(placeholders.values()))
     return resolved
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, column, select, text
 
+from recsys.records import UserSignal
 from recsys.store.catalog import chunks
 from recsys.store.column_types import EARLIEST, UtcDateTime
 from recsys.store.queries import load_query
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_BATCH = 50_000
 EVENT_COLUMNS = (
-    "user_id", "item_id", "signal", "is_opinion", "weight", "occurred_at", "recorded_at", "source_id",
+    "user_id", "item_id", "signal", "is_opinion", "reason", "is_held_back", "weight", "occurred_at", "recorded_at",
+    "source_id",
 )  # fmt: skip
 BOUNDS = (bindparam("recorded_after", type_=UtcDateTime), bindparam("recorded_through", type_=UtcDateTime))
 
@@ -42,7 +44,10 @@ def event_schema() -> pa.Schema:
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")
-    types = (pa.string(), pa.string(), pa.string(), pa.bool_(), pa.float64(), moment, moment, pa.int64())
+    types = (
+        pa.string(), pa.string(), pa.string(), pa.bool_(), pa.string(), pa.bool_(), pa.float64(), moment, moment,
+        pa.int64(),
+    )  # fmt: skip
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in zip(EVENT_COLUMNS, types, strict=True)])
 
 
@@ -53,8 +58,8 @@ def training_set_schema() -> pa.Schema:
     moment = pa.timestamp("us", tz="UTC")
     return pa.schema([
         ("user_id", pa.string()), ("item_id", pa.string()), ("label", pa.int8()), ("sample_weight", pa.float64()),
-        ("age_days", pa.float64()), ("occurred_at", moment), ("recorded_at", moment), ("split", pa.string()),
-        ("source_id", pa.int64()),
+        ("age_days", pa.float64()), ("occurred_at", moment), ("recorded_at", moment), ("base_weight", pa.float64()),
+        ("reason", pa.string()), ("split", pa.string()), ("source_id", pa.int64()),
     ])  # fmt: skip
 
 
@@ -64,6 +69,7 @@ def history_schema() -> pa.Schema:
 
     return pa.schema([
         ("user_id", pa.string()), ("item_id", pa.string()), ("signal", pa.string()), ("weight", pa.float64()),
+        ("reason", pa.string()),
     ])  # fmt: skip
 
 
@@ -164,4 +170,28 @@ def recorded_at_quantile(
     query = text(load_query("recorded_at_quantile")).bindparams(*BOUNDS).columns(column("recorded_at", UtcDateTime))
     bounds = {"recorded_after": recorded_after or EARLIEST, "recorded_through": recorded_through, "quantile": quantile}
     moment: datetime | None = connection.execute(query, bounds).scalar_one()
+    return moment
+
+
+def read_user_signals(connection: Connection, user_id: str, as_of: datetime) -> list[UserSignal]:
+    """What holds between one user and every item they met, as of a cut-off; asked of the feedback database alone."""
+    own = f"SELECT * FROM ({load_query('events')}) AS everybody WHERE user_id = :user_id"
+    query = (
+        text(f"WITH events AS ({own}) {load_query('newest_signals')}")
+        .bindparams(*BOUNDS)
+        .columns(column("user_id"), column("item_id"), column("signal"), column("is_opinion"), column("reason"),
+                 column("is_held_back"), column("weight"), column("occurred_at", UtcDateTime),
+                 column("recorded_at", UtcDateTime), column("source_id"), column("place"))
+    )  # fmt: skip
+    params = {"user_id": user_id, "recorded_after": EARLIEST, "recorded_through": as_of}
+    return [
+        UserSignal(row.item_id, row.signal, row.reason if row.signal == "dislike" else "", row.occurred_at)
+        for row in connection.execute(query, params)
+    ]
+
+
+def feedback_changed_at(connection: Connection, user_id: str) -> datetime | None:
+    """When a user's feedback last changed: an interaction, a dislike, or one taken back."""
+    query = text(load_query("feedback_changed_at")).columns(column("changed_at", UtcDateTime))
+    moment: datetime | None = connection.execute(query, {"user_id": user_id}).scalar_one()
     return moment

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
 
-from recsys.errors import InputError
+from recsys.errors import InputError, NotFoundError
 from recsys.feedback.dislike_checks import validate_dislike, validate_text
 from recsys.feedback.handler import StoredDislike
+from recsys.feedback.reasons import REASON_EFFECTS
 from recsys.feedback.reinforcement import apply_dislike_to_training_data
 from recsys.records import Dislike, DislikeReason, Interaction, RecordedDislike
-from recsys.store.catalog import insert_into, require_items, resolve_dislikes, rows_with
-from recsys.store.tables import interactions, negative_training_examples, recommendation_sets, user_dislikes
+from recsys.store.catalog import insert_into, make_placeholders, require_items, resolve_dislikes, rows_with
+from recsys.store.impacts import insert_immediate_impacts, read_adjustments
+from recsys.store.tables import interactions, negative_training_examples, user_dislikes
+from recsys.store.tracker import track
 
 Key = tuple[str, str | None]
 
 
-def insert_interactions(connection: Connection, rows: Sequence[Interaction]) -> int:
-    """Writes interactions; the same (user, item, kind, occurred_at) is kept once. Returns how many were new."""
+def insert_interactions(
+    connection: Connection, rows: Sequence[Interaction], *, makes_placeholders: bool = False
+) -> int:
+    """Writes interactions; the same (user, item, kind, occurred_at) is kept once. Returns how many were new.
+
+    An item that the catalog does not have is an error, or gets a placeholder.
+    """
     for row in rows:
         _validate_interaction(row)
-    require_items(connection, (row.item_id for row in rows))
+    (make_placeholders if makes_placeholders else require_items)(connection, [row.item_id for row in rows])
     if not rows:
         return 0
     statement: Any = insert_into(connection, interactions)
@@ -88,6 +96,19 @@ def record_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[Rec
     return recorded
 
 
+def record_and_read(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[StoredDislike, bool]]:
+    """`record_dislikes`, with what is stored now, in the order of `rows`.
+
+    Raises:
+        NotFoundError: if the dislike that a known key names was erased at this very moment; a second try is a new dislike.
+    """
+    recorded = record_dislikes(connection, rows)
+    stored = get_dislikes(connection, [done.dislike_id for done in recorded])
+    if gone := [done.dislike_id for done in recorded if done.dislike_id not in stored]:
+        raise NotFoundError(f"Expected dislike {gone[0]}, but it was erased while it was looked up: try again.")
+    return [(stored[done.dislike_id], done.is_new) for done in recorded]
+
+
 def _known_keys(connection: Connection, rows: Sequence[Dislike]) -> dict[Key, int]:
     table = user_dislikes.c
     wanted = sorted({row.idempotency_key for row in rows if row.idempotency_key is not None})
@@ -100,36 +121,28 @@ def _known_keys(connection: Connection, rows: Sequence[Dislike]) -> dict[Key, in
 def _insert_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[int]:
     if not rows:
         return []
-    _require_recommendation_sets(connection, rows)
     resolved = resolve_dislikes(connection, rows)
+    tracked = track(connection, [dislike for dislike, _ in resolved])
     statement = insert(user_dislikes).returning(user_dislikes.c.dislike_id, sort_by_parameter_order=True)
-    ids = list(connection.scalars(statement, [_to_row(dislike) for dislike in resolved]))
+    ids = list(connection.scalars(statement, [_to_row(dislike) for dislike in tracked]))
     examples = [
         _example(dislike_id, dislike)
-        for dislike_id, dislike in zip(ids, resolved, strict=True)
-        if dislike.reason != DislikeReason.ALREADY_WATCHED
+        for dislike_id, dislike in zip(ids, tracked, strict=True)
+        if REASON_EFFECTS[dislike.reason].trains
     ]
     if examples:
         connection.execute(insert(negative_training_examples), examples)
+    items = [item for _, item in resolved]
+    insert_immediate_impacts(connection, list(zip(ids, tracked, items, strict=True)))
     return ids
-
-
-def _require_recommendation_sets(connection: Connection, rows: Sequence[Dislike]) -> None:
-    column = recommendation_sets.c.recommendation_set_id
-    wanted = {row.recommendation_set_id for row in rows if row.recommendation_set_id is not None}
-    missing = wanted - {row.recommendation_set_id for row in rows_with(connection, select(column), column, wanted)}
-    if missing:
-        raise InputError(
-            f"Expected the id of a published recommendation set, got {', '.join(map(str, sorted(missing)[:5]))}, which "
-            "does not exist. Nothing was written; leave recommendation_set_id out if the set is gone."
-        )
 
 
 def _to_row(dislike: Dislike) -> dict[str, Any]:
     return {
         "user_id": dislike.user_id, "movie_id": dislike.movie_id, "movie_title": dislike.movie_title,
         "item_id": dislike.item_id, "recommendation_set_id": dislike.recommendation_set_id,
-        "predicted_score": dislike.predicted_score, "reason": str(dislike.reason),
+        "predicted_score": dislike.predicted_score, "claimed_score": dislike.claimed_score,
+        "item_was_known": dislike.item_was_known, "reason": str(dislike.reason),
         "feedback_text": dislike.feedback_text, "genres": list(dislike.genres), "cast_members": list(dislike.cast),
         "idempotency_key": dislike.idempotency_key, "created_at": dislike.created_at,
         "recorded_at": dislike.recorded_at,
@@ -138,7 +151,7 @@ def _to_row(dislike: Dislike) -> dict[str, Any]:
 
 def _example(dislike_id: int, dislike: Dislike) -> dict[str, Any]:
     example = apply_dislike_to_training_data(
-        dislike.user_id, dislike.movie_id, dislike.movie_title, dislike.predicted_score
+        dislike.user_id, dislike.movie_id, dislike.movie_title, dislike.predicted_score, dislike.reason
     )
     return {
         "dislike_id": dislike_id, "user_id": example.user_id, "movie_id": example.movie_id,
@@ -148,8 +161,18 @@ def _example(dislike_id: int, dislike: Dislike) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def list_dislikes(connection: Connection, user_id: str, limit: int) -> list[StoredDislike]:
-    """A user's dislikes that were not taken back, newest first."""
+def list_dislikes(connection: Connection, user_id: str, limit: int, before: int | None = None) -> list[StoredDislike]:
+    """A user's dislikes that were not taken back, newest first.
+
+    Args:
+        connection: in a transaction.
+        user_id: whose.
+        limit: at most so many.
+        before: only what comes after this dislike of the user in the list: the last one of the page before.
+
+    Raises:
+        InputError: if `before` is no dislike of this user.
+    """
     table = user_dislikes.c
     query = (
         select(user_dislikes)
@@ -157,7 +180,56 @@ def list_dislikes(connection: Connection, user_id: str, limit: int) -> list[Stor
         .order_by(table.created_at.desc(), table.dislike_id.desc())
         .limit(limit)
     )
-    return [StoredDislike(row.dislike_id, _to_dislike(row)) for row in connection.execute(query)]
+    if before is not None:
+        last = connection.execute(
+            select(table.created_at).where(table.dislike_id == before, table.user_id == user_id)
+        ).one_or_none()
+        if last is None:
+            raise InputError(
+                f"Expected the cursor of a page of this user's dislikes, got {before}: take it from the last answer."
+            )
+        query = query.where(
+            or_(
+                table.created_at < last.created_at, and_(table.created_at == last.created_at, table.dislike_id < before)
+            )
+        )
+    return _read(connection, query)
+
+
+def get_dislikes(connection: Connection, dislike_ids: Iterable[int]) -> dict[int, StoredDislike]:
+    """Dislikes by number, those that were taken back too."""
+    rows = rows_with(connection, select(user_dislikes), user_dislikes.c.dislike_id, set(dislike_ids))
+    return {stored.dislike_id: stored for stored in _stored(connection, rows)}
+
+
+def retract_dislike(connection: Connection, user_id: str, dislike_id: int, now: datetime) -> StoredDislike:
+    """Takes a dislike back; again, it stays as it is.
+
+    Raises:
+        NotFoundError: if this user has no such dislike.
+    """
+    table = user_dislikes.c
+    own = (table.dislike_id == dislike_id) & (table.user_id == user_id)
+    row = connection.execute(select(user_dislikes).where(own).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Expected the number of a dislike of this user, got {dislike_id}, which is none.")
+    if row.retracted_at is None:
+        # Clocks of two servers may differ by more than it took to change one's mind.
+        moment = max(now, row.recorded_at)
+        connection.execute(update(user_dislikes).where(own).values(retracted_at=moment))
+    return _read(connection, select(user_dislikes).where(own))[0]
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[StoredDislike]:
+    return _stored(connection, connection.execute(query).all())
+
+
+def _stored(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredDislike]:
+    adjustments = read_adjustments(connection, [row.dislike_id for row in rows])
+    return [
+        StoredDislike(row.dislike_id, _to_dislike(row), row.retracted_at, adjustments.get(row.dislike_id, {}))
+        for row in rows
+    ]
 
 
 def _to_dislike(row: Row[Any]) -> Dislike:
@@ -165,7 +237,8 @@ def _to_dislike(row: Row[Any]) -> Dislike:
     return Dislike(
         user_id=row.user_id, created_at=created_at, recorded_at=row.recorded_at, item_id=row.item_id,
         movie_id=row.movie_id, movie_title=row.movie_title, reason=DislikeReason(row.reason),
-        feedback_text=row.feedback_text, predicted_score=row.predicted_score,
+        feedback_text=row.feedback_text, predicted_score=row.predicted_score, claimed_score=row.claimed_score,
+        item_was_known=row.item_was_known,
         recommendation_set_id=row.recommendation_set_id, idempotency_key=row.idempotency_key,
         genres=tuple(row.genres), cast=tuple(row.cast_members),
     )  # fmt: skip

@@ -2,189 +2,202 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection
 
-from recsys.errors import ConflictError, InputError
-from recsys.feedback.handler import StoredDislike
+from recsys.errors import InputError
+from recsys.feedback.brigading import BrigadingConfig, Burst
+from recsys.feedback.handler import Impact, StoredDislike
+from recsys.feedback.improvement import ImprovementNumbers, VersionFeedback
+from recsys.feedback.lifts import Comparison
+from recsys.feedback.patterns import DislikeSummary, Pattern
+from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import (
     Batch,
     Decision,
     Dislike,
+    Erasure,
     Interaction,
     Item,
     Promotion,
     RecommendationSet,
     RecordedDislike,
+    UserSignal,
 )
-from recsys.store import backlog, catalog, events, feedback_rows, ledger, recommendations
-from recsys.store.database_errors import database_errors, parse_url
-from recsys.store.engine import make_engine, reading, writing
+from recsys.store import (
+    backlog,
+    brigading,
+    catalog,
+    erasures,
+    events,
+    feedback_rows,
+    impacts,
+    improvement,
+    insights,
+    ledger,
+    recommendations,
+)
+from recsys.store.brigading import FlaggedBurst
+from recsys.store.database import Database
 from recsys.store.events import StreamSummary
-from recsys.store.schema import require_schema
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-T = TypeVar("T")
-MAX_ATTEMPTS = 3  # when two processes insert the same key at once, the second try sees the first one's row
 
-
-class FeedbackStore:
-    """The feedback database. Use it as a context manager, or call `close`.
-
-    All datetimes are aware; they come back in UTC. Errors are those of `recsys.errors`.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @classmethod
-    def open(cls, database_url: str) -> Self:
-        """Opens a database that `recsys db upgrade` has prepared.
-
-        Raises:
-            TerminalError: if it is not there or its schema is not the newest.
-            TransientError: if it cannot be reached now.
-        """
-        engine = make_engine(parse_url(database_url))
-        try:
-            require_schema(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(engine)
-
-    def close(self) -> None:
-        """Closes all connections."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with database_errors(self._engine.url), reading(self._engine) as connection:
-            yield connection
-
-    def _write(
-        self, work: Callable[[Connection], T], passing: Callable[[], AbstractContextManager[None]] = nullcontext
-    ) -> T:
-        with database_errors(self._engine.url), passing(), writing(self._engine) as connection:
-            return work(connection)
-
-    def _write_against_others(self, work: Callable[[Connection], T], what: str) -> T:
-        """Runs `work` again when a row of another process got in between."""
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                return self._write(work, passing=_passing_integrity_errors)
-            except _CollidedError as error:
-                collision = error
-        raise ConflictError(
-            f"Expected to {what}, but other processes wrote the same keys {MAX_ATTEMPTS} times in a row ({collision}): "
-            "nothing was written, run it again."
-        ) from collision
+class FeedbackStore(Database):
+    """The feedback database, as the loop uses it."""
 
     # Catalog and feedback
 
     def upsert_items(self, items: Sequence[Item]) -> int:
         """Writes items that are new or differ, and returns how many; a placeholder never replaces an item."""
-        return self._write(lambda c: catalog.upsert_items(c, items))
+        return self.write(lambda c: catalog.upsert_items(c, items))
 
     def catalog(self) -> dict[str, Item]:
         """All items by id, in the order of their ids."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return catalog.read_catalog(connection)
 
-    def insert_interactions(self, rows: Sequence[Interaction]) -> int:
-        """Writes interactions and returns how many are new; the same (user, item, kind, occurred_at) is kept once."""
-        return self._write(lambda c: feedback_rows.insert_interactions(c, rows))
+    def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
+        """The items with these ids that there are, by id."""
+        with self.reading() as connection:
+            return catalog.read_items(connection, item_ids)
+
+    def insert_interactions(self, rows: Sequence[Interaction], *, makes_placeholders: bool = False) -> int:
+        """Writes interactions and returns how many are new; the same (user, item, kind, occurred_at) is kept once.
+
+        An item that the catalog does not have is an InputError, or gets a placeholder.
+        """
+        return self.write(lambda c: feedback_rows.insert_interactions(c, rows, makes_placeholders=makes_placeholders))
 
     def record_dislikes(self, rows: Sequence[Dislike]) -> list[RecordedDislike]:
         """Writes dislikes with their negative examples, all or none; see `feedback_rows.record_dislikes`."""
-        return self._write_against_others(lambda c: feedback_rows.record_dislikes(c, rows), "record dislikes")
+        return self.write_against_others(lambda c: feedback_rows.record_dislikes(c, rows), "record dislikes")
 
-    def list_dislikes(self, user_id: str, limit: int = 100) -> list[StoredDislike]:
-        """A user's dislikes that were not taken back, newest first."""
-        with self._reading() as connection:
-            return feedback_rows.list_dislikes(connection, user_id, limit)
+    def record_and_read(self, rows: Sequence[Dislike]) -> list[tuple[StoredDislike, bool]]:
+        """`record_dislikes`, and in the same transaction what is stored now: per row, the dislike and whether it is new."""
+        return self.write_against_others(lambda c: feedback_rows.record_and_read(c, rows), "record dislikes")
+
+    def list_dislikes(self, user_id: str, limit: int = 100, before: int | None = None) -> list[StoredDislike]:
+        """A user's dislikes that were not taken back, newest first; see `feedback_rows.list_dislikes`."""
+        with self.reading() as connection:
+            return feedback_rows.list_dislikes(connection, user_id, limit, before)
+
+    def get_dislikes(self, dislike_ids: Iterable[int]) -> dict[int, StoredDislike]:
+        """Dislikes by number, those that were taken back too."""
+        with self.reading() as connection:
+            return feedback_rows.get_dislikes(connection, dislike_ids)
+
+    def retract_dislike(self, user_id: str, dislike_id: int, now: datetime) -> StoredDislike:
+        """Takes a user's dislike back; idempotent. NotFoundError if this user has no such dislike."""
+        return self.write(lambda c: feedback_rows.retract_dislike(c, user_id, dislike_id, now))
+
+    def record_impact(self, impact: Impact) -> int:
+        """Writes what a dislike did to a version, and returns the row's number."""
+        return self.write(lambda c: impacts.insert_impact(c, impact))
+
+    def erase_user(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
+        """Deletes everything about a user, and proves it; see `erasures.erase_user`."""
+        return self.write(lambda c: erasures.erase_user(c, user_id, requested_by, now))
+
+    def list_erasures(self, user_id: str | None = None) -> list[Erasure]:
+        """The audit of erasures, of all users or of one, newest first."""
+        with self.reading() as connection:
+            return erasures.list_erasures(connection, user_id)
+
+    # Brigading
+
+    def flag_brigading(self, as_of: datetime, config: BrigadingConfig, *, writes: bool = True) -> list[Burst]:
+        """Bursts of dislikes as of a cut-off that look like brigading; flagged, unless `writes` is False."""
+
+        def work(connection: Connection) -> list[Burst]:
+            bursts = brigading.look_for_bursts(connection, as_of, config)
+            if writes:
+                brigading.flag(connection, bursts)
+            return bursts
+
+        if writes:
+            return self.write(work)
+        with self.reading() as connection:
+            return work(connection)
+
+    def list_bursts(self) -> list[FlaggedBurst]:
+        """All bursts that were ever flagged, newest first."""
+        with self.reading() as connection:
+            return brigading.list_bursts(connection)
+
+    def release_flagged(self, item_id: str, note: str, now: datetime) -> int:
+        """Lets an item's held-back dislikes count from now on, and returns how many; NotFoundError if there are none."""
+        return self.write(lambda c: brigading.release(c, item_id, note, now))
 
     # Backlog
 
     def count_backlog(self, as_of: datetime) -> int:
         """Negative examples recorded up to `as_of`, neither claimed nor used."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return backlog.count_backlog(connection, as_of)
 
     def claim_backlog(self, batch: Batch) -> Batch:
         """Opens the batch and claims the backlog as of its cut-off; see `backlog.claim`."""
         what = f"claim the backlog for run {batch.batch_id}"
-        return self._write_against_others(lambda c: backlog.claim(c, batch), what)
+        return self.write_against_others(lambda c: backlog.claim(c, batch), what)
 
     def update_batch(self, batch_id: str, **fields: Any) -> Batch:
         """Writes what a step left behind; ConflictError if the batch was released or taken over."""
-        return self._write(lambda c: backlog.update_fields(c, batch_id, fields))
+        return self.write(lambda c: backlog.update_fields(c, batch_id, fields))
 
     def get_batch(self, batch_id: str) -> Batch:
         """One batch; NotFoundError if there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return backlog.read_batch(connection, batch_id)
 
     def find_batch_by_version(self, challenger_version: str) -> Batch:
         """The batch that a challenger came from; NotFoundError if there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return backlog.find_by_version(connection, challenger_version)
 
     def settle_backlog(self, batch_id: str, now: datetime) -> Batch:
         """Used if a challenger was registered, else released; idempotent. ConflictError if it was taken over."""
-        return self._write(lambda c: backlog.settle(c, batch_id, now))
+        return self.write(lambda c: backlog.settle(c, batch_id, now))
 
     def release_batch(self, batch_id: str, now: datetime) -> Batch:
         """Gives the examples of an open batch back; idempotent. ConflictError if they were used."""
-        return self._write(lambda c: backlog.release(c, batch_id, now))
+        return self.write(lambda c: backlog.release(c, batch_id, now))
 
     # Ledger
 
     def record_decision(self, decision: Decision) -> Decision:
         """Writes the decision of a run's step; a retry replaces it."""
-        return self._write(lambda c: ledger.record_decision(c, decision))
+        return self.write(lambda c: ledger.record_decision(c, decision))
 
     def list_decisions(self, limit: int = 20, run_id: str | None = None) -> list[Decision]:
         """Decisions of all runs or of one, newest first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return ledger.list_decisions(connection, limit, run_id)
 
     def begin_promotion(self, promotion: Promotion) -> Promotion:
         """Writes the intent to promote; ConflictError if another promotion came first."""
-        return self._write_against_others(
+        return self.write_against_others(
             lambda c: ledger.begin_promotion(c, promotion), f"promote version {promotion.to_version}"
         )
 
     def complete_promotion(self, sequence: int, now: datetime) -> None:
         """Notes that the alias was moved; the first time counts."""
-        self._write(lambda c: ledger.complete_promotion(c, sequence, now))
+        self.write(lambda c: ledger.complete_promotion(c, sequence, now))
 
     def last_promotion(self) -> Promotion | None:
         """The newest promotion, complete or not."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return ledger.last_promotion(connection)
 
     def list_promotions(self) -> list[Promotion]:
         """All promotions, in their order."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return ledger.list_promotions(connection)
 
     # Recommendations
@@ -193,23 +206,51 @@ class FeedbackStore:
         self, model_version: str, as_of: datetime, sets: Iterable[RecommendationSet]
     ) -> int:
         """Makes `sets` the lists of a version and cut-off, and returns how many; see `recommendations.replace_sets`."""
-        return self._write(lambda c: recommendations.replace_sets(c, model_version, as_of, sets))
+        return self.write(lambda c: recommendations.replace_sets(c, model_version, as_of, sets))
 
     def get_recommendations(self, user_id: str | None) -> RecommendationSet | None:
         """The list that was published last for a user; None: for users without one of their own."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return recommendations.newest_set(connection, user_id)
+
+    def get_adjusted_list(self, user_id: str, model_version: str, after: datetime) -> RecommendationSet | None:
+        """The list that was made last for a user when it was served, from a version and after a moment."""
+        with self.reading() as connection:
+            return recommendations.newest_adjusted_set(connection, user_id, model_version, after)
+
+    def add_list(self, one: RecommendationSet) -> int:
+        """Writes one list and returns its number."""
+        return self.write(lambda c: recommendations.insert_set(c, one))
+
+    def add_exposure(self, recommendation_set_id: int, num_items: int, served_at: datetime) -> None:
+        """Notes that a user was shown the first entries of a list."""
+        self.write(lambda c: recommendations.insert_exposure(c, recommendation_set_id, num_items, served_at))
+
+    def half_life_of_version(self, model_version: str) -> float | None:
+        """Half-life in days that a version was fitted with; None for one that no batch made."""
+        with self.reading() as connection:
+            return backlog.half_life_of_version(connection, model_version)
+
+    def user_signals(self, user_id: str, as_of: datetime) -> list[UserSignal]:
+        """What holds between a user and every item they met, as of a cut-off."""
+        with self.reading() as connection:
+            return events.read_user_signals(connection, user_id, as_of)
+
+    def feedback_changed_at(self, user_id: str) -> datetime | None:
+        """When a user's feedback last changed; None for a user who never gave any."""
+        with self.reading() as connection:
+            return events.feedback_changed_at(connection, user_id)
 
     def count_recommendation_sets(self, model_version: str, as_of: datetime) -> int:
         """How many lists there are of a version and cut-off."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return recommendations.count_sets(connection, model_version, as_of)
 
     # Reading for training
 
     def read_events(self, recorded_after: datetime | None, recorded_through: datetime) -> pa.Table:
         """All signals in (`recorded_after`, `recorded_through`]; see `sql/events.sql`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return events.read_events(connection, recorded_after, recorded_through)
 
     def read_training_set(self, as_of: datetime, fit_through: datetime, half_life_days: float) -> pa.Table:
@@ -223,7 +264,7 @@ class FeedbackStore:
     ) -> pd.DataFrame:
         """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`."""
         _require_positive(half_life_days)
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = events.read_events(connection, None, as_of, user_ids)
         params = {"as_of": as_of, "half_life_days": half_life_days}
         frame: pd.DataFrame = events.run_duckdb("histories", found, params, events.history_schema()).to_pandas()
@@ -233,25 +274,59 @@ class FeedbackStore:
         """The moment in (`after`, `through`] by which a share of likes and dislikes was recorded; None without any."""
         if not 0.0 <= quantile <= 1.0:
             raise InputError(f"Expected a quantile between 0 and 1, got {quantile}.")
-        with self._reading() as connection:
+        with self.reading() as connection:
             return events.recorded_at_quantile(connection, after, through, quantile)
 
     def stream_summary(self, through: datetime) -> StreamSummary:
         """First and last moment and counts of what was recorded up to `through`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return events.stream_summary(connection, through)
 
+    # Insights: triggers, patterns, improvement metrics
 
-class _CollidedError(Exception):
-    """A unique key was taken in between; never leaves this module."""
+    def backlog_evidence(self, as_of: datetime) -> BacklogEvidence:
+        """Size, prediction error and features of the backlog; see `insights.backlog_evidence`."""
+        with self.reading() as connection:
+            return insights.backlog_evidence(connection, as_of)
 
+    def dislike_summary(self, user_id: str | None, as_of: datetime, recent_days: int) -> DislikeSummary:
+        """Reasons and recent trend of the dislikes that hold, of one user or of all."""
+        with self.reading() as connection:
+            return insights.dislike_summary(connection, user_id, as_of, recent_days)
 
-@contextlib.contextmanager
-def _passing_integrity_errors() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        raise _CollidedError(str(error.orig)) from error
+    def overall_comparison(self, as_of: datetime, days: int) -> Comparison:
+        """Dislikes of the last days, by feature, against what users met then."""
+        with self.reading() as connection:
+            return insights.overall_comparison(connection, as_of, days)
+
+    def user_comparisons(self, user_ids: Sequence[str], as_of: datetime) -> dict[str, Comparison]:
+        """Each user's dislikes, by feature, against what they met."""
+        with self.reading() as connection:
+            return insights.user_comparisons(connection, user_ids, as_of)
+
+    def users_with_new_dislikes(self, as_of: datetime, min_dislikes: int) -> list[str]:
+        """Users with a dislike since the last measurement of patterns and so many in all, most new ones first."""
+        with self.reading() as connection:
+            return insights.users_with_new_dislikes(connection, as_of, min_dislikes)
+
+    def replace_patterns(self, identified_at: datetime, patterns: Sequence[Pattern]) -> int:
+        """Makes `patterns` the ones identified at that time, and returns how many; a retry replaces its own."""
+        return self.write(lambda c: insights.replace_patterns(c, identified_at, patterns))
+
+    def list_patterns(self, user_id: str | None, as_of: datetime) -> list[Pattern]:
+        """Patterns as last identified up to `as_of`, of one user or over all."""
+        with self.reading() as connection:
+            return insights.newest_patterns(connection, user_id, as_of)
+
+    def improvement_numbers(self, as_of: datetime, period: timedelta) -> ImprovementNumbers:
+        """What the improvement metrics are made of, from one snapshot; see `store.improvement`."""
+        with self.reading() as connection:
+            return improvement.improvement_numbers(connection, as_of, period)
+
+    def version_feedback(self, as_of: datetime) -> list[VersionFeedback]:
+        """What users said of each version's lists, in the order in which they began to serve."""
+        with self.reading() as connection:
+            return improvement.version_feedback(connection, as_of)
 
 
 def _require_positive(half_life_days: float) -> None:

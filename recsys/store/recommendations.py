@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from recsys.errors import InputError
-from recsys.records import RecommendationEntry, RecommendationSet
+from recsys.records import RecommendationEntry, RecommendationSet, SetKind
 from recsys.store.catalog import chunks, require_items
-from recsys.store.tables import recommendation_entries, recommendation_sets
+from recsys.store.tables import recommendation_entries, recommendation_exposures, recommendation_sets
 
 SETS_PER_WRITE = 1_000
 
@@ -26,7 +26,7 @@ def replace_sets(connection: Connection, model_version: str, as_of: datetime, se
     """
     table = recommendation_sets.c
     query = select(table.user_id, table.recommendation_set_id).where(
-        table.model_version == model_version, table.as_of == as_of
+        table.model_version == model_version, table.as_of == as_of, table.kind == SetKind.PUBLISHED
     )
     left_over = {row.user_id: row.recommendation_set_id for row in connection.execute(query)}
     done: set[str | None] = set()
@@ -78,13 +78,14 @@ def _write(connection: Connection, sets: Sequence[RecommendationSet], kept: dict
 def _set_row(one: RecommendationSet) -> dict[str, Any]:
     return {
         "user_id": one.user_id, "model_version": one.model_version, "as_of": one.as_of, "created_at": one.created_at,
+        "kind": str(one.kind), "calibration": one.calibration,
     }  # fmt: skip
 
 
 def _entry_row(set_id: int, entry: RecommendationEntry) -> dict[str, Any]:
     return {
         "recommendation_set_id": set_id, "rank": entry.rank, "item_id": entry.item_id, "score": entry.score,
-        "reason": entry.reason, "contributions": entry.contributions,
+        "predicted_score": entry.predicted_score, "reason": entry.reason, "contributions": entry.contributions,
     }  # fmt: skip
 
 
@@ -92,26 +93,60 @@ def newest_set(connection: Connection, user_id: str | None) -> RecommendationSet
     """The list that was published last for a user; None: for users without one of their own."""
     table = recommendation_sets.c
     whose = table.user_id.is_(None) if user_id is None else table.user_id == user_id
+    return _newest(connection, select(recommendation_sets).where(whose, table.kind == SetKind.PUBLISHED))
+
+
+def newest_adjusted_set(
+    connection: Connection, user_id: str, model_version: str, after: datetime
+) -> RecommendationSet | None:
+    """The list that was made last for a user when it was served, from a version and after a moment."""
+    table = recommendation_sets.c
+    query = select(recommendation_sets).where(
+        table.user_id == user_id, table.kind == SetKind.ADJUSTED, table.model_version == model_version,
+        table.as_of > after,
+    )  # fmt: skip
+    return _newest(connection, query)
+
+
+def _newest(connection: Connection, query: Select[Any]) -> RecommendationSet | None:
+    table = recommendation_sets.c
     newest_first = (table.created_at.desc(), table.as_of.desc(), table.recommendation_set_id.desc())
-    row = connection.execute(select(recommendation_sets).where(whose).order_by(*newest_first).limit(1)).one_or_none()
+    row = connection.execute(query.order_by(*newest_first).limit(1)).one_or_none()
     if row is None:
         return None
     entries = recommendation_entries
-    query = select(entries).where(entries.c.recommendation_set_id == row.recommendation_set_id).order_by(entries.c.rank)
+    of_set = select(entries).where(entries.c.recommendation_set_id == row.recommendation_set_id)
     return RecommendationSet(
         user_id=row.user_id, model_version=row.model_version, as_of=row.as_of, created_at=row.created_at,
-        entries=tuple(_to_entry(entry) for entry in connection.execute(query)),
-        recommendation_set_id=row.recommendation_set_id,
+        entries=tuple(_to_entry(entry) for entry in connection.execute(of_set.order_by(entries.c.rank))),
+        recommendation_set_id=row.recommendation_set_id, kind=SetKind(row.kind), calibration=row.calibration,
     )  # fmt: skip
 
 
+def insert_set(connection: Connection, one: RecommendationSet) -> int:
+    """Writes one list and returns its number."""
+    require_items(connection, {entry.item_id for entry in one.entries})
+    statement = insert(recommendation_sets).returning(recommendation_sets.c.recommendation_set_id)
+    set_id = int(connection.scalars(statement, [_set_row(one)]).one())
+    if one.entries:
+        connection.execute(insert(recommendation_entries), [_entry_row(set_id, entry) for entry in one.entries])
+    return set_id
+
+
+def insert_exposure(connection: Connection, set_id: int, num_items: int, served_at: datetime) -> None:
+    """Notes that a user was shown the first entries of a list."""
+    row = {"recommendation_set_id": set_id, "num_items": num_items, "served_at": served_at}
+    connection.execute(insert(recommendation_exposures), [row])
+
+
 def _to_entry(row: Row[Any]) -> RecommendationEntry:
-    return RecommendationEntry(row.rank, row.item_id, row.score, row.reason, row.contributions)
+    return RecommendationEntry(row.rank, row.item_id, row.score, row.reason, row.contributions, row.predicted_score)
 
 
 def count_sets(connection: Connection, model_version: str, as_of: datetime) -> int:
     """How many lists there are of a version and cut-off."""
     table = recommendation_sets.c
     query = select(func.count()).select_from(recommendation_sets)
-    chosen = query.where(table.model_version == model_version, table.as_of == as_of)
+    published = table.kind == SetKind.PUBLISHED
+    chosen = query.where(table.model_version == model_version, table.as_of == as_of, published)
     return int(connection.execute(chosen).scalar_one())

@@ -10,6 +10,8 @@ learned of it. A run's cut-off `as_of` is on `recorded_at`.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -24,12 +26,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
-from recsys.records import BatchStatus, DislikeReason
+from recsys.records import BatchStatus, DislikeReason, SetKind
 from recsys.store.column_types import BigIntegerKey, UtcDateTime
 
-SCHEMA_REVISION = "0001"  # newest migration in migrations/versions; `FeedbackStore.open` insists on it
+SCHEMA_REVISION = "0002"  # newest migration in migrations/versions; `FeedbackStore.open` insists on it
 
 metadata = MetaData(
     naming_convention={
@@ -42,7 +45,7 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, values: type[BatchStatus] | type[DislikeReason]) -> CheckConstraint:
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     names = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({names})", name=f"{column}_is_known")
 
@@ -92,6 +95,9 @@ recommendation_sets = Table(
     Column("model_version", Text, nullable=False),
     Column("as_of", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("kind", Text, nullable=False, server_default=SetKind.PUBLISHED),
+    Column("calibration", JSON),  # how the version turns a score into a chance of being liked
+    _one_of("kind", SetKind),
     UniqueConstraint("model_version", "as_of", "user_id"),
     Index(None, "user_id", "created_at"),
     sqlite_autoincrement=True,
@@ -118,10 +124,31 @@ recommendation_entries = Table(
     Column("rank", Integer, primary_key=True),
     Column("item_id", Text, ForeignKey("items.item_id"), nullable=False),
     Column("score", Float, nullable=False),
+    Column("predicted_score", Float),  # the score as a chance of being liked, 0 to 1
     Column("reason", Text, nullable=False),
     Column("contributions", JSON, nullable=False),
     UniqueConstraint("recommendation_set_id", "item_id"),
     CheckConstraint("rank >= 1", name="rank_starts_at_1"),
+    CheckConstraint("predicted_score BETWEEN 0 AND 1", name="predicted_score_is_a_share"),
+)
+
+# One row per time that a list was given to a user: the denominator of every rate.
+recommendation_exposures = Table(
+    "recommendation_exposures",
+    metadata,
+    Column("exposure_id", BigIntegerKey, primary_key=True),
+    Column(
+        "recommendation_set_id",
+        BigInteger,
+        ForeignKey("recommendation_sets.recommendation_set_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("num_items", Integer, nullable=False),  # the first so many entries were shown
+    Column("served_at", UtcDateTime, nullable=False),
+    CheckConstraint("num_items >= 0", name="num_items_is_a_count"),
+    Index(None, "recommendation_set_id"),
+    Index(None, "served_at"),
+    sqlite_autoincrement=True,
 )
 
 user_dislikes = Table(
@@ -137,11 +164,13 @@ user_dislikes = Table(
         BigInteger,
         ForeignKey("recommendation_sets.recommendation_set_id", ondelete="SET NULL"),
     ),
-    Column("predicted_score", Float),
+    Column("predicted_score", Float),  # looked up in the list that held the item; see `store.tracker`
+    Column("claimed_score", Float),  # what the client said it was
     Column("reason", Text, nullable=False),
     Column("feedback_text", Text),
     Column("genres", JSON, nullable=False),
     Column("cast_members", JSON, nullable=False),
+    Column("item_was_known", Boolean, nullable=False, server_default=true()),
     Column("idempotency_key", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
@@ -151,6 +180,7 @@ user_dislikes = Table(
     CheckConstraint("recorded_at >= created_at", name="recorded_after_it_occurred"),
     CheckConstraint("retracted_at >= recorded_at", name="retracted_after_it_was_recorded"),
     CheckConstraint("predicted_score BETWEEN 0 AND 1", name="predicted_score_is_a_share"),
+    CheckConstraint("claimed_score BETWEEN 0 AND 1", name="claimed_score_is_a_share"),
     _one_of("reason", DislikeReason),
     Index(None, "user_id", "created_at"),
     Index(None, "recorded_at"),
@@ -230,7 +260,7 @@ dislike_feedback_impact = Table(
     metadata,
     Column("impact_id", BigIntegerKey, primary_key=True),
     Column("dislike_id", BigInteger, ForeignKey("user_dislikes.dislike_id"), nullable=False),
-    Column("model_version_id", Text, nullable=False),
+    Column("model_version_id", Text),  # null: there was no champion yet
     Column("impact_type", Text, nullable=False),
     Column("feature_affected", Text, nullable=False),
     Column("adjustment_magnitude", Float, nullable=False),
@@ -249,6 +279,7 @@ dislike_patterns = Table(
     Column("pattern_type", Text, nullable=False),
     Column("pattern_value", Text, nullable=False),
     Column("frequency", Integer, nullable=False),
+    Column("lift", Float),  # against exposure; null where there is none to compare with
     Column("severity", Text, nullable=False),
     Column("identified_at", UtcDateTime, nullable=False),
     CheckConstraint("frequency >= 1", name="frequency_is_a_count"),
@@ -288,4 +319,59 @@ model_promotions = Table(
     CheckConstraint("sequence >= 1", name="sequence_starts_at_1"),
     CheckConstraint("is_complete = (completed_at IS NOT NULL)", name="complete_promotions_say_when"),
     sqlite_autoincrement=True,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),  # SHA-256 of a secret with 256 random bits
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    CheckConstraint("name <> ''", name="name_is_not_empty"),
+)
+
+# Proof that a user was erased. The user is named by a hash only: who knows the id can find the row, nobody else can.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", BigIntegerKey, primary_key=True),
+    Column("user_hash", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    Column("num_rows", JSON, nullable=False),  # table -> rows deleted
+    Column("batches", JSON, nullable=False),  # training batches whose data held the user
+    Column("model_versions", JSON, nullable=False),  # versions fitted on them
+    Index(None, "user_hash"),
+    sqlite_autoincrement=True,
+)
+
+# Which backlogs were announced to the scheduler. `after_batch` names the last batch that used one ('' before the first):
+# a backlog is announced once, however often the service looks or is restarted.
+backlog_announcements = Table(
+    "backlog_announcements",
+    metadata,
+    Column("after_batch", Text, primary_key=True),
+    Column("backlog", Integer, nullable=False),
+    Column("noticed_at", UtcDateTime, nullable=False),
+    Column("posted_at", UtcDateTime),
+)
+
+# Dislikes that look like brigading. They do not count and do not train until a person releases them.
+brigading_flags = Table(
+    "brigading_flags",
+    metadata,
+    Column("dislike_id", BigInteger, ForeignKey("user_dislikes.dislike_id"), primary_key=True, autoincrement=False),
+    Column("item_id", Text, ForeignKey("items.item_id"), nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),  # a run whose cut-off is earlier does not know of the burst
+    Column("num_users", Integer, nullable=False),
+    Column("num_opinions", Integer, nullable=False),
+    Column("p_value", Float, nullable=False),
+    Column("released_at", UtcDateTime),
+    Column("note", Text),
+    CheckConstraint("starts_at <= ends_at", name="starts_before_it_ends"),
+    Index(None, "item_id", "starts_at"),
 )

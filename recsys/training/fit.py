@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
 
 from recsys import __version__
 from recsys.errors import InputError
 from recsys.model.additive import AdditiveModel
+from recsys.model.calibration import calibrate
+from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.recommender import Recommender
-from recsys.model.trend import trend_matrix
-from recsys.training.head import HeadConfig, HeadExamples, collect_examples, fit_head, search_reg, validation_windows
-from recsys.training.weights import sample_weights
+from recsys.training.events import Events
+from recsys.training.head import fit_head, opinions_of, search_reg
+from recsys.training.head_examples import HeadConfig, HeadExamples, collect_examples, validation_windows
 
 Progress = Callable[[str], None]
 DAY_S = 86_400.0
@@ -39,6 +40,7 @@ class FitConfig:
         max_linked: at most this many items have item-item weights (memory and time grow with its square and cube).
         dislike_signal: a dislike enters the item-item fit as minus this; between -0.25 and -0.3 separates likes from
             dislikes at no cost in accuracy, -1 costs accuracy.
+        max_user_share: no user holds more than this share of the training set's weight (see `user_share_factors`).
         head: how the terms are weighed.
         seed: of everything random.
     """
@@ -48,45 +50,9 @@ class FitConfig:
     min_support: int = 5
     max_linked: int = 4_000
     dislike_signal: float = 0.3
+    max_user_share: float = 0.01
     head: HeadConfig = field(default_factory=HeadConfig)
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Events:
-    """Training examples up to a cut-off, as positions. All arrays are `(num_events,)`."""
-
-    users: npt.NDArray[np.int64]
-    items: npt.NDArray[np.int64]
-    is_like: npt.NDArray[np.bool_]
-    age_days: npt.NDArray[np.float64]
-    half_life_days: float
-    num_users: int
-    num_items: int
-
-    def before(self, days: float) -> Events:
-        """The same events as one would have seen them `days` before the cut-off."""
-        keep = self.age_days >= days
-        return Events(
-            self.users[keep], self.items[keep], self.is_like[keep], self.age_days[keep] - days,
-            self.half_life_days, self.num_users, self.num_items,
-        )  # fmt: skip
-
-    def weights(self) -> npt.NDArray[np.float64]:
-        """Sample weights as of the cut-off."""
-        return sample_weights(self.is_like.astype(np.int8), self.age_days, self.half_life_days)
-
-    def matrix(self, values: npt.NDArray[np.float64]) -> sp.csr_matrix:
-        """Sparse float32 `(num_users, num_items)` with `values` at the events; zeros are dropped."""
-        keep = values != 0
-        return sp.csr_matrix(
-            (values[keep].astype(np.float32), (self.users[keep], self.items[keep])), (self.num_users, self.num_items)
-        )
-
-    def trends(self, half_lives_days: tuple[float, ...]) -> npt.NDArray[np.float32]:
-        """Trend terms from the likes; `(num_half_lives, num_items)`."""
-        likes = self.is_like
-        return trend_matrix(self.items[likes], self.age_days[likes], self.num_items, half_lives_days)
 
 
 @dataclass
@@ -119,11 +85,11 @@ def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -
 
     Args:
         examples: training examples; `item_id`, `label`.
-        items: `item_id`, `title`, `genres` of at least the items in `examples`.
+        items: `item_id`, `title`, `genres`, `cast`, `franchise` of at least the items in `examples`.
         config: says how much support links an item, and how many may be linked.
 
     Returns:
-        `item_id`, `title`, `genres` of every item in `examples`, and how many of the first are linked.
+        The same columns for every item in `examples`, and how many of the first are linked.
     """
     counts = examples.groupby("item_id")["label"].sum().astype(int)
     support = pd.DataFrame({"item_id": counts.index, "support": counts.to_numpy()})
@@ -135,6 +101,9 @@ def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -
     catalog["title"] = catalog["title"].fillna(catalog["item_id"])  # an item without metadata goes by its id
     genres = dict(zip(items["item_id"], items["genres"], strict=True))
     catalog["genres"] = [tuple(genres.get(item_id, ())) for item_id in catalog["item_id"]]
+    cast = dict(zip(items["item_id"], items["cast"], strict=True))
+    catalog["cast"] = [tuple(cast.get(item_id, ())) for item_id in catalog["item_id"]]
+    catalog["franchise"] = known["franchise"].reindex(catalog["item_id"]).to_numpy()
     return catalog, num_linked
 
 
@@ -149,7 +118,9 @@ def genre_matrix(catalog: pd.DataFrame) -> tuple[tuple[str, ...], npt.NDArray[np
     return names, shares
 
 
-def to_events(examples: pd.DataFrame, catalog: pd.DataFrame, cut_off: datetime, half_life_days: float) -> Events:
+def to_events(
+    examples: pd.DataFrame, catalog: pd.DataFrame, cut_off: datetime, half_life_days: float, max_user_share: float
+) -> Events:
     """Positions and ages of training examples as of `cut_off`."""
     users, user_ids = pd.factorize(examples["user_id"], sort=True)
     age_s = (pd.Timestamp(cut_off) - examples["occurred_at"]).dt.total_seconds().to_numpy(np.float64)
@@ -158,9 +129,12 @@ def to_events(examples: pd.DataFrame, catalog: pd.DataFrame, cut_off: datetime, 
         items=pd.Index(catalog["item_id"]).get_indexer(examples["item_id"]).astype(np.int64),
         is_like=examples["label"].to_numpy() == 1,
         age_days=age_s / DAY_S,
+        base_weight=examples["base_weight"].to_numpy(np.float64),
+        reasons=examples["reason"].to_numpy(dtype=object),
         half_life_days=half_life_days,
         num_users=len(user_ids),
         num_items=len(catalog),
+        max_user_share=max_user_share,
     )
 
 
@@ -192,8 +166,9 @@ def fit(
     """Fits on every example up to `cut_off`; the last days before it choose the settings, then all of it is used.
 
     Args:
-        examples: training examples (`user_id`, `item_id`, `label`, `occurred_at`), none after `cut_off`.
-        items: catalog: `item_id`, `title`, `genres`.
+        examples: training examples (`user_id`, `item_id`, `label`, `base_weight`, `reason`, `occurred_at`), none after
+            `cut_off`.
+        items: catalog: `item_id`, `title`, `genres`, `cast`, `franchise`.
         cut_off: aware datetime that ages are counted from.
         half_life_days: of the sample weights, > 0.
         config: see `FitConfig`.
@@ -210,7 +185,8 @@ def fit(
         raise InputError(f"Expected liked examples up to {cut_off.isoformat()}, got none: import interactions first.")
     catalog, num_linked = vocabulary(examples, items, config)
     genre_names, genres = genre_matrix(catalog)
-    events = to_events(examples, catalog, cut_off, half_life_days)
+    events = to_events(examples, catalog, cut_off, half_life_days, config.max_user_share)
+    features = FeatureVocabulary.build(catalog_features(catalog))
 
     progress("choosing settings on the last days")
     windows = validation_windows(events, config.head)
@@ -219,7 +195,9 @@ def fit(
 
     def examples_for(reg: float) -> HeadExamples:
         item_item = item_item_weights(gram, reg)
-        return collect_examples(events, windows, lambda past: _model(past, genres, item_item, config), config.head)
+        return collect_examples(
+            events, windows, lambda past: _model(past, genres, item_item, config), features, config.head
+        )
 
     reg, head_examples = search_reg(config.reg_grid, examples_for, config.head)
     progress("weighing the terms")
@@ -228,12 +206,15 @@ def fit(
     progress("solving for the item-item weights")
     model = _model(events, genres, item_item_weights(_gram(events, num_linked, config), reg), config)
     model.head.assign(head.weights)
+    calibration = calibrate(*opinions_of(head_examples, head.weights))
     chosen = {"reg": reg, "head_source": head.source, "best_trend_half_life_days": head.best_trend_half_life_days}
     weights = {f"head_{name}": float(w) for name, w in zip(model.term_names, head.weights, strict=True)}
     recipe = {"cut_off": cut_off.isoformat(), "half_life_days": half_life_days, "config": asdict(config), **chosen}
+    recipe["calibration"] = calibration.as_dict()
     return FitResult(
         recommender=Recommender(model, catalog, genre_names, recipe),
         params={**chosen, "half_life_days": half_life_days, "num_linked": num_linked, "num_items": len(catalog),
-                "seed": config.seed, **weights},
+                "seed": config.seed, "calibration_slope": calibration.slope,
+                "calibration_intercept": calibration.intercept, "calibration_source": calibration.source, **weights},
         metrics=head.metrics,
     )  # fmt: skip

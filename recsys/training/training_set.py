@@ -2,7 +2,7 @@
 
 training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
 histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
-items.parquet          catalog: `item_id`, `title`, `genres`
+items.parquet          catalog: `item_id`, `title`, `genres`, `cast`, `franchise`
 digest.json            content digest and counts; written last, so a folder with it is whole
 """
 
@@ -19,9 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.errors import InputError
+from recsys.training.weights import user_share_factors
 from recsys.whole_folder import whole_folder
 
 TRAINING_SET, HISTORIES, ITEMS, DIGEST = "training_set.parquet", "histories.parquet", "items.parquet", "digest.json"
+
+
+ITEM_SCHEMA = pa.schema([
+    ("item_id", pa.string()), ("title", pa.string()), ("genres", pa.list_(pa.string())), ("cast", pa.list_(pa.string())),
+    ("franchise", pa.string()),
+])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class TrainingSetSummary:
         num_users: distinct users.
         num_items: distinct items.
         trained_through: newest `recorded_at`, ISO 8601; None for an empty set.
+        num_capped_users: users whose weight was cut to the share that one may hold.
     """
 
     digest: str
@@ -45,6 +53,7 @@ class TrainingSetSummary:
     num_users: int
     num_items: int
     trained_through: str | None
+    num_capped_users: int = 0
 
 
 def content_digest(*tables: pa.Table) -> str:
@@ -65,13 +74,29 @@ def content_digest(*tables: pa.Table) -> str:
     return digest.hexdigest()
 
 
+def cap_user_shares(training_set: pa.Table, max_share: float) -> tuple[pa.Table, int]:
+    """Scales the sample weights of users who hold too much; returns the table and how many users that were."""
+    users, _ = pd.factorize(training_set["user_id"].to_pandas())
+    weights = training_set["sample_weight"].to_numpy()
+    factors = user_share_factors(users, weights, max_share)
+    column = training_set.column_names.index("sample_weight")
+    capped = pa.chunked_array([pa.array(weights * factors[users], pa.float64())])
+    return training_set.set_column(column, training_set.schema.field(column), capped), int((factors < 1.0).sum())
+
+
 def write_training_set(
-    folder: Path, training_set: pa.Table, histories: pd.DataFrame, items: pd.DataFrame
+    folder: Path, training_set: pa.Table, histories: pd.DataFrame, items: pd.DataFrame, max_user_share: float
 ) -> TrainingSetSummary:
-    """Writes all files of a batch, or none: into a sibling folder that is renamed when it is whole."""
+    """Writes all files of a batch, or none: into a sibling folder that is renamed when it is whole.
+
+    No user's sample weights sum to more than `max_user_share` of all (see `user_share_factors`).
+    """
+    training_set, num_capped = cap_user_shares(training_set, max_user_share)
     history_table = pa.Table.from_pandas(histories, preserve_index=False).replace_schema_metadata()
     item_table = pa.Table.from_pandas(
-        items.assign(genres=items["genres"].map(list)), preserve_index=False
+        items.assign(genres=items["genres"].map(list), cast=items["cast"].map(list)),
+        schema=ITEM_SCHEMA,
+        preserve_index=False,
     ).replace_schema_metadata()
     labels = training_set["label"].to_pandas()
     newest = training_set["recorded_at"].to_pandas().max()
@@ -83,6 +108,7 @@ def write_training_set(
         num_users=int(training_set["user_id"].to_pandas().nunique()),
         num_items=int(training_set["item_id"].to_pandas().nunique()),
         trained_through=None if pd.isna(newest) else newest.isoformat(),
+        num_capped_users=num_capped,
     )
     with whole_folder(folder) as building:
         pq.write_table(training_set, building / TRAINING_SET)

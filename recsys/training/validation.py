@@ -22,6 +22,7 @@ from typing import Any
 import pandas as pd
 
 from recsys.errors import DataCheckError
+from recsys.feedback.reasons import REASON_EFFECTS
 from recsys.training.validation_report import (
     FAIL,
     NUM_SAMPLE_ROWS,
@@ -41,10 +42,13 @@ COLUMN_TYPES = {
     "age_days": "float64",
     "occurred_at": "Timestamp",  # what Great Expectations calls a datetime with a time zone
     "recorded_at": "Timestamp",
+    "base_weight": "float64",
+    "reason": "str",
     "split": "str",
     "source_id": "int64",
 }
 SITE = "data_docs"
+TRAINING_REASONS = [reason for reason, effect in REASON_EFFECTS.items() if effect.trains]
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,11 @@ def values_suite(as_of: datetime, fit_through: datetime) -> Any:
         [
             gxe.ExpectColumnValuesToBeInSet(column="label", value_set=[0, 1]),
             between(column="sample_weight", min_value=0, strict_min=True, max_value=1),
+            between(column="base_weight", min_value=0, strict_min=True, max_value=1),
+            gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+                column_A="base_weight", column_B="sample_weight", or_equal=True, notes="Age and cap only take away."
+            ),
+            gxe.ExpectColumnValuesToBeInSet(column="reason", value_set=["", *map(str, TRAINING_REASONS)]),
             between(column="age_days", min_value=0, notes="A negative age is an event after `as_of`: leakage."),
             gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"]),
             between(

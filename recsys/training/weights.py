@@ -5,10 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsys.feedback.reinforcement import DISLIKE_WEIGHT_MULTIPLIER
-
-LIKE_WEIGHT = 1.0
-
 
 def time_decay(age_days: npt.NDArray[np.float64], half_life_days: float) -> npt.NDArray[np.float64]:
     """Weights examples by age: `0.5 ** (age_days / half_life_days)`.
@@ -30,8 +26,38 @@ def time_decay(age_days: npt.NDArray[np.float64], half_life_days: float) -> npt.
     return np.asarray(0.5 ** (age_days / half_life_days))
 
 
-def sample_weights(
-    labels: npt.NDArray[np.int8], age_days: npt.NDArray[np.float64], half_life_days: float
+def user_share_factors(
+    users: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], max_share: float
 ) -> npt.NDArray[np.float64]:
-    """Likes 1.0, dislikes 0.8, both times the decay; `(num_examples,)` in (0, 1]."""
-    return np.where(labels == 1, LIKE_WEIGHT, DISLIKE_WEIGHT_MULTIPLIER) * time_decay(age_days, half_life_days)
+    """Factors that keep any one user from holding more than a share of the whole weight.
+
+    Every user above the cap is scaled down to it, no other user is touched, and the cap is a share of what is left, so it
+    holds exactly. Where so few users are there that the share could not hold, nobody counts more than twice an even share.
+
+    Args:
+        users: `(num_examples,)`, positions from 0.
+        weights: `(num_examples,)`, >= 0.
+        max_share: in (0, 1].
+
+    Returns:
+        `(num_users,)` in (0, 1].
+
+    Raises:
+        ValueError: if `max_share` is not in (0, 1].
+    """
+    if not 0 < max_share <= 1:
+        raise ValueError(f"Expected max_share in (0, 1], got {max_share}.")
+    totals = np.bincount(users, weights=weights)
+    num_users = int((totals > 0).sum())
+    share = max(max_share, 2.0 / max(num_users, 1))
+    if share >= 1.0:
+        return np.ones(len(totals))
+    ordered = np.sort(totals)[::-1]
+    left = totals.sum() - np.concatenate([[0.0], np.cumsum(ordered)])  # left[m]: of all but the m heaviest
+    capped = np.arange(len(left))
+    # With the m heaviest at the cap c: c = share * (m * c + left[m]).
+    feasible = capped * share < 1.0
+    caps = share * left[feasible] / (1.0 - share * capped[feasible])
+    heaviest = np.concatenate([ordered, [0.0]])[feasible]
+    cap = caps[int(np.argmax(heaviest <= caps))]  # the first m under which nobody else is above
+    return np.asarray(np.divide(cap, totals, out=np.ones(len(totals)), where=totals > cap))

@@ -38,7 +38,9 @@ print(json.dumps({"seconds": time.perf_counter() - started, "modules": sorted(se
 """
 
 
-@pytest.mark.parametrize("name", ["feedback_retraining", "model_promotion", "recommendation_publishing"])
+@pytest.mark.parametrize(
+    "name", ["feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring"]
+)
 def test_a_dag_file_loads_nothing_heavy_and_in_no_time(name: str, tmp_path: Path) -> None:
     environment = {
         **os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from recsys import errors, pipeline, process
+from recsys.feedback.triggers import TriggerConfig
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("airflow_database")]
 
@@ -35,6 +37,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "refit_challenger": {"model_version": "8", "as_of": NIGHT.isoformat(), "link": "http://mlflow/8"},
     "promote": {"from_version": "6", "to_version": "8", "sequence": 2},
     "publish_recommendations": {"num_users": 3},
+    "measure_feedback": {"alerts": []},
 }
 
 
@@ -71,10 +74,10 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
     assert state == "success"
     assert tasks.pop("rehearse") == "skipped"
     assert set(tasks.values()) == {"success"}
-    (run_id, as_of, now, threshold, reason), options = steps.calls["check_backlog"]
+    (run_id, as_of, now), options = steps.calls["check_backlog"]
     assert run_id.startswith("manual__")
     assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
-    assert (threshold, reason, options) == (20, None, {"record": True})
+    assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
     assert steps.calls["claim_backlog"] == ((run_id, as_of, now, None, 0, None), {})
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
     assert steps.calls["settle_backlog"] == (("b1", now), {})
@@ -90,10 +93,12 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
 
 def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     as_of = "2013-06-10T00:00:00+00:00"
-    form = {"threshold": 5, "force_reason": "12345", "as_of": as_of, "half_life_days": 30.5, "seed": 3}
+    triggers = {"threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5}
+    form = {**triggers, "force_reason": "12345", "as_of": as_of, "half_life_days": 30.5, "seed": 3}
     run("feedback_retraining", NIGHT, **form)
-    (run_id, *checked), _ = steps.calls["check_backlog"]
-    assert checked == [as_of, NIGHT.isoformat(), 5, "12345"]
+    (run_id, *checked), options = steps.calls["check_backlog"]
+    assert checked == [as_of, NIGHT.isoformat()]
+    assert options == {"force_reason": "12345", "record": True, **asdict(TriggerConfig(**triggers))}
     assert steps.calls["claim_backlog"][0] == (run_id, as_of, NIGHT.isoformat(), 30.5, 3, "12345")
 
 
@@ -102,7 +107,7 @@ def test_a_dry_run_rehearses_and_writes_nothing(steps: Steps, run: Any) -> None:
     assert state == "success"
     assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "rehearse": "success", **SKIPPED_ALL}
     assert set(steps.calls) == {"check_backlog", "rehearse"}
-    assert steps.calls["check_backlog"][1] == {"record": False}
+    assert steps.calls["check_backlog"][1]["record"] is False
     assert steps.calls["rehearse"][1]["seed"] == 0
 
 
@@ -158,6 +163,14 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
     as_of = "2013-06-10T00:00:00+00:00"
     assert run("recommendation_publishing", NIGHT, model_version="8", as_of=as_of)[0] == "success"
     assert steps.calls["publish_recommendations"][1] == {"now": now, "as_of": as_of, "model_version": "8"}
+
+
+def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
+    assert run("feedback_monitoring", NIGHT) == ("success", {"measure_feedback": "success"})
+    assert steps.calls["measure_feedback"] == ((NIGHT.isoformat(),), {})
+    as_of = "2013-06-10T00:00:00+00:00"
+    run("feedback_monitoring", NIGHT, as_of=as_of)
+    assert steps.calls["measure_feedback"] == ((as_of,), {})
 
 
 def test_assets_carry_what_the_next_dag_needs(steps: Steps, run: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from copy import copy
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from recsys import errors, pipeline
+from recsys.feedback.triggers import TriggerConfig
 
 pytestmark = pytest.mark.airflow
 
@@ -33,6 +35,7 @@ DAGS = {
     "feedback_retraining": RETRAINING,
     "model_promotion": PROMOTION,
     "recommendation_publishing": {"publish_recommendations": set()},
+    "feedback_monitoring": {"measure_feedback": set()},
 }
 GOOD_TIMES = ["2013-06-14T00:00:00+00:00", "2013-06-14T00:00:00Z", "2013-06-14T02:30:00.000Z", None]
 BAD_TIMES = ["2013-06-14", "2013-06-14T00:00:00", "yesterday", ""]
@@ -107,6 +110,13 @@ def test_retraining_runs_nightly_or_when_the_backlog_is_ready(dag_bag: Any) -> N
     assert [asset.name for asset in schedule.asset_condition.objects] == ["backlog_ready"]
 
 
+def test_monitoring_runs_daily_after_the_night(dag_bag: Any) -> None:
+    schedule = dag_bag.dags["feedback_monitoring"].timetable
+    assert schedule.expression == "0 4 * * *"
+    assert str(schedule.timezone) == "UTC"
+    assert schedule.run_immediately == timedelta(0)
+
+
 def test_each_asset_is_emitted_once_and_starts_the_next_dag(dag_bag: Any) -> None:
     emitted = {asset.name: task.task_id for task in tasks(dag_bag) for asset in task.outlets}
     assert emitted == {"challenger": "evaluate_challenger", "champion": "promote"}
@@ -146,6 +156,11 @@ def test_the_form_explains_every_field(dag_bag: Any, dag_id: str) -> None:
         ("half_life_days", [None, 0.5, 90], [0, -3, "30"]),
         ("seed", [0, 7], [-1, 1.5, None]),
         ("dry_run", [True, False], ["yes", None]),
+        ("error_threshold", [0, 0.6, 1], [-0.1, 1.1, "0.6", None]),
+        ("feature_lift", [1.5, 3], [1, 0, None]),
+        ("feature_significance", [0.01, 0.5], [0, 1, None]),
+        ("feature_min_count", [1, 10], [0, 2.5, None]),
+        ("backlog_trigger", [True, False], ["no", None]),
         ("force_reason", [None, "new release of the model"], ["", "ok", 5]),
         ("as_of", GOOD_TIMES, BAD_TIMES),
     ],
@@ -181,8 +196,12 @@ def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
         **inspect.signature(pipeline.check_backlog).parameters,
     }
     params = dag_bag.dags["feedback_retraining"].params
-    for name in ("threshold", "force_reason", "half_life_days", "seed"):
+    for name in set(params) - {"as_of", "dry_run"}:
         assert params[name] == steps[name].default, name
+
+
+def test_every_trigger_can_be_set_in_the_form(dag_bag: Any) -> None:
+    assert {field.name for field in fields(TriggerConfig)} <= set(dag_bag.dags["feedback_retraining"].params)
 
 
 def test_what_makes_a_version_links_to_it(dag_bag: Any) -> None:

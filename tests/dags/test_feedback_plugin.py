@@ -9,7 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from recsys.records import Decision, Dislike, Promotion
+from recsys.feedback.patterns import Pattern, Severity
+from recsys.records import Decision, Dislike, Item, Promotion, RecommendationEntry, RecommendationSet
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 
@@ -62,6 +63,8 @@ def test_an_empty_store_is_shown_as_such(plugin: ModuleType, settings: Settings)
     page = show(plugin)
     assert "0 new dislikes; retraining starts at 20" in page
     assert "None yet: trigger" in page
+    assert "No list was served yet" in page
+    assert "None identified yet" in page
 
 
 def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: Settings) -> None:
@@ -78,6 +81,29 @@ def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: 
     assert "insufficient evidence" in page
     assert "2013-06-14 02:00" in page
     assert "&lt;b&gt;not&lt;/b&gt; worse &amp; exposure" in page, "what is stored is text, not HTML"
+
+
+def test_patterns_and_rates_are_shown(plugin: ModuleType, settings: Settings) -> None:
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        store.upsert_items([Item("i1", "One", ("Horror",)), Item("i2", "Two", ("Comedy",))])
+        entries = tuple(RecommendationEntry(rank, f"i{rank}", 1.0, "x", {}, 0.75) for rank in (1, 2))
+        for version, at in (("7", NOW), ("8", NOW + timedelta(hours=1))):
+            store.replace_recommendation_sets(version, NOW, [RecommendationSet("u1", version, NOW, at, entries)])
+            given = store.get_recommendations("u1")
+            assert given is not None
+            for _ in range(5):
+                store.add_exposure(given.recommendation_set_id or 0, 2, at)
+        store.record_dislikes([Dislike("u1", NOW, NOW + timedelta(hours=2), item_id="i1")])
+        store.replace_patterns(NOW, [Pattern(None, "genre", "<i>Horror</i>", 12, 2.5, Severity.HIGH, NOW)])
+    page = show(plugin)
+    assert page.count("<rect") == 2
+    assert "Version 7" in page
+    assert "0.00 % of 10 shown" in page
+    assert "10.00 % of 10 shown" in page
+    assert "&lt;i&gt;Horror&lt;/i&gt;" in page
+    assert "1 dislikes: unspecified 1." in page
+    assert "None identified yet" not in page
 
 
 def test_it_is_in_the_navigation(plugin: ModuleType) -> None:

@@ -174,6 +174,12 @@ def test_aliases_move(registry: Registry, spec: VersionSpec, request: pytest.Fix
     assert registry.link(second).endswith(f"/#/models/feedback-recommender/versions/{second}")
 
 
+def test_links_lead_where_a_browser_can_go(tmp_path: Path) -> None:
+    path = "/#/models/feedback-recommender/versions/3"
+    assert Registry("http://mlflow:5000", tmp_path, "https://mlflow.example/").link("3") == f"https://mlflow.example{path}"
+    assert Registry("http://mlflow:5000", tmp_path).link("3") == f"http://mlflow:5000{path}"
+
+
 def test_tags_description_and_evaluation_are_added_to_a_version(
     registry: Registry, spec: VersionSpec, tmp_path: Path
 ) -> None:

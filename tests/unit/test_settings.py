@@ -23,13 +23,21 @@ def test_services_are_named_by_their_own_variables(tmp_path: Path) -> None:
         "RECSYS_HOME": str(tmp_path),
         "RECSYS_DATABASE_URL": "postgresql://db/x",
         "MLFLOW_TRACKING_URI": "http://m",
+        "RECSYS_MLFLOW_PUBLIC_URL": "https://mlflow.example",
     }
     found = Settings.from_environment(named)
     assert (found.database_url, found.tracking_uri) == ("postgresql://db/x", "http://m")
+    assert found.mlflow_link_url == "https://mlflow.example"
     assert found.as_environment() == named
 
 
-@pytest.mark.parametrize("name", ["RECSYS_HOME", "RECSYS_DATABASE_URL", "MLFLOW_TRACKING_URI"])
+def test_links_lead_to_mlflow_itself_unless_it_has_a_public_address(tmp_path: Path) -> None:
+    named = {"RECSYS_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": "http://m"}
+    assert Settings.from_environment(named).mlflow_link_url == "http://m"
+    assert Settings.from_environment({**named, "RECSYS_MLFLOW_PUBLIC_URL": ""}).mlflow_link_url == "http://m"
+
+
+@pytest.mark.parametrize("name", ["RECSYS_HOME", "RECSYS_DATABASE_URL", "MLFLOW_TRACKING_URI", "RECSYS_MLFLOW_PUBLIC_URL"])
 def test_an_empty_variable_counts_as_unset(tmp_path: Path, name: str) -> None:
     environment = {"RECSYS_HOME": str(tmp_path)}
     without = Settings.from_environment({key: value for key, value in environment.items() if key != name})

@@ -25,7 +25,7 @@ OWN_COLUMNS = {"interaction_id", "dislike_id", "example_id"}
 
 # Dies just before the n-th commit: a transaction is open, and everything before it is stored.
 DYING_IMPORT = """
-import os, sys
+import os, signal, sys
 import typer
 from pathlib import Path
 from sqlalchemy import event
@@ -35,6 +35,8 @@ from recsys.ingest import ImportOptions, import_movietweetings
 
 folder, num_commits, sign = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 left = [num_commits]
+# Tests started in the background of a shell ignore Ctrl-C, and so would this process.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @event.listens_for(Engine, "commit")
 def die(connection):

@@ -14,7 +14,13 @@ from recsys.records import Batch, BatchStatus, Dislike
 from recsys.store import FeedbackStore
 from recsys.store.database_errors import parse_url
 from recsys.store.engine import make_engine, reading, writing
-from recsys.store.tables import items, negative_training_examples, training_batches, user_dislikes
+from recsys.store.tables import (
+    dislike_feedback_impact,
+    items,
+    negative_training_examples,
+    training_batches,
+    user_dislikes,
+)
 
 START = datetime(2013, 6, 1, tzinfo=UTC)
 LEASE = timedelta(hours=6)
@@ -41,7 +47,7 @@ class BacklogMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         with writing(self.engine) as connection:
-            for table in (negative_training_examples, user_dislikes, training_batches, items):
+            for table in (dislike_feedback_impact, negative_training_examples, user_dislikes, training_batches, items):
                 connection.execute(delete(table))
         self.now = START
         self.recorded: dict[int, datetime] = {}

@@ -156,8 +156,7 @@ def test_bad_dislike_writes_nothing(store: FeedbackStore) -> None:
     good = Dislike("7", NOW, NOW, movie_id=603)
     for bad in (
         replace(good, predicted_score=2.0),
-        replace(good, recommendation_set_id=1),
-        replace(good, recommendation_set_id=2**70),
+        replace(good, claimed_score=-0.5),
         replace(good, feedback_text="a\0b"),
     ):
         with pytest.raises(InputError):

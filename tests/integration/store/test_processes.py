@@ -62,7 +62,7 @@ with FeedbackStore.open(sys.argv[1]) as store:
         feedback_rows.record_dislikes(connection, rows)
         print("ready", flush=True)
         sys.stdin.readline()
-    store._write(record_and_wait)
+    store.write(record_and_wait)
 """
 
 

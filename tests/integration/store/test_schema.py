@@ -45,21 +45,22 @@ def run_sql(database_url: str, *statements: str) -> None:
 def described(connection: Connection) -> dict[str, Any]:
     """Everything about the tables that the database itself knows, checks and partial indexes included."""
     found = inspect(connection)
-    if connection.dialect.name == "sqlite":
-        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'"))
-        return {row.name: sorted(str(row.sql).replace(",", "").split()) for row in rows}
     return {
         table: (
-            [str(column) for column in found.get_columns(table)],
+            sorted(str(column) for column in found.get_columns(table)),  # a column that was added later comes last
             found.get_pk_constraint(table),
             sorted(map(str, found.get_foreign_keys(table))),
             sorted(map(str, found.get_check_constraints(table))),
             sorted(map(str, found.get_unique_constraints(table))),
-            sorted(map(str, found.get_indexes(table))),
+            sorted(str({**index, "dialect_options": _text(index)}) for index in found.get_indexes(table)),
         )
         for table in found.get_table_names()
         if table != "alembic_version"
     }
+
+
+def _text(index: Any) -> dict[str, str]:
+    return {name: str(condition) for name, condition in index.get("dialect_options", {}).items()}
 
 
 def test_autogenerate_finds_no_difference(database_url: str) -> None:

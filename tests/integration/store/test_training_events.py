@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from recsys.errors import InputError
+from recsys.feedback.reasons import base_weight
 from recsys.model.histories import validate_histories
 from recsys.records import Dislike, DislikeReason, Interaction, Item
 from recsys.store import FeedbackStore
@@ -30,6 +31,7 @@ class Signal:
     is_opinion: bool
     occurred_at: datetime
     recorded_at: datetime
+    reason: str = ""
 
 
 def interaction(item: str, kind: str, is_like: bool, at: float, late: float = 0.0, user: str = "7") -> Interaction:
@@ -90,8 +92,8 @@ def test_training_set_columns(store: FeedbackStore) -> None:
     moment = pa.timestamp("us", tz="UTC")
     assert found.schema == pa.schema([
         ("user_id", pa.string()), ("item_id", pa.string()), ("label", pa.int8()), ("sample_weight", pa.float64()),
-        ("age_days", pa.float64()), ("occurred_at", moment), ("recorded_at", moment), ("split", pa.string()),
-        ("source_id", pa.int64()),
+        ("age_days", pa.float64()), ("occurred_at", moment), ("recorded_at", moment), ("base_weight", pa.float64()),
+        ("reason", pa.string()), ("split", pa.string()), ("source_id", pa.int64()),
     ])  # fmt: skip
     rows = found.to_pylist()
     assert [(r["user_id"], r["item_id"], r["label"], r["split"]) for r in rows] == [
@@ -133,7 +135,7 @@ def test_a_dislike_taken_back_does_not_exist(store: FeedbackStore, database_url:
 def test_empty_store(store: FeedbackStore) -> None:
     assert store.read_events(None, T).column_names == list(EVENT_COLUMNS)
     assert store.read_training_set(T, T, 30.0).num_rows == 0
-    assert store.read_histories(T, 30.0).columns.to_list() == ["user_id", "item_id", "signal", "weight"]
+    assert store.read_histories(T, 30.0).columns.to_list() == ["user_id", "item_id", "signal", "weight", "reason"]
     assert store.recorded_at_quantile(None, T, 0.5) is None
     summary = store.stream_summary(T)
     assert (summary.first_recorded_at, summary.last_recorded_at) == (None, None)
@@ -185,8 +187,9 @@ def expected_signals(rows: list[Interaction | Dislike], as_of: datetime) -> dict
         if isinstance(row, Dislike):
             trains = row.reason != DislikeReason.ALREADY_WATCHED
             signal = Signal(
-                row.user_id, str(row.item_id), "dislike" if trains else "seen", trains, row.created_at, row.recorded_at
-            )
+                row.user_id, str(row.item_id), "dislike" if trains else "seen", trains, row.created_at, row.recorded_at,
+                row.reason,
+            )  # fmt: skip
         else:
             opinion = row.is_like or row.kind in {"rating", "like"}
             name = "like" if row.is_like else "seen"
@@ -194,7 +197,7 @@ def expected_signals(rows: list[Interaction | Dislike], as_of: datetime) -> dict
         if signal.recorded_at > as_of:
             continue
         key = (signal.user_id, signal.item_id)
-        if key not in best or _rank(signal) > _rank(best[key]):
+        if key not in best or _rank(signal) >= _rank(best[key]):
             best[key] = signal
     return best
 
@@ -216,7 +219,9 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
     for row in found:
         signal = expected[(row["user_id"], row["item_id"])]
         age = (as_of - signal.occurred_at) / DAY
-        base = 1.0 if signal.signal == "like" else 0.8
+        base = 1.0 if signal.signal == "like" else base_weight(row["reason"])
+        assert row["base_weight"] == base
+        assert row["reason"] == signal.reason
         assert row["label"] == (signal.signal == "like")
         assert (row["occurred_at"], row["recorded_at"]) == (signal.occurred_at, signal.recorded_at)
         assert row["split"] == ("fit" if signal.recorded_at <= fit_through else "holdout")

@@ -5,11 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.feedback import reinforcement
+from recsys.feedback.lifts import Basis, Comparison
 from recsys.feedback.reinforcement import (
     apply_dislike_to_training_data,
     get_untrained_negative_feedback_count,
     should_retrain_from_feedback,
 )
+from recsys.feedback.triggers import BacklogEvidence, TriggerConfig
 
 AS_OF = datetime(2013, 6, 1, tzinfo=UTC)
 
@@ -19,6 +21,9 @@ class CountedBacklog:
 
     def count_backlog(self, as_of: datetime) -> int:
         return max((as_of - AS_OF).days, 0)
+
+    def backlog_evidence(self, as_of: datetime) -> BacklogEvidence:
+        return BacklogEvidence(self.count_backlog(as_of), 0, None, Comparison(Basis.OPINIONS, 0, 0, 0, ()))
 
 
 def test_constants_are_those_of_the_original() -> None:
@@ -47,6 +52,20 @@ def test_retrains_from_the_threshold_on(day: int, count: int, retrains: bool) ->
     as_of = AS_OF.replace(day=day)
     assert get_untrained_negative_feedback_count(CountedBacklog(), as_of) == count
     assert should_retrain_from_feedback(CountedBacklog(), as_of) is retrains
+
+
+def test_switched_off_it_does_not_count() -> None:
+    off = TriggerConfig(backlog_trigger=False)
+    assert not should_retrain_from_feedback(CountedBacklog(), AS_OF.replace(day=25), config=off)
+
+
+def test_wrong_predictions_and_features_ask_for_a_retraining_too() -> None:
+    class Wrong(CountedBacklog):
+        def backlog_evidence(self, as_of: datetime) -> BacklogEvidence:
+            return BacklogEvidence(12, 12, 0.7, Comparison(Basis.OPINIONS, 0, 0, 0, ()))
+
+    assert should_retrain_from_feedback(Wrong(), AS_OF)
+    assert not should_retrain_from_feedback(Wrong(), AS_OF, config=TriggerConfig(error_trigger=False))
 
 
 def test_own_threshold() -> None:

@@ -22,7 +22,8 @@ def taste_stream(num_users: int = 300, num_items: int = 60, seed: int = 0) -> pd
             if label or rng.random() < 0.4:
                 age = timedelta(days=float(rng.uniform(0, 60)))
                 rows.append((f"u{user}", f"i{item:03d}", label, CUT_OFF - age))
-    return pd.DataFrame(rows, columns=["user_id", "item_id", "label", "occurred_at"])
+    stream = pd.DataFrame(rows, columns=["user_id", "item_id", "label", "occurred_at"])
+    return stream.assign(base_weight=np.where(stream["label"] == 1, 1.0, 0.8), reason="")
 
 
 def catalog() -> pd.DataFrame:
@@ -30,6 +31,8 @@ def catalog() -> pd.DataFrame:
         "item_id": [f"i{n:03d}" for n in range(60)],
         "title": [f"Film {n}" for n in range(60)],
         "genres": [("Even",) if n % 2 == 0 else ("Odd",) for n in range(60)],
+        "cast": [()] * 60,
+        "franchise": [None] * 60,
     })  # fmt: skip
 
 

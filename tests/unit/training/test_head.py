@@ -8,21 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from recsys.training.fit import Events
+from recsys.model.feature_adjustment import FeatureVocabulary
+from recsys.training.events import Events
 from recsys.training.head import (
-    HeadConfig,
-    HeadExamples,
-    Window,
     best_trend,
-    collect_examples,
     coordinate_search,
     fit_head,
     keras_refinement,
     listwise_loss,
     objective,
     search_reg,
-    validation_windows,
 )
+from recsys.training.head_examples import HeadConfig, HeadExamples, Window, collect_examples, validation_windows
 
 CONFIG = HeadConfig(k=3, epochs=3)
 NUM_TERMS = 5  # two trends; likes, dislikes, genres
@@ -188,8 +185,8 @@ def events(ages: list[float], users: list[int] | None = None, is_like: bool = Tr
     count = len(ages)
     return Events(
         users=np.array(users or range(count), np.int64), items=np.zeros(count, np.int64),
-        is_like=np.full(count, is_like), age_days=np.array(ages, np.float64), half_life_days=10.0,
-        num_users=count, num_items=1,
+        is_like=np.full(count, is_like), age_days=np.array(ages, np.float64), base_weight=np.ones(count),
+        reasons=np.full(count, "", object), half_life_days=10.0, num_users=count, num_items=1, max_user_share=1.0,
     )  # fmt: skip
 
 
@@ -233,7 +230,7 @@ def test_a_stream_without_a_past_is_collected_to_nothing_and_still_gives_a_head(
         np.zeros(0, np.int64),
         (),
     )
-    found = collect_examples(events([0.1]), [], lambda past: pytest.fail("There is no window."), CONFIG)
+    found = collect_examples(events([0.1]), [], lambda past: pytest.fail("There is no window."), FeatureVocabulary.build([]), CONFIG)
     assert found.terms.shape == never.terms.shape
     assert search_reg((1.0, 2.0), lambda reg: found, CONFIG)[0] == 1.0
 

@@ -111,6 +111,7 @@ EXAMPLES = pd.DataFrame({
     "user_id": ["ann", "ann", "bob", "bob", "cid"],
     "item_id": ["x", "y", "x", "z", "y"],
     "label": pd.array([1, 0, 1, 0, 1], "int8"),
+    "sample_weight": [1.0, 0.8, 0.5, 0.4, 0.25],
     "recorded_at": pd.to_datetime([START + timedelta(days=n) for n in range(5)], utc=True).as_unit("us"),
     "split": ["fit", "fit", "holdout", "holdout", "holdout"],
 })  # fmt: skip
@@ -120,7 +121,10 @@ HISTORY = pd.DataFrame({
     "signal": ["like", "dislike", "seen"],
     "weight": [1.0, 0.8, 1.0],
 })  # fmt: skip
-CATALOG = pd.DataFrame({"item_id": ["x", "y", "z"], "title": ["X", "Y", "Z"], "genres": [("A", "B"), (), ("A",)]})
+CATALOG = pd.DataFrame({
+    "item_id": ["x", "y", "z"], "title": ["X", "Y", "Z"], "genres": [("A", "B"), (), ("A",)],
+    "cast": [("Ann", "Bob"), (), ()], "franchise": ["Saga", None, None],
+})  # fmt: skip
 
 
 def examples() -> pa.Table:
@@ -133,7 +137,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     folder = tmp_path / "batch" / "training_set"
-    summary = write_training_set(folder, examples(), HISTORY, CATALOG)
+    summary = write_training_set(folder, examples(), HISTORY, CATALOG, 1.0)
     assert read_summary(folder) == summary
     files = (pq.read_table(folder / name).replace_schema_metadata() for name in (TRAINING_SET, HISTORIES, ITEMS))
     assert content_digest(*files) == summary.digest
@@ -145,26 +149,29 @@ def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found.examples, EXAMPLES)
     pd.testing.assert_frame_equal(found.histories, HISTORY)
     assert [tuple(genres) for genres in found.items["genres"]] == [("A", "B"), (), ("A",)]
+    assert [tuple(cast) for cast in found.items["cast"]] == [("Ann", "Bob"), (), ()]
+    assert found.items["franchise"].to_list()[0] == "Saga"
+    assert found.items["franchise"].isna().to_list() == [False, True, True]
     assert found.examples_through(START + timedelta(days=1))["item_id"].tolist() == ["x", "y"]
 
 
 def test_the_same_inputs_give_the_same_digest_and_others_another(tmp_path: Path) -> None:
-    first = write_training_set(tmp_path / "one", examples(), HISTORY, CATALOG).digest
-    assert write_training_set(tmp_path / "two", examples(), HISTORY.copy(), CATALOG.copy()).digest == first
+    first = write_training_set(tmp_path / "one", examples(), HISTORY, CATALOG, 1.0).digest
+    assert write_training_set(tmp_path / "two", examples(), HISTORY.copy(), CATALOG.copy(), 1.0).digest == first
     other_weight = HISTORY.assign(weight=[1.0, 0.8, 0.5])
-    assert write_training_set(tmp_path / "three", examples(), other_weight, CATALOG).digest != first
+    assert write_training_set(tmp_path / "three", examples(), other_weight, CATALOG, 1.0).digest != first
     other_genres = CATALOG.assign(genres=[("A",), (), ("A",)])
-    assert write_training_set(tmp_path / "four", examples(), HISTORY, other_genres).digest != first
+    assert write_training_set(tmp_path / "four", examples(), HISTORY, other_genres, 1.0).digest != first
 
 
 def test_an_empty_one_has_a_summary(tmp_path: Path) -> None:
-    summary = write_training_set(tmp_path / "empty", examples().slice(0, 0), HISTORY.head(0), CATALOG.head(0))
+    summary = write_training_set(tmp_path / "empty", examples().slice(0, 0), HISTORY.head(0), CATALOG.head(0), 1.0)
     assert (summary.num_rows, summary.trained_through) == (0, None)
     assert TrainingSet.read(tmp_path / "empty").holdout.empty
 
 
 def test_the_holdout_leaves_out_what_was_known_before(tmp_path: Path) -> None:
-    write_training_set(tmp_path / "set", examples(), HISTORY, CATALOG)
+    write_training_set(tmp_path / "set", examples(), HISTORY, CATALOG, 1.0)
     holdout = TrainingSet.read(tmp_path / "set").holdout
     assert holdout.to_dict("list") == {"user_id": ["bob", "cid"], "item_id": ["x", "y"], "label": [1, 1]}
     assert holdout.index.tolist() == [0, 1]
@@ -183,14 +190,15 @@ def files_up_to(num_bytes: int) -> Iterator[None]:
 
 def test_a_failure_in_the_middle_leaves_what_was_there(tmp_path: Path) -> None:
     folder = tmp_path / "set"
-    write_training_set(folder, examples(), HISTORY, CATALOG)
+    write_training_set(folder, examples(), HISTORY, CATALOG, 1.0)
     before = content(folder)
     assert set(before) == {TRAINING_SET, HISTORIES, ITEMS, DIGEST}
     limit = 4 * max(map(len, before.values()))
     titles = [f"{n} {hash(str(n))}" for n in range(limit // 8)]  # no compression makes this small enough
     long = pd.DataFrame({"item_id": titles, "title": titles, "genres": [("A",)] * len(titles)})
+    long = long.assign(cast=[()] * len(titles), franchise=None)
     with pytest.raises(OSError, match="File too large") as caught, files_up_to(limit):
-        write_training_set(folder, examples(), HISTORY.assign(weight=0.1), long)
+        write_training_set(folder, examples(), HISTORY.assign(weight=0.1), long, 1.0)
     assert caught.value.errno == errno.EFBIG
     assert content(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
@@ -204,5 +212,5 @@ def test_what_a_killed_process_left_is_removed_and_never_read(tmp_path: Path) ->
     assert read_summary(folder) is None
     with pytest.raises(InputError, match=r"Expected a training set in .*found none: run build_training_set"):
         TrainingSet.read(folder)
-    write_training_set(folder, examples(), HISTORY, CATALOG)
+    write_training_set(folder, examples(), HISTORY, CATALOG, 1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -32,6 +32,8 @@ def make_training_set(num_rows: int = 400) -> pd.DataFrame:
             "age_days": (pd.Timestamp(AS_OF) - recorded_at) / pd.Timedelta(days=1),
             "occurred_at": recorded_at,
             "recorded_at": recorded_at,
+            "base_weight": 1.0,
+            "reason": "",
             "split": np.where(recorded_at <= FIT_THROUGH, "fit", "holdout"),
             "source_id": np.arange(num_rows),
         }

@@ -1,0 +1,66 @@
+"""Measures what users say of what they were given.
+
+Finds **patterns** among the dislikes (genres, people and franchises that are disliked more often than users meet them, over
+all users and per user), counts the **dislike rate of each model version** (shown films as denominator), and writes both
+down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`served_dislike_rate` and others). It changes
+neither model nor lists.
+
+**Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
+
+**By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
+
+| what you see | what it means |
+|---|---|
+| green, no alerts in the XCom | nothing stands out |
+| green, with alerts | each alert says what stands out and what to look at; the page *Feedback* shows the numbers |
+| red, "Expected MLflow" | MLflow is away: patterns are written, versions' numbers are not; it is tried again |
+| `measure_feedback` red | its message says what was expected, what came and what to do |
+
+**Alerts:** a pattern of high severity; the newest version is disliked significantly more often than the one before; a
+served version is missing in the registry; more users had new dislikes than one run measures.
+
+**When red:** fix the cause and clear the task. Nothing else depends on it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
+from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME
+
+PARAMS = {
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        pattern=ZONED_TIME,
+        title="Cut-off",
+        description="What was recorded later does not exist for this run. Empty: the run's own time.",
+    ),
+}
+
+
+@task(execution_timeout=timedelta(minutes=30))
+def measure_feedback(as_of: str) -> dict:
+    """Identifies patterns, logs each version's numbers, and says what needs a look."""
+    from recsys import pipeline
+
+    return pipeline.measure_feedback(as_of)
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params=PARAMS,
+    tags=["feedback", "monitoring"],
+    doc_md=__doc__,
+)
+def feedback_monitoring() -> None:
+    """Feedback -> patterns, numbers of versions, alerts."""
+    measure_feedback(CUT_OFF)
+
+
+feedback_monitoring()

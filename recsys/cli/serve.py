@@ -1,0 +1,215 @@
+"""`recsys serve` and `recsys api-key`: the feedback API and who may use it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recsys.errors import ConflictError, InputError, TerminalError
+from recsys.settings import ApiSettings, Settings
+from recsys.store import FeedbackStore
+from recsys.store import api_keys as keys
+from recsys.store.api_keys import Scope
+
+GRACE_S = 30  # for requests under way when the service is told to stop
+MAX_PORT = 65_535
+MAX_WORKERS = 64
+
+out = Console(soft_wrap=True, highlight=False)
+api_key = typer.Typer(
+    no_args_is_help=True,
+    help="Keys for programs that use the feedback API: the product's server, Prometheus, whoever erases users.",
+)
+
+
+@api_key.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="Who uses it, such as shop-backend.", show_default=False)],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(
+            help="What it may do; repeat the option for several. act-for-users: speak for the user that X-User-ID names. "
+            "metrics:read: numbers over all users. users:erase: erase any user.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Make a key and print it: this once, only its hash is kept."""
+    with FeedbackStore.open(Settings.from_environment().database_url) as store:
+        key, token = store.write(lambda c: keys.create_key(c, name, scope, datetime.now(UTC)))
+    print(token)  # alone on stdout, so that a script can take it
+    Console(stderr=True).print(
+        f"Key {key.key_id} ({key.name}: {', '.join(sorted(key.scopes))}). Keep it now, it is shown only this once. "
+        f"Revoke it with: recsys api-key revoke {key.key_id}",
+        highlight=False,
+    )
+
+
+@api_key.command("list")
+def list_all() -> None:
+    """Show all keys, without their secrets."""
+    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
+        found = keys.list_keys(connection)
+    table = Table("key", "name", "scopes", "created", "revoked")
+    for key in found:
+        revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
+        table.add_row(key.key_id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
+    out.print(table if found else "No API key yet: make one with `recsys api-key create --name NAME --scope SCOPE`.")
+
+
+@api_key.command("revoke")
+def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `recsys api-key list` shows it.")]) -> None:
+    """End a key for good; running services notice within two seconds."""
+    with FeedbackStore.open(Settings.from_environment().database_url) as store:
+        key = store.write(lambda c: keys.revoke_key(c, key_id, datetime.now(UTC)))
+    out.print(f"Key {key.key_id} ({key.name}) is revoked since {key.revoked_at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. Default: RECSYS_API_HOST, or 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=MAX_PORT, help="Port; 0 takes a free one. Default: RECSYS_API_PORT, or 8000."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="Processes that answer.")] = 1,
+    user_limit: Annotated[
+        str | None, typer.Option(help="Requests of one user, such as 300/minute, or none. Default: 300/minute.")
+    ] = None,
+    key_limit: Annotated[
+        str | None, typer.Option(help="Requests of one API key over all its users. Default: 60000/minute.")
+    ] = None,
+) -> None:
+    """Run the feedback API until Ctrl-C: dislikes, history, recommendations, erasure, metrics.
+
+    Identity comes from API keys (`recsys api-key create`) or from users' JWTs (RECSYS_JWT_SECRET, or RECSYS_JWT_PUBLIC_KEY,
+    with RECSYS_JWT_AUDIENCE and RECSYS_JWT_ISSUER). Without either, it listens on this machine only and refuses everything
+    that is about a user.
+    """
+    given = {"host": host, "port": None if port is None else str(port), "rate_limit_per_user": user_limit,
+             "rate_limit_per_key": key_limit}  # fmt: skip
+    settings = replace(ApiSettings.from_environment(), **{name: v for name, v in given.items() if v is not None})
+    is_configured = _check(settings)
+    with _listening(settings) as listener, tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
+        if workers > 1 and not settings.metrics_folder:
+            settings = replace(settings, metrics_folder=folder)
+        settings.use()
+        _tell(settings, listener, workers, is_configured)
+        _run(listener, workers)
+
+
+def _check(settings: ApiSettings) -> bool:
+    """Finds what is wrong before anything listens. Returns whether anybody can be recognised."""
+    try:
+        from recsys.serving.backlog_ready import AnnouncerConfig
+        from recsys.serving.config import ServingConfig
+        from recsys.serving.rate_limits import RateLimits
+        from recsys.serving.tokens import TokenVerifier
+    except ModuleNotFoundError as error:
+        raise TerminalError(f"Expected the package {error.name}, found none: install `recsys[api]`.") from error
+    config = ServingConfig.of(settings)
+    TokenVerifier(config)
+    RateLimits(config)
+    AnnouncerConfig.of(settings)
+    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
+        has_keys = any(key.revoked_at is None for key in keys.list_keys(connection))
+    if not (has_keys or config.has_jwt) and not _is_loopback(settings.host):
+        raise InputError(
+            f"Expected an API key or a JWT configuration before other machines may connect, found none for --host "
+            f"{settings.host}: run `recsys api-key create --name NAME --scope act-for-users`, or set RECSYS_JWT_SECRET or "
+            "RECSYS_JWT_PUBLIC_KEY, or leave --host out to listen on this machine only."
+        )
+    return has_keys or config.has_jwt
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _listening(settings: ApiSettings) -> Iterator[socket.socket]:
+    """The socket, so that a port that is taken is found out here, with a word on what to do."""
+    if not settings.port.isdecimal() or int(settings.port) > MAX_PORT:
+        raise InputError(f"Expected RECSYS_API_PORT to be a port from 0 to {MAX_PORT}, got {settings.port!r}.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, int(settings.port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"Expected --host to be an address of this machine, got {settings.host!r}: {error}."
+        ) from error
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except PermissionError as error:
+            raise InputError(
+                f"Expected a port that this user may use, got {settings.port}: take one from 1024."
+            ) from error
+        except OSError as error:
+            raise ConflictError(
+                f"Expected {settings.host} port {settings.port} to be free, but: {error.strerror}. Stop what uses it, or take "
+                "another one with --port."
+            ) from error
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _tell(settings: ApiSettings, listener: socket.socket, workers: int, is_configured: bool) -> None:
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    url = f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}"
+    out.print(f"Feedback API   {url}")
+    out.print(f"Documentation  {url}/docs")
+    out.print("Authenticate   Authorization: Bearer <API key, with X-User-ID: user>  or  Bearer <the user's JWT>")
+    if not is_configured:
+        out.print(
+            "               No API key and no JWT is configured: listening on this machine only, and every request about a\n"
+            "               user is refused. Make a key: recsys api-key create --name NAME --scope act-for-users"
+        )
+    if workers > 1 and settings.rate_limit_url.startswith("memory:"):
+        out.print(
+            f"Rate limits    Each of {workers} workers counts for itself; set RECSYS_RATE_LIMIT_URL=redis://... to share."
+        )
+    out.file.flush()
+
+
+def _run(listener: socket.socket, workers: int) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        "recsys.serving.app:app_from_environment", factory=True, workers=workers, log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=GRACE_S,
+    )  # fmt: skip
+    if workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return
+    if not server.started:
+        raise TerminalError("Expected the service to start, but it did not: see above.")
+
+
+def register(app: typer.Typer) -> None:
+    """Hangs the commands on the main application."""
+    app.command()(serve)
+    app.add_typer(api_key, name="api-key")

@@ -1,0 +1,197 @@
+"""What asks for a retraining: enough dislikes, wrong predictions among them, or a feature that stands out.
+
+Each trigger reports its numbers and its reason whether it fires or not, so that a quiet night can be explained too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from recsys.errors import InputError
+from recsys.feedback.lifts import Basis, Comparison, FeatureLift, measure_lifts
+
+FEEDBACK_ACCUMULATION_THRESHOLD = 20  # retrain after so many dislikes
+BACKLOG, PREDICTION_ERROR, FEATURE = "backlog", "prediction_error", "feature"
+MAX_NAMED = 5  # features that a report names
+
+
+@dataclass(frozen=True)
+class TriggerConfig:
+    """When the backlog asks for a retraining. Any one trigger that is switched on is enough.
+
+    Attributes:
+        threshold: retrain from so many new dislikes on, >= 1.
+        backlog_trigger: whether that counts.
+        error_threshold: retrain when the mean prediction error of the backlog is above this, in [0, 1]. The error of a
+            dislike is the score that the model had promised, minus 0. That score is a balanced chance of being liked:
+            0.5 means that the model could not tell, so well above it the model was confidently wrong.
+        error_min_count: so many dislikes must have a predicted score before their error counts, >= 1.
+        error_trigger: whether it counts at all.
+        feature_lift: retrain when a genre, a person of the cast or a franchise has this many times the share among the
+            dislikes that it has among what users met, > 1.
+        feature_min_count: from so many dislikes of films with the feature on, given by more than one user, >= 1.
+        feature_significance: and with a p-value up to this, in (0, 1): one-sided binomial test, corrected by Holm for the
+            number of features.
+        feature_trigger: whether it counts at all.
+    """
+
+    threshold: int = FEEDBACK_ACCUMULATION_THRESHOLD
+    backlog_trigger: bool = True
+    error_threshold: float = 0.6
+    error_min_count: int = 10
+    error_trigger: bool = True
+    feature_lift: float = 1.5
+    feature_min_count: int = 10
+    feature_significance: float = 0.01
+    feature_trigger: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.threshold >= 1, "a threshold of at least 1", self.threshold)
+        _require(0 <= self.error_threshold <= 1, "error_threshold between 0 and 1", self.error_threshold)
+        _require(self.error_min_count >= 1, "error_min_count of at least 1", self.error_min_count)
+        _require(self.feature_lift > 1, "feature_lift above 1", self.feature_lift)
+        _require(self.feature_min_count >= 1, "feature_min_count of at least 1", self.feature_min_count)
+        is_chance = 0 < self.feature_significance < 1
+        _require(is_chance, "feature_significance above 0 and below 1", self.feature_significance)
+
+
+def _require(condition: bool, expected: str, came: object) -> None:
+    if not condition:
+        raise InputError(f"Expected {expected}, got {came}.")
+
+
+@dataclass(frozen=True)
+class BacklogEvidence:
+    """What the store knows of a backlog.
+
+    Attributes:
+        num_examples: negative examples neither claimed nor used.
+        num_tracked: those with a predicted score.
+        mean_error: their mean prediction error, 0 to 1; None without any.
+        comparison: their features, against what users met since the last batch.
+    """
+
+    num_examples: int
+    num_tracked: int
+    mean_error: float | None
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class TriggerReport:
+    """One trigger's word on a backlog.
+
+    Attributes:
+        name: `backlog`, `prediction_error` or `feature`.
+        enabled: False if it was switched off; then it never fires.
+        fired: whether it asks for a retraining.
+        reason: what it saw, in plain words.
+        numbers: JSON-able, what it saw and its thresholds.
+    """
+
+    name: str
+    enabled: bool
+    fired: bool
+    reason: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"fired": self.fired, "enabled": self.enabled, "reason": self.reason, **self.numbers}
+
+
+def evaluate_triggers(evidence: BacklogEvidence, config: TriggerConfig) -> tuple[TriggerReport, ...]:
+    """What each trigger says: the backlog's size, its prediction error, its features."""
+    return (_backlog(evidence, config), _prediction_error(evidence, config), _feature(evidence, config))
+
+
+def _report(name: str, enabled: bool, holds: bool, reason: str, numbers: dict[str, Any]) -> TriggerReport:
+    return TriggerReport(
+        name, enabled, enabled and holds, reason if enabled else f"Switched off. {reason}", {"holds": holds, **numbers}
+    )
+
+
+def _backlog(evidence: BacklogEvidence, config: TriggerConfig) -> TriggerReport:
+    numbers = {"backlog": evidence.num_examples, "threshold": config.threshold}
+    reason = f"{evidence.num_examples} new dislikes, threshold {config.threshold}."
+    return _report(BACKLOG, config.backlog_trigger, evidence.num_examples >= config.threshold, reason, numbers)
+
+
+def _prediction_error(evidence: BacklogEvidence, config: TriggerConfig) -> TriggerReport:
+    error, tracked = evidence.mean_error, evidence.num_tracked
+    is_enough = error is not None and tracked >= config.error_min_count
+    holds = is_enough and error is not None and error > config.error_threshold
+    if error is None or not is_enough:
+        reason = (
+            f"{tracked} of {evidence.num_examples} new dislikes have a predicted score, {config.error_min_count} are "
+            "needed to judge the prediction error."
+        )
+    else:
+        side = "above" if holds else "not above"
+        reason = (
+            f"The mean prediction error of {tracked} new dislikes is {error:.2f}, {side} the threshold of "
+            f"{config.error_threshold:.2f}."
+        )
+    numbers = {
+        "mean_error": error, "num_tracked": tracked, "threshold": config.error_threshold,
+        "min_count": config.error_min_count,
+    }  # fmt: skip
+    return _report(PREDICTION_ERROR, config.error_trigger, holds, reason, numbers)
+
+
+def _feature(evidence: BacklogEvidence, config: TriggerConfig) -> TriggerReport:
+    comparison = evidence.comparison
+    candidates = [
+        lift
+        for lift in measure_lifts(comparison, config.feature_min_count)
+        if lift.has_several_users and lift.compared >= config.feature_min_count
+    ]
+    standing_out = sorted((c for c in candidates if _stands_out(c, config)), key=_strength)
+    numbers = {
+        "standing_out": [lift.as_dict() for lift in standing_out[:MAX_NAMED]],
+        "strongest": [lift.as_dict() for lift in sorted(candidates, key=_strength)[:1]],
+        "num_standing_out": len(standing_out), "num_judged": len(candidates), "compared_with": str(comparison.basis),
+        "num_dislikes": comparison.num_dislikes, "num_compared": comparison.num_compared, "num_met": comparison.num_met,
+        "lift": config.feature_lift, "min_count": config.feature_min_count, "significance": config.feature_significance,
+    }  # fmt: skip
+    return _report(
+        FEATURE,
+        config.feature_trigger,
+        bool(standing_out),
+        _told(comparison, candidates, standing_out, config),
+        numbers,
+    )
+
+
+def _stands_out(lift: FeatureLift, config: TriggerConfig) -> bool:
+    return (
+        lift.lift is not None
+        and lift.p_value is not None
+        and lift.lift >= config.feature_lift
+        and lift.p_value <= config.feature_significance
+    )
+
+
+def _strength(lift: FeatureLift) -> tuple[float, float, str]:
+    return (1.0 if lift.p_value is None else lift.p_value, -(lift.lift or 0.0), lift.name)
+
+
+def _told(
+    comparison: Comparison, candidates: list[FeatureLift], standing_out: list[FeatureLift], config: TriggerConfig
+) -> str:
+    met = "shown films" if comparison.basis is Basis.EXPOSURES else "opinions"
+    if not candidates:
+        return (
+            f"No genre, person or franchise has {config.feature_min_count} of the {comparison.num_compared} new dislikes "
+            f"that can be compared with {comparison.num_met} {met}, from more than one user."
+        )
+    best = (standing_out or sorted(candidates, key=_strength))[0]
+    numbers = (
+        f"{best.kind} {best.name} has {best.share or 0:.0%} of {comparison.num_compared} new dislikes and "
+        f"{best.met_share or 0:.0%} of {comparison.num_met} {met} (lift {best.lift or 0:.2f}, p {best.p_value or 0:.2g})"
+    )
+    if not standing_out:
+        return f"No feature stands out; the strongest: {numbers}."
+    others = f" {len(standing_out) - 1} more do." if len(standing_out) > 1 else ""
+    return f"A feature stands out: {numbers}.{others}"

@@ -1,0 +1,162 @@
+"""What a user is served: the published list, with everything that they told us since acting at once.
+
+No model is loaded. A published score is the sum of its contributions, so the list that the champion would give now
+follows from the published one: what the user has met or disliked since is left out, contributions of opinions that no
+longer hold are taken out, and feature adjustments are computed anew from the dislikes that hold now. What new likes and
+dislikes say about other items comes with the next published list.
+
+Every list that is given is a recommendation set, and every time it is given an exposure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from recsys.errors import NotFoundError
+from recsys.feedback.adjustments import (
+    ADJUSTMENT,
+    ItemFeatures,
+    adjustment_contributions,
+    apply_feature_adjustments,
+    calculate_feature_adjustment_from_dislike,
+)
+from recsys.model.calibration import Calibration
+from recsys.model.explanations import reason_sentence
+from recsys.records import Item, RecommendationEntry, RecommendationSet, SetKind, UserSignal
+from recsys.store import FeedbackStore
+
+DAY_S = 86_400.0
+
+
+def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -> RecommendationSet:
+    """Gives a user their list, and records that it was given.
+
+    Args:
+        store: where to read and write.
+        user_id: whose.
+        now: time of the exposure; feedback recorded up to now acts.
+        k: at most so many items, >= 1; fewer if the published list and that for newcomers hold no more.
+
+    Returns:
+        The set, with its number and its first `k` entries.
+
+    Raises:
+        NotFoundError: if nothing was ever published.
+    """
+    served = _current_list(store, user_id, now, k)
+    set_id = served.recommendation_set_id
+    if set_id is None:
+        set_id = store.add_list(served)
+    shown = served.entries[:k]
+    store.add_exposure(set_id, len(shown), now)
+    return replace(served, recommendation_set_id=set_id, entries=shown)
+
+
+def _current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> RecommendationSet:
+    own, strangers = store.get_recommendations(user_id), store.get_recommendations(None)
+    published = own or strangers
+    if published is None:
+        raise NotFoundError(
+            "Expected published recommendations, found none: run `recsys run` until a version is promoted."
+        )
+    changed_at = store.feedback_changed_at(user_id)
+    if own is not None and (changed_at is None or changed_at <= own.as_of) and len(own.entries) >= k:
+        return own
+    after = max(moment for moment in (published.created_at, changed_at) if moment is not None)
+    made = store.get_adjusted_list(user_id, published.model_version, after)
+    if made is not None and len(made.entries) >= k:
+        return made
+    signals = store.user_signals(user_id, now)
+    entries = _adjusted(store, published, strangers, signals, now, k)
+    return RecommendationSet(
+        user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration
+    )
+
+
+def _adjusted(
+    store: FeedbackStore,
+    published: RecommendationSet,
+    strangers: RecommendationSet | None,
+    signals: Sequence[UserSignal],
+    now: datetime,
+    k: int,
+) -> tuple[RecommendationEntry, ...]:
+    candidates = list(published.entries)
+    met = {signal.item_id for signal in signals}
+    fillers = [] if strangers is None else list(strangers.entries)
+    items = store.items(met | {entry.item_id for entry in (*candidates, *fillers)} | _cited(candidates))
+    multipliers = feature_multipliers(signals, items, store.half_life_of_version(published.model_version), now)
+    calibration = None if published.calibration is None else Calibration(**published.calibration)
+
+    def renewed(entries: Iterable[RecommendationEntry]) -> list[RecommendationEntry]:
+        left = [_renew(e, signals, items, multipliers, calibration) for e in entries if e.item_id not in met]
+        return sorted(left, key=lambda entry: (-entry.score, entry.rank))
+
+    chosen = renewed(candidates)
+    if len(chosen) < k:
+        # The list of a user who has met most of it ends with what is popular, scored without their history.
+        there = {entry.item_id for entry in chosen}
+        chosen += [entry for entry in renewed(fillers) if entry.item_id not in there][: k - len(chosen)]
+    return tuple(replace(entry, rank=rank) for rank, entry in enumerate(chosen, start=1))
+
+
+def feature_multipliers(
+    signals: Iterable[UserSignal], items: dict[str, Item], half_life_days: float | None, now: datetime
+) -> dict[str, float]:
+    """What is left of each feature for a user: `<kind>:<name>` -> multiplier in [`ADJUSTMENT_FLOOR`, 1).
+
+    Args:
+        signals: what holds between the user and the items they met.
+        items: by id; one that is missing adjusts nothing.
+        half_life_days: of the adjustments; None: they do not fade.
+        now: ages are counted from here.
+    """
+    adjustments = [
+        calculate_feature_adjustment_from_dislike(
+            signal.reason,
+            items[signal.item_id].genres,
+            items[signal.item_id].cast,
+            items[signal.item_id].franchise,
+            max(0.0, (now - signal.occurred_at).total_seconds() / DAY_S),
+            half_life_days,
+        )
+        for signal in signals
+        if signal.signal == "dislike" and signal.item_id in items
+    ]
+    return apply_feature_adjustments({}, adjustments)
+
+
+def _cited(entries: Iterable[RecommendationEntry]) -> set[str]:
+    names = {name for entry in entries for name in entry.contributions}
+    return {name.partition(":")[2] for name in names if name.startswith(("like:", "dislike:"))}
+
+
+def _renew(
+    entry: RecommendationEntry,
+    signals: Sequence[UserSignal],
+    items: dict[str, Item],
+    multipliers: dict[str, float],
+    calibration: Calibration | None,
+) -> RecommendationEntry:
+    """The entry as of now: without what no longer holds, adjusted by what holds."""
+    holds = {f"{signal.signal}:{signal.item_id}" for signal in signals} | {"like:*", "dislike:*"}
+    terms = {
+        name: value
+        for name, value in entry.contributions.items()
+        if not name.startswith((f"{ADJUSTMENT}:", "like:", "dislike:")) or name in holds
+    }
+    item = items[entry.item_id]
+    features = ItemFeatures(item.genres, item.cast, item.franchise).names()
+    terms |= adjustment_contributions(math.fsum(terms.values()), features, multipliers)
+    terms = dict(sorted(terms.items(), key=lambda term: -abs(term[1])))
+    score = math.fsum(terms.values())
+    return replace(
+        entry,
+        score=score,
+        predicted_score=None if calibration is None else float(calibration.predict(score)),
+        reason=reason_sentence(terms, {item_id: item.title for item_id, item in items.items()}),
+        contributions=terms,
+    )

@@ -1,0 +1,214 @@
+"""Errors as RFC 9457 problem details: which field, what was expected, what came.
+
+No answer holds a traceback, a secret, or what a database driver said; the log does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from recsys.errors import ConflictError, InputError, NotFoundError, RecsysError, TransientError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:recsys:problem:"
+MAX_ERRORS = 20  # a client that sends rubbish needs no list of all of it
+MAX_SHOWN = 80  # characters of a received value
+
+# How pydantic begins its messages -> how "Expected x to be ..." goes on.
+PYDANTIC_WORDS = {
+    "Input should be ": "", "Value error, ": "", "String should have ": "text with ", "List should have ": "a list with ",
+}  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One wrong value. `place`: body, query, path or header."""
+
+    place: str
+    field: str
+    expected: str
+    received: str
+
+    def as_json(self) -> dict[str, str]:
+        """As it stands in an answer."""
+        return {"in": self.place, "field": self.field, "expected": self.expected, "received": self.received}
+
+
+@dataclass
+class Problem(Exception):
+    """An answer that is an error.
+
+    Attributes:
+        status: HTTP status.
+        kind: ends the `type`: `urn:recsys:problem:<kind>`; see docs/api.md.
+        detail: a sentence for people: expected, came, what to do.
+        errors: the wrong values.
+        headers: to send along.
+    """
+
+    status: int
+    kind: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """The answer."""
+        content: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.kind, "title": HTTPStatus(self.status).phrase, "status": self.status,
+            "detail": self.detail,
+        }  # fmt: skip
+        if self.errors:
+            content["errors"] = [error.as_json() for error in self.errors]
+        headers = {**self.headers, "Cache-Control": "no-store"}
+        return JSONResponse(content, self.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def shown(value: object) -> str:
+    """A received value, short enough to show and always fit for JSON."""
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    text = value if isinstance(value, str) else repr(value)
+    quoted = f"'{text}'" if isinstance(value, str) else text
+    if len(quoted) > MAX_SHOWN:
+        quoted = f"{quoted[:MAX_SHOWN]}... ({len(text)} characters)"
+    return quoted.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def invalid(place: str, name: str, expected: str, received: object) -> Problem:
+    """422 for one wrong value."""
+    return invalid_fields([FieldError(place, name, expected, shown(received))])
+
+
+def invalid_fields(errors: Sequence[FieldError]) -> Problem:
+    """422 for wrong values."""
+    first = errors[0]
+    more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+    detail = f"Expected {first.field} ({first.place}) to be {first.expected}, got {first.received}{more}."
+    return Problem(422, "invalid-values", f"{detail} Nothing was written; correct it.", errors[:MAX_ERRORS])
+
+
+def errors_of(errors: Sequence[Mapping[str, Any]], place: str | None = None) -> list[FieldError]:
+    """Pydantic's errors in our words. `place`: where the values stood, if `loc` does not begin with it."""
+    found = []
+    for error in errors:
+        location = [str(part) for part in error["loc"]]
+        where = place or (location.pop(0) if location else "body")
+        name = ".".join(location) or where
+        received = "nothing" if error["type"] == "missing" else shown(error.get("input"))
+        found.append(FieldError(where, name, _expected(error), received))
+    return found
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    kind, message = str(error["type"]), str(error["msg"])
+    if kind == "missing":
+        return "given"
+    if kind == "extra_forbidden":
+        return "left out: there is no such field"
+    if kind == "string_pattern_mismatch":
+        return f"text that matches {error['ctx']['pattern']}"
+    if kind == "int_parsing":
+        return "a whole number"
+    for start, ours in PYDANTIC_WORDS.items():
+        if message.startswith(start):
+            return ours + message.removeprefix(start)
+    return message[:1].lower() + message[1:]
+
+
+def not_found(detail: str) -> Problem:
+    """404."""
+    return Problem(404, "not-found", detail)
+
+
+def unauthorized(detail: str, reason: str = "") -> Problem:
+    """401; `reason`: `invalid_token` where one was given."""
+    challenge = f'Bearer realm="recsys", error="{reason}"' if reason else 'Bearer realm="recsys"'
+    return Problem(401, "not-authenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+def forbidden(detail: str, errors: Sequence[FieldError] = ()) -> Problem:
+    """403."""
+    return Problem(403, "not-allowed", detail, errors)
+
+
+def problem_of(error: RecsysError, retry_after_s: int) -> Problem:
+    """The answer to an error of this package."""
+    if isinstance(error, TransientError):
+        log.warning("answered 503: %s", error)
+        detail = (
+            f"The service cannot answer now: its database is away or busy. Try again in {retry_after_s} s, a dislike with the "
+            "same Idempotency-Key."
+        )
+        return Problem(503, "try-again", detail, headers={"Retry-After": str(retry_after_s)})
+    if isinstance(error.__cause__, SQLAlchemyError):  # its text may quote the database's address
+        log.error("refused by the database", exc_info=error)
+        told = "The database refused a value. Nothing was written; send plainer values."
+    else:
+        told = str(error)
+    if isinstance(error, InputError):
+        return Problem(422, "invalid-values", told)
+    if isinstance(error, NotFoundError):
+        return not_found(told)
+    if isinstance(error, ConflictError):
+        return Problem(409, "conflict", told)
+    log.error("unexpected", exc_info=error)
+    return unexpected()
+
+
+def unexpected() -> Problem:
+    """500."""
+    return Problem(500, "unexpected", "Something failed that should not. It was logged; try again later.")
+
+
+def install(app: FastAPI, retry_after_s: int) -> None:
+    """Makes every error of the application a problem."""
+
+    async def of_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return error.response()
+
+    async def of_ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RecsysError)
+        return problem_of(error, retry_after_s).response()
+
+    async def of_parameters(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return invalid_fields(errors_of(error.errors())).response()
+
+    async def of_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _of_http(request, error).response()
+
+    async def of_anything(request: Request, error: Exception) -> Response:
+        return unexpected().response()
+
+    app.add_exception_handler(Problem, of_problem)
+    app.add_exception_handler(RecsysError, of_ours)
+    app.add_exception_handler(RequestValidationError, of_parameters)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(Exception, of_anything)
+
+
+def _of_http(request: Request, error: HTTPException) -> Problem:
+    what = f"{request.method} {shown(request.url.path)}"
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        return not_found(f"Expected a path of this API, got {what}: see /docs.")
+    if error.status_code == 405:
+        allowed = headers.get("Allow", headers.get("allow", "another one"))
+        return Problem(405, "method-not-allowed", f"Expected the method {allowed}, got {what}.", headers=headers)
+    return Problem(error.status_code, "refused", str(error.detail), headers=headers)

@@ -1,0 +1,99 @@
+"""Transactions on the feedback database; what every part of the store works with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from recsys.errors import ConflictError
+from recsys.store.database_errors import database_errors, parse_url
+from recsys.store.engine import make_engine, reading, writing
+from recsys.store.schema import require_schema
+
+T = TypeVar("T")
+MAX_ATTEMPTS = 3  # when two processes insert the same key at once, the second try sees the first one's row
+
+
+class Database:
+    """An open feedback database. Use it as a context manager, or call `close`.
+
+    All datetimes are aware; they come back in UTC. Errors are those of `recsys.errors`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, database_url: str) -> Self:
+        """Opens a database that `recsys db upgrade` has prepared.
+
+        Raises:
+            TerminalError: if it is not there or its schema is not the newest.
+            TransientError: if it cannot be reached now.
+        """
+        engine = make_engine(parse_url(database_url))
+        try:
+            require_schema(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def require_ready(self) -> None:
+        """Checks now that the database can be reached and has the newest schema; raises as `open` does."""
+        require_schema(self._engine)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One snapshot to read from."""
+        with database_errors(self._engine.url), reading(self._engine) as connection:
+            yield connection
+
+    def write(
+        self, work: Callable[[Connection], T], passing: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> T:
+        """Runs `work` in one transaction: all of it is written, or nothing."""
+        with database_errors(self._engine.url), passing(), writing(self._engine) as connection:
+            return work(connection)
+
+    def write_against_others(self, work: Callable[[Connection], T], what: str) -> T:
+        """Runs `work` again when a row of another process got in between."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return self.write(work, passing=_passing_integrity_errors)
+            except _CollidedError as error:
+                collision = error
+        raise ConflictError(
+            f"Expected to {what}, but other processes wrote the same keys {MAX_ATTEMPTS} times in a row ({collision}): "
+            "nothing was written, run it again."
+        ) from collision
+
+
+class _CollidedError(Exception):
+    """A unique key was taken in between; never leaves this module."""
+
+
+@contextlib.contextmanager
+def _passing_integrity_errors() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise _CollidedError(str(error.orig)) from error

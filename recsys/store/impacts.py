@@ -1,0 +1,121 @@
+"""What dislikes did to the model, in `dislike_feedback_impact`. Every function works in the caller's transaction.
+
+A dislike acts twice: at once, on what its user is served under the version that is champion then, and in training, as a
+negative example of the version that was fitted with it. Both are written, each with its version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, literal, select
+
+from recsys.errors import InputError
+from recsys.feedback.adjustments import calculate_feature_adjustment_from_dislike
+from recsys.feedback.handler import Impact
+from recsys.records import Dislike, DislikeReason, Item
+from recsys.store.catalog import rows_with
+from recsys.store.tables import (
+    dislike_feedback_impact,
+    model_promotions,
+    negative_training_examples,
+    user_dislikes,
+)
+
+DEEMPHASIS = "_deemphasis"  # ends the impact types that adjust a feature: genre_deemphasis, ...
+FILTER = "filter"
+NEGATIVE_EXAMPLE = "negative_example"
+
+
+def item_feature(item_id: str) -> str:
+    """How an impact on one item names it."""
+    return f"item:{item_id}"
+
+
+def insert_immediate_impacts(connection: Connection, recorded: Sequence[tuple[int, Dislike, Item]]) -> None:
+    """Writes what new dislikes do at once: adjusted features, filtered items."""
+    impacts = [impact for number, dislike, item in recorded for impact in _immediate(number, dislike, item)]
+    if impacts:
+        version = champion_version(connection)
+        connection.execute(
+            insert(dislike_feedback_impact), [{**impact, "model_version_id": version} for impact in impacts]
+        )
+
+
+def _immediate(dislike_id: int, dislike: Dislike, item: Item) -> Iterable[dict[str, Any]]:
+    row = {"dislike_id": dislike_id, "applied_at": dislike.recorded_at}
+    if dislike.reason == DislikeReason.ALREADY_WATCHED:
+        yield {
+            **row,
+            "impact_type": FILTER,
+            "feature_affected": item_feature(item.item_id),
+            "adjustment_magnitude": -1.0,
+        }
+    adjusted = calculate_feature_adjustment_from_dislike(
+        dislike.reason, item.genres or dislike.genres, item.cast or dislike.cast, item.franchise
+    )
+    for feature, magnitude in adjusted.items():
+        kind = feature.partition(":")[0]
+        yield {
+            **row, "impact_type": kind + DEEMPHASIS, "feature_affected": feature, "adjustment_magnitude": magnitude,
+        }  # fmt: skip
+
+
+def insert_training_impacts(connection: Connection, batch_id: str, model_version: str, now: datetime) -> None:
+    """Writes that the negative examples of a batch trained a version."""
+    examples = negative_training_examples.c
+    columns = (
+        "dislike_id",
+        "model_version_id",
+        "impact_type",
+        "feature_affected",
+        "adjustment_magnitude",
+        "applied_at",
+    )
+    rows = select(
+        examples.dislike_id,
+        literal(model_version),
+        literal(NEGATIVE_EXAMPLE),
+        literal(item_feature("")) + examples.item_id,
+        -examples.weight,
+        literal(now, dislike_feedback_impact.c.applied_at.type),
+    ).where(examples.batch_id == batch_id)
+    connection.execute(insert(dislike_feedback_impact).from_select(columns, rows))
+
+
+def insert_impact(connection: Connection, impact: Impact) -> int:
+    """Writes one impact and returns its number.
+
+    Raises:
+        InputError: if there is no such dislike.
+    """
+    known = select(user_dislikes.c.dislike_id).where(user_dislikes.c.dislike_id == impact.dislike_id)
+    if connection.execute(known).one_or_none() is None:
+        raise InputError(f"Expected the number of a recorded dislike, got {impact.dislike_id}, which is none.")
+    statement = insert(dislike_feedback_impact).returning(dislike_feedback_impact.c.impact_id)
+    return int(connection.scalars(statement, [asdict(impact)]).one())
+
+
+def champion_version(connection: Connection) -> str | None:
+    """The version that was promoted last, by the audit; None before the first."""
+    table = model_promotions.c
+    query = select(table.to_version).where(table.is_complete).order_by(table.sequence.desc()).limit(1)
+    version: str | None = connection.execute(query).scalar_one_or_none()
+    return version
+
+
+def read_adjustments(connection: Connection, dislike_ids: Iterable[int]) -> dict[int, dict[str, float]]:
+    """The features that dislikes adjusted at once: dislike_id -> feature -> magnitude."""
+    table = dislike_feedback_impact.c
+    query = (
+        select(table.dislike_id, table.feature_affected, table.adjustment_magnitude)
+        .where(table.impact_type.endswith(DEEMPHASIS, autoescape=True))
+        .order_by(table.impact_id)
+    )
+    found: dict[int, dict[str, float]] = {}
+    for row in rows_with(connection, query, table.dislike_id, dislike_ids):
+        found.setdefault(row.dislike_id, {})[row.feature_affected] = row.adjustment_magnitude
+    return found
