@@ -11,10 +11,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test lint format up down replay lock clean
+.PHONY: help demo test lint format up down fuzz-api replay lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
@@ -53,6 +53,9 @@ up: $(STAMP) ## Airflow, MLflow and the API on this machine (DETACH=1, AIRFLOW_P
 
 down: $(STAMP) ## stop what `make up` started
 	@$(BIN)/python scripts/up.py down
+
+fuzz-api: $(STAMP) ## schemathesis against the feedback API, 10,000 cases (ARGS="--cases 1000 --seed 7")
+	@scripts/test_postgres.sh run -- $(BIN)/python scripts/fuzz_api.py $(ARGS)
 
 replay: $(STAMP) ## night after night without Airflow (FROM=2013-06-01 TO=2013-06-30 ARGS="--json FILE")
 	@$(BIN)/recsys replay --from $(or $(FROM),2013-06-01) --to $(or $(TO),2013-06-30) $(ARGS)

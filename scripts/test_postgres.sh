@@ -5,11 +5,14 @@
 #   eval "$(scripts/test_postgres.sh start)"     start and export RECSYS_TEST_POSTGRES_URL in this shell
 #   scripts/test_postgres.sh stop                stop the one that `start` left running
 #
+# Commits do not wait for the disk, unless RECSYS_TEST_POSTGRES_DURABLE=1 asks for what a real server does.
 # If RECSYS_TEST_POSTGRES_URL is set, `run` uses that server and starts none. Needs PostgreSQL's own programs; root on a
 # machine with apt-get gets them installed.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+HASTE="-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+if [[ -n ${RECSYS_TEST_POSTGRES_DURABLE:-} ]]; then HASTE=; fi
 RECORD="$ROOT/var/test-postgres" # holds the folder of the server that `start` left running
 
 say() { echo "test_postgres.sh: $*" >&2; }
@@ -72,7 +75,7 @@ start_server() { # sets FOLDER and URL
     for _ in 1 2 3; do # somebody else may take the port between looking and using it
         port=$(free_port)
         if as_owner "$programs/pg_ctl" start --wait --timeout 60 --silent --pgdata "$FOLDER/data" --log "$FOLDER/data/server.log" \
-            --options "-h 127.0.0.1 -p $port -k $FOLDER/data -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=50" \
+            --options "-h 127.0.0.1 -p $port -k $FOLDER/data -c max_connections=50 $HASTE" \
             >/dev/null 2>&1 </dev/null; then
             URL="postgresql+psycopg://recsys@127.0.0.1:$port/postgres"
             return 0
@@ -127,7 +130,7 @@ run)
     exit "$code"
     ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
     ;;
 esac

@@ -28,7 +28,7 @@ disliked AS (
     JOIN recommendation_entries
         ON recommendation_entries.recommendation_set_id = user_dislikes.recommendation_set_id
         AND recommendation_entries.item_id = user_dislikes.item_id
-        
+        AND recommendation_entries.rank <= served.most_items
     WHERE user_dislikes.reason <> 'already_watched'
         AND user_dislikes.recorded_at <= :recorded_through
         AND (user_dislikes.retracted_at IS NULL OR user_dislikes.retracted_at > :recorded_through)

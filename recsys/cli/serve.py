@@ -23,6 +23,7 @@ from recsys.store.api_keys import Scope
 
 GRACE_S = 30  # for requests under way when the service is told to stop
 MAX_PORT = 65_535
+BACKLOG = 2_048  # connections that may wait
 MAX_WORKERS = 64
 
 out = Console(soft_wrap=True, highlight=False)
@@ -119,9 +120,9 @@ def _check(settings: ApiSettings) -> bool:
     except ModuleNotFoundError as error:
         raise TerminalError(f"Expected the package {error.name}, found none: install `recsys[api]`.") from error
     config = ServingConfig.of(settings)
+    AnnouncerConfig.of(settings)
     TokenVerifier(config)
     RateLimits(config)
-    AnnouncerConfig.of(settings)
     with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
         has_keys = any(key.revoked_at is None for key in keys.list_keys(connection))
     if not (has_keys or config.has_jwt) and not _is_loopback(settings.host):
@@ -166,6 +167,7 @@ def _listening(settings: ApiSettings) -> Iterator[socket.socket]:
                 f"Expected {settings.host} port {settings.port} to be free, but: {error.strerror}. Stop what uses it, or take "
                 "another one with --port."
             ) from error
+        listener.listen(BACKLOG)  # who connects from now on waits until the service has started
         listener.set_inheritable(True)
         yield listener
 
@@ -177,6 +179,8 @@ def _tell(settings: ApiSettings, listener: socket.socket, workers: int, is_confi
     out.print(f"Feedback API   {url}")
     out.print(f"Documentation  {url}/docs")
     out.print("Authenticate   Authorization: Bearer <API key, with X-User-ID: user>  or  Bearer <the user's JWT>")
+    if not settings.airflow_url:
+        out.print("Retraining     waits for the night; with RECSYS_AIRFLOW_URL it starts when a backlog is ready")
     if not is_configured:
         out.print(
             "               No API key and no JWT is configured: listening on this machine only, and every request about a\n"

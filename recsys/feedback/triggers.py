@@ -183,8 +183,8 @@ def _told(
     met = "shown films" if comparison.basis is Basis.EXPOSURES else "opinions"
     if not candidates:
         return (
-            f"No genre, person or franchise has {config.feature_min_count} of the {comparison.num_compared} new dislikes "
-            f"that can be compared with {comparison.num_met} {met}, from more than one user."
+            f"No genre, person or franchise has {config.feature_min_count} dislikes from more than one user, of "
+            f"{comparison.num_compared} new ones that can be compared with {comparison.num_met} {met}."
         )
     best = (standing_out or sorted(candidates, key=_strength))[0]
     numbers = (

@@ -17,6 +17,7 @@ from recsys.serving.config import ServingConfig
 from recsys.serving.identity import Identity, KeyCache
 from recsys.serving.metrics import Metrics, Observed
 from recsys.serving.rate_limits import RateLimits
+from recsys.serving.recorder import DislikeRecorder
 from recsys.serving.service import Announcer, Recorder, Service
 from recsys.serving.tokens import TokenVerifier
 from recsys.settings import ApiSettings, Settings
@@ -93,8 +94,6 @@ def app_from_environment() -> FastAPI:
 
 
 def _recorder(store: FeedbackStore, announcer: Announcer | None) -> Recorder:
-    from recsys.serving.recorder import DislikeRecorder
-
     return DislikeRecorder(store) if announcer is None else DislikeRecorder(store, on_recorded=announcer.notice)
 
 

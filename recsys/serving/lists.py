@@ -151,6 +151,8 @@ def _renew(
     item = items[entry.item_id]
     features = ItemFeatures(item.genres, item.cast, item.franchise).names()
     terms |= adjustment_contributions(math.fsum(terms.values()), features, multipliers)
+    if terms == entry.contributions:
+        return entry
     terms = dict(sorted(terms.items(), key=lambda term: -abs(term[1])))
     score = math.fsum(terms.values())
     return replace(

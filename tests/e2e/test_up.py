@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = ROOT / "scripts" / "up.py"
-DAGS = {"feedback_retraining", "model_promotion", "recommendation_publishing"}
+DAGS = {"feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring"}
 START_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 90.0
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -39,8 +39,8 @@ class RunningStack:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.ports = {"airflow": free_port(), "mlflow": free_port()}
-        self.airflow, self.mlflow = (f"http://127.0.0.1:{port}" for port in self.ports.values())
+        self.ports = {"airflow": free_port(), "mlflow": free_port(), "api": free_port()}
+        self.airflow, self.mlflow, self.api = (f"http://127.0.0.1:{port}" for port in self.ports.values())
         self.output = home / "output.txt"
         own = {"RECSYS_HOME": str(home), "RECSYS_DATABASE_URL": "", "MLFLOW_TRACKING_URI": ""}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
@@ -76,6 +76,15 @@ class RunningStack:
         status, text = self.get(path, token=token, body=body)
         assert status < 300, text
         return json.loads(text)
+
+    def dislike(self, user_id: str, movie_id: int) -> dict[str, Any]:
+        """Posts a dislike to the feedback API with the key that `make up` keeps."""
+        key = (self.home / "api_key").read_text().strip()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}", "X-User-ID": user_id}
+        body = json.dumps({"movie_id": movie_id, "reason": "not_interested"}).encode()
+        with OPENER.open(urllib.request.Request(f"{self.api}/api/dislike", body, headers), timeout=30) as answer:
+            assert answer.status == 201
+            return dict(json.loads(answer.read()))
 
     def log_in(self) -> str:
         password = self.output.read_text().split("password ")[1].split()[0]
@@ -115,9 +124,11 @@ def token(stack: RunningStack) -> str:
     return stack.log_in()
 
 
-def test_both_services_are_healthy(stack: RunningStack) -> None:
+def test_all_services_are_healthy(stack: RunningStack) -> None:
     with OPENER.open(f"{stack.mlflow}/health", timeout=10) as answer:
         assert answer.read() == b"OK"
+    with OPENER.open(f"{stack.api}/docs", timeout=10) as answer:
+        assert "Feedback API" in answer.read().decode()
     status, text = stack.get("/api/v2/monitor/health")
     assert status == 200
     health = json.loads(text)
@@ -177,10 +188,11 @@ def test_a_form_that_makes_no_sense_is_refused(stack: RunningStack, token: str) 
 
 def test_what_it_keeps_is_private(stack: RunningStack) -> None:
     kept = [path for path in stack.home.rglob("*") if path.is_file() and path != stack.output]
-    assert {path.name for path in kept} >= {"jwt_secret", "up.json", "feedback.db", "mlflow.db"}
-    assert [
-        path for path in kept if path.name in {"jwt_secret", "up.json", "feedback.db"} and path.stat().st_mode & 0o077
-    ] == []
+    secret = {"jwt_secret", "service_secret", "api_key", "up.json", "feedback.db"}
+    assert {path.name for path in kept} >= secret | {"mlflow.db"}
+    assert [path for path in kept if path.name in secret and path.stat().st_mode & 0o077] == []
+    key = (stack.home / "api_key").read_text().strip()
+    assert [path for path in kept if path.name != "api_key" and key.encode() in path.read_bytes()] == []
 
 
 def test_a_second_one_says_that_it_runs_already(stack: RunningStack) -> None:
@@ -196,9 +208,9 @@ def test_a_second_one_says_that_it_runs_already(stack: RunningStack) -> None:
     assert "make down" in again.stdout
 
 
-@pytest.mark.parametrize("name", ["airflow", "mlflow"])
+@pytest.mark.parametrize("name", ["airflow", "mlflow", "api"])
 def test_a_port_that_is_taken_is_named_with_a_way_out(stack: RunningStack, tmp_path: Path, name: str) -> None:
-    ports = {"airflow": free_port(), "mlflow": free_port(), name: stack.ports[name]}
+    ports = {"airflow": free_port(), "mlflow": free_port(), "api": free_port(), name: stack.ports[name]}
     taken = subprocess.run(
         [sys.executable, str(UP), "up", *(f"--{which}-port={port}" for which, port in ports.items())],
         env={**stack.environment, "RECSYS_HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
@@ -207,6 +219,36 @@ def test_a_port_that_is_taken_is_named_with_a_way_out(stack: RunningStack, tmp_p
     assert f"port {stack.ports[name]}" in taken.stderr
     assert f"{name.upper()}_PORT=" in taken.stderr
     assert not (tmp_path / "feedback.db").exists()
+
+
+def test_the_example_that_it_prints_records_a_dislike(stack: RunningStack) -> None:
+    example = stack.output.read_text().split("curl ")[1].split("Logs ")[0]
+    expanded = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {example}"], capture_output=True, text=True, check=True, timeout=10
+    ).stdout.splitlines()
+    url, *options = expanded
+    given = list(zip(options[::2], options[1::2], strict=True))
+    headers = dict(value.split(": ", 1) for option, value in given if option == "-H")
+    (body,) = (value for option, value in given if option == "-d")
+    with OPENER.open(urllib.request.Request(url, body.encode(), headers), timeout=30) as answer:
+        assert (answer.status, json.loads(answer.read())["title"]) == (201, "The Room")
+
+
+def test_dislikes_beyond_the_threshold_start_a_retraining(stack: RunningStack, token: str) -> None:
+    for number in range(25):
+        stack.dislike(f"user-{number}", 1000 + number % 7)
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    events: list[dict[str, Any]] = []
+    while not any(event["created_dagruns"] for event in events):
+        assert time.monotonic() < deadline, (events, (stack.home / "logs" / "api.log").read_text())
+        time.sleep(0.5)  # between two looks at Airflow
+        events = stack.get_json("/api/v2/assets/events", token)["asset_events"]
+    (event,) = events  # once per backlog
+    assert event["uri"] == "recsys://feedback/backlog-ready"
+    assert event["extra"]["backlog"] >= 20
+    (created,) = event["created_dagruns"]
+    runs = stack.get_json("/api/v2/dags/feedback_retraining/dagRuns", token)["dag_runs"]
+    assert [run["dag_run_id"] for run in runs if run["run_type"] == "asset_triggered"] == [created["run_id"]]
 
 
 def test_ctrl_c_leaves_no_process(stack: RunningStack) -> None:

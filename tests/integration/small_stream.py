@@ -91,5 +91,6 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
         "decide_promotion": {**night, **judged},
         "refit_challenger": judged,
         "promote": {**night, **refit},
+        "measure_feedback": {"as_of": NOW},
         "publish_recommendations": {**refit, "as_of": SECOND_AS_OF, "now": NOW},
     }.get(step, batch)

@@ -38,7 +38,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     words = {" ".join(path) for path, command in commands() if not hasattr(command, "commands")}
     assert words == {
         "run", "step", "replay", "status", "decisions", "recommend", "release", "db upgrade",
-        "import movietweetings", "import movielens", "import interactions", "import items",
+        "import movietweetings", "import movielens", "import interactions", "import items", "patterns", "feedback-metrics",
+        "serve", "api-key create", "api-key list", "api-key revoke",
     }  # fmt: skip
 
 
@@ -98,6 +99,28 @@ def test_decisions_say_why(champion: Champion) -> None:
     assert (decision["step"], decision["verdict"]) == ("decide_promotion", "promote")
     assert decision["reasons"]
     assert decision["numbers"]["model_version"] == "1"
+
+
+def test_patterns_say_what_is_disliked(champion: Champion) -> None:
+    shown = quick(champion.settings, "patterns", "--as-of", AS_OF)
+    assert (shown.code, shown.err) == (0, "")
+    assert "unspecified" in shown.out
+    assert "Horror" in shown.out
+    overall = json.loads(quick(champion.settings, "patterns", "--as-of", AS_OF, "--json").out)
+    own = json.loads(quick(champion.settings, "patterns", "--as-of", AS_OF, "--json", "--user", "u001").out)
+    assert overall["total_dislikes"] > own["total_dislikes"] > 0
+    assert {genre["name"] for genre in own["genres"]} <= {"Comedy", "Western"}, "u001 likes horror"
+
+
+def test_feedback_metrics_say_how_the_loop_does(champion: Champion) -> None:
+    shown = quick(champion.settings, "feedback-metrics")
+    assert (shown.code, shown.err) == (0, "")
+    assert "total_negative_examples" in shown.out
+    metrics = json.loads(quick(champion.settings, "feedback-metrics", "--json").out)
+    assert metrics["loop_efficiency"]["retrainings"] == metrics["loop_efficiency"]["promotions"] == 1
+    assert metrics["total_negative_examples"] == metrics["loop_efficiency"]["dislikes_used"] + metrics[
+        "time_to_champion"
+    ]["waiting"]
 
 
 def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from recsys.records import BatchStatus
+from recsys.records import BatchStatus, Dislike
 from recsys.store import FeedbackStore
 from tests.integration.loop_state import differences, state
-from tests.integration.small_stream import SECOND, SECOND_AS_OF, STEPS
+from tests.integration.small_stream import NOW, SECOND, SECOND_AS_OF, STEPS
 from tests.integration.step_processes import SECONDS, Point, SecondNight, wait_until
 
 STORE = "recsys.store.feedback_store:FeedbackStore"
@@ -100,6 +100,34 @@ def test_a_killed_step_is_finished_by_running_it_again(
     assert second_night.start(step).value() == second_night.results[step]
     found = state(second_night.settings.home, tmp_path)
     assert not differences(found, undisturbed(step))
+
+
+def test_a_killed_measurement_is_finished_by_running_it_again(second_night: SecondNight, tmp_path: Path) -> None:
+    second_night.restore(second_night.copy_before("end"))
+    home, version = second_night.settings.home, second_night.results["promote"]["to_version"]
+    with FeedbackStore.open(second_night.settings.database_url) as store:
+        served = store.get_recommendations("u001")
+        assert served is not None
+        assert served.recommendation_set_id is not None
+        store.add_exposure(served.recommendation_set_id, 10, NOW)
+        store.record_dislikes([Dislike("u001", NOW, NOW, item_id=served.entries[0].item_id)])
+    for point in (
+        Point("recsys.store.insights:replace_patterns", "after"),  # written, but not committed
+        Point(f"{STORE}.replace_patterns", "after"),
+        Point(f"{REGISTRY}.log_measurement", "after"),
+    ):
+        assert second_night.start("measure_feedback", point).wait() == -signal.SIGKILL, f"It never came to {point}."
+    measured = second_night.start("measure_feedback").value()
+    assert measured["versions"] == {version: 0.1}
+    assert measured["num_user_patterns"] > 0
+    with FeedbackStore.open(second_night.settings.database_url) as store:
+        assert len(store.list_patterns(None, NOW)) == measured["num_patterns"]
+    found = state(home, tmp_path)
+    run = found["versions"][int(version)]
+    assert run["num_points"]["served_dislike_rate"] == 1, "a retry adds no second point"
+    assert run["run"][3]["served_items"] == 10.0
+    assert second_night.start("measure_feedback").value() == measured
+    assert not differences(state(home, tmp_path), found)
 
 
 def test_a_run_killed_while_it_trains_ends_as_if_nothing_had_happened(

@@ -37,7 +37,7 @@ def test_it_is_valid_by_the_official_schema() -> None:
 
 
 def test_the_services_are_those_of_the_loop() -> None:
-    assert set(SERVICES) == {"postgres", "migrate", "mlflow", *AIRFLOW}
+    assert set(SERVICES) == {"postgres", "migrate", "mlflow", "api", *AIRFLOW}
     assert all(environment(name)["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor" for name in AIRFLOW)
 
 
@@ -74,7 +74,7 @@ def test_no_password_stands_in_the_file() -> None:
 
 def test_ports_are_published_on_this_machine_only() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -95,6 +95,7 @@ def test_nothing_starts_before_what_it_needs() -> None:
     assert all("migrate" in SERVICES[name]["depends_on"] for name in AIRFLOW)
     assert "postgres" in SERVICES["migrate"]["depends_on"]
     assert "postgres" in SERVICES["mlflow"]["depends_on"]
+    assert "migrate" in SERVICES["api"]["depends_on"]
 
 
 def test_volumes_are_declared_and_used() -> None:
@@ -110,6 +111,31 @@ def test_mlflow_accepts_requests_by_the_name_the_tasks_use() -> None:
     host = environment("airflow-scheduler")["MLFLOW_TRACKING_URI"].removeprefix("http://")
     (allowed,) = [part for part in SERVICES["mlflow"]["command"] if part.startswith("--allowed-hosts=")]
     assert host in allowed.removeprefix("--allowed-hosts=").split(",")
+
+
+def test_links_for_people_do_not_use_names_that_only_containers_know() -> None:
+    for service in ("api", "airflow-scheduler"):
+        assert environment(service)["RECSYS_MLFLOW_PUBLIC_URL"] == "http://localhost:${MLFLOW_PORT:-5000}"
+
+
+def test_the_api_may_tell_airflow_that_the_backlog_is_ready() -> None:
+    users = dict(
+        user.split(":")
+        for user in environment("airflow-api-server")["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(",")
+    )
+    api, migrate = environment("api"), environment("migrate")
+    assert users[api["RECSYS_AIRFLOW_USERNAME"]] == "op"
+    assert api["RECSYS_AIRFLOW_URL"] == "http://airflow-api-server:8080"
+    for name in ("RECSYS_AIRFLOW_USERNAME", "RECSYS_AIRFLOW_PASSWORD"):
+        assert api[name] == migrate[name]
+        assert {service for service in SERVICES if name in environment(service)} == {"api", "migrate"}
+    script = SERVICES["migrate"]["command"][-1].split()[-1]
+    assert any(mount.split(":")[1] == script for mount in SERVICES["migrate"]["volumes"])
+
+
+def test_the_api_can_tell_who_asks_and_is_asked_by_other_machines() -> None:
+    assert VARIABLE.fullmatch(environment("api")["RECSYS_JWT_SECRET"])
+    assert "--host=0.0.0.0" in SERVICES["api"]["command"]
 
 
 def test_it_runs_the_same_commands_as_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

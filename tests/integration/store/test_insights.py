@@ -281,6 +281,31 @@ def test_rates_and_errors_are_those_of_counting(
         assert rate["dislikes"] == sum(item_id in visible for _, item_id in disliked)
 
 
+def test_a_rate_counts_what_was_shown_and_disliked_each_once(store: FeedbackStore) -> None:
+    history = written(store, [(1, ("show", "u0", 3, 2)), (2, ("show", "u1", 6, 1))])
+    first, second = history.sets
+    at = START + 3 * HOUR
+
+    def dislike(user_id: str, item_id: str, set_id: int | None = None, **values: Any) -> None:
+        store.record_dislikes([
+            Dislike(user_id, at, at, item_id=item_id, recommendation_set_id=set_id, **values)
+        ])  # fmt: skip
+
+    dislike("u0", "i2", first)
+    dislike("u0", "i2")  # the same again: the list is found, the film counts once
+    dislike("u0", "i4", first)  # in the list, but not among the three that were shown
+    dislike("u0", "i1", first, reason=DislikeReason.ALREADY_WATCHED)  # no opinion
+    dislike("u0", "i0", second)  # another user's list: it is this user's own that showed the film
+    dislike("u2", "i0")  # was shown nothing
+    rates = get_feedback_improvement_metrics(store, at)["dislike_rates"]
+    assert [(r["model_version"], r["lists"], r["shown_items"], r["dislikes"]) for r in rates] == [
+        ("v0", 2, 6, 2), ("v1", 1, 6, 0),
+    ]  # fmt: skip
+    assert rates[0]["dislike_rate"] == pytest.approx(2 / 6)
+    assert rates[0]["avg_prediction_error"] == pytest.approx(0.1)
+    assert rates[0]["last_served_at"] == (START + HOUR).isoformat()
+
+
 def test_patterns_are_written_once_per_measurement(store: FeedbackStore) -> None:
     store.upsert_items(
         [Item(f"{genre}{n}", f"{genre} {n}", (genre,)) for genre in ("War", "Comedy") for n in range(20)]

@@ -67,12 +67,12 @@ def test_prediction_error_needs_enough_and_must_exceed_its_threshold(
     ("comparison", "fires", "words"),
     [
         (horror(12, 0), True, "genre Horror has 100% of 12 new dislikes and 10% of 500 shown films (lift 10.00"),
-        (horror(9, 1), False, "No genre, person or franchise has 10 of the 10 new dislikes"),  # too few
+        (horror(9, 1), False, "has 10 dislikes from more than one user, of 10 new ones"),  # too few
         (horror(12, 100), False, "No feature stands out; the strongest: genre"),  # as often as it is shown
         (horror(14, 86), False, "No feature stands out"),  # lift 1.4
         (horror(12, 48), False, "lift 2.00, p 0."),  # might be chance
-        (horror(12, 0, last_user="u1"), False, "from more than one user"),  # one user's taste
-        (horror(12, 0, met=0), False, "No genre, person or franchise has 10 of the 0 new dislikes"),  # never shown
+        (horror(12, 0, last_user="u1"), False, "has 10 dislikes from more than one user, of 12 new ones"),  # one user's taste
+        (horror(12, 0, met=0), False, "has 10 dislikes from more than one user, of 0 new ones"),  # never shown
         (Comparison(Basis.OPINIONS, 0, 0, 0, ()), False, "compared with 0 opinions"),
     ],
 )

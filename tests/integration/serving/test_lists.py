@@ -1,0 +1,182 @@
+"""What a user is served acts on what they just said, and every list that was given is on record."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from recsys.errors import NotFoundError
+from recsys.model.calibration import Calibration
+from recsys.records import (
+    Batch,
+    BatchStatus,
+    Dislike,
+    DislikeReason,
+    Interaction,
+    Item,
+    RecommendationEntry,
+    RecommendationSet,
+    SetKind,
+)
+from recsys.serving.lists import serve_list
+from recsys.store import FeedbackStore
+from recsys.store.tables import recommendation_exposures
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+CALIBRATION = Calibration(2.0, -1.0, "opinions")
+# Films 0, 2, 4 ... are Action, the others Drama; each has a cast of its own, and the first four are one franchise.
+FILMS = [
+    Item(f"i{n}", f"Film {n}", ("Action" if n % 2 == 0 else "Drama",), (f"Star {n}",), "Saga" if n < 4 else None)
+    for n in range(12)
+]
+
+
+def entries(first: int, count: int, **terms: float) -> tuple[RecommendationEntry, ...]:
+    result = []
+    for rank in range(1, count + 1):
+        contributions = {"trend": 2.0 - 0.05 * rank, **terms}
+        score = sum(contributions.values())
+        chance = float(CALIBRATION.predict(score))
+        result.append(RecommendationEntry(rank, f"i{first + rank - 1}", score, "Popular", contributions, chance))
+    return tuple(result)
+
+
+@pytest.fixture
+def published(store: FeedbackStore) -> FeedbackStore:
+    store.upsert_items([*FILMS, Item("liked", "Liked"), Item("disliked", "Disliked")])
+    store.insert_interactions([Interaction("u", "liked", "like", NOW - MINUTE, NOW - MINUTE, is_like=True)])
+    store.record_dislikes([Dislike("u", NOW - MINUTE, NOW - MINUTE, item_id="disliked")])
+    own = entries(0, 6, **{"like:liked": 0.3, "dislike:disliked": -0.1})
+    chances = CALIBRATION.as_dict()
+    store.replace_recommendation_sets(
+        "7",
+        NOW,
+        [
+            RecommendationSet("u", "7", NOW, NOW, own, calibration=chances),
+            RecommendationSet(None, "7", NOW, NOW, entries(0, 12), calibration=chances),
+        ],
+    )
+    return store
+
+
+def ids(served: RecommendationSet) -> list[str]:
+    return [entry.item_id for entry in served.entries]
+
+
+def dislike(
+    store: FeedbackStore, item: str, reason: DislikeReason, at: datetime = NOW + MINUTE, user: str = "u"
+) -> int:
+    return store.record_dislikes([Dislike(user, at, at, item_id=item, reason=reason)])[0].dislike_id
+
+
+def check_sums(served: RecommendationSet) -> None:
+    for entry in served.entries:
+        assert entry.score == pytest.approx(sum(entry.contributions.values()), abs=1e-9)
+        assert entry.predicted_score == pytest.approx(float(CALIBRATION.predict(entry.score)))
+    assert [entry.rank for entry in served.entries] == list(range(1, len(served.entries) + 1))
+    scores = [entry.score for entry in served.entries]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_list_that_nothing_changed_is_served_as_published(published: FeedbackStore) -> None:
+    served = serve_list(published, "u", NOW + MINUTE, k=3)
+    assert (ids(served), served.kind) == (["i0", "i1", "i2"], SetKind.PUBLISHED)
+    check_sums(served)
+    serve_list(published, "u", NOW + 2 * MINUTE, k=5)
+    with published.reading() as connection:
+        table = recommendation_exposures.c
+        rows = connection.execute(select(table.recommendation_set_id, table.num_items, table.served_at)).all()
+    assert [tuple(row) for row in rows] == [
+        (served.recommendation_set_id, 3, NOW + MINUTE), (served.recommendation_set_id, 5, NOW + 2 * MINUTE),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "disliked", "lowered"),
+    [
+        (DislikeReason.WRONG_GENRE, "i0", {"i2": 0.85, "i4": 0.85}),
+        (DislikeReason.NOT_INTERESTED, "i0", {"i2": 0.925, "i4": 0.925}),
+        (DislikeReason.TIRED_OF_FRANCHISE, "i0", {"i1": 0.88, "i2": 0.88, "i3": 0.88}),
+        (DislikeReason.POOR_QUALITY, "i0", {}),
+        (DislikeReason.ALREADY_WATCHED, "i0", {}),
+        (DislikeReason.UNSPECIFIED, "i0", {}),
+    ],
+)
+def test_a_dislike_acts_at_once_and_its_undo_undoes_it_exactly(
+    published: FeedbackStore, reason: DislikeReason, disliked: str, lowered: dict[str, float]
+) -> None:
+    before = {entry.item_id: entry for entry in serve_list(published, "u", NOW, k=6).entries}
+    number = dislike(published, disliked, reason)
+    served = serve_list(published, "u", NOW + MINUTE, k=5)
+    check_sums(served)
+    assert set(ids(served)) == set(before) - {disliked}
+    for entry in served.entries:
+        assert entry.score == pytest.approx(before[entry.item_id].score * lowered.get(entry.item_id, 1.0), abs=1e-9)
+        assert ("since your dislikes" in entry.reason) == (entry.item_id in lowered)
+    published.retract_dislike("u", number, NOW + 2 * MINUTE)
+    after = serve_list(published, "u", NOW + 3 * MINUTE, k=6)
+    assert {e.item_id: (e.score, e.contributions) for e in after.entries} == {
+        e.item_id: (e.score, e.contributions) for e in before.values()
+    }
+
+
+def test_an_adjustment_fades_with_the_half_life_of_the_version(published: FeedbackStore) -> None:
+    batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, {"half_life_days": 10.0}, NOW, NOW + MINUTE)
+    published.claim_backlog(batch)
+    published.update_batch("r", challenger_version="6", refit_version="7")
+    dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + MINUTE)
+    served = serve_list(published, "u", NOW + MINUTE + timedelta(days=10), k=5)
+    terms = {entry.item_id: entry for entry in served.entries}["i2"].contributions
+    left = sum(terms.values()) / (sum(terms.values()) - terms["adjustment:genre:Action"])
+    assert left == pytest.approx(1 - 0.15 / 2)
+
+
+def test_one_users_dislike_changes_nobody_elses_list(published: FeedbackStore) -> None:
+    before = serve_list(published, "stranger", NOW)
+    dislike(published, "i0", DislikeReason.WRONG_GENRE)
+    assert serve_list(published, "stranger", NOW + 2 * MINUTE).entries == before.entries
+
+
+def test_a_stranger_gets_the_newcomers_list_in_their_own_name(published: FeedbackStore) -> None:
+    served = serve_list(published, "stranger", NOW + MINUTE)
+    assert (served.user_id, served.kind, len(served.entries)) == ("stranger", SetKind.ADJUSTED, 10)
+    again = serve_list(published, "stranger", NOW + 2 * MINUTE)
+    assert again.recommendation_set_id == served.recommendation_set_id  # nothing changed: the same list
+    dislike(published, "i3", DislikeReason.ALREADY_WATCHED, NOW + 3 * MINUTE, user="stranger")
+    changed = serve_list(published, "stranger", NOW + 4 * MINUTE)
+    assert changed.recommendation_set_id != served.recommendation_set_id
+    assert "i3" not in ids(changed)
+
+
+def test_what_was_met_since_is_left_out_and_newcomers_films_fill_up(published: FeedbackStore) -> None:
+    rows = [Interaction("u", f"i{n}", "watch", NOW + MINUTE, NOW + MINUTE, is_like=False) for n in (0, 1, 2)]
+    published.insert_interactions(rows)
+    assert ids(serve_list(published, "u", NOW + MINUTE, k=6)) == ["i3", "i4", "i5", "i6", "i7", "i8"]
+
+
+def test_an_opinion_that_no_longer_holds_is_no_reason(published: FeedbackStore) -> None:
+    dislike(published, "liked", DislikeReason.UNSPECIFIED)
+    published.insert_interactions([
+        Interaction("u", "disliked", "like", NOW + MINUTE, NOW + MINUTE, is_like=True)
+    ])  # fmt: skip
+    for entry in serve_list(published, "u", NOW + MINUTE, k=5).entries:
+        assert set(entry.contributions) == {"trend"}
+
+
+def test_a_dislike_is_held_against_the_list_that_was_served(published: FeedbackStore) -> None:
+    dislike(published, "i0", DislikeReason.WRONG_GENRE)
+    served = serve_list(published, "u", NOW + MINUTE, k=5)
+    chosen: Any = served.entries[2]
+    number = dislike(published, chosen.item_id, DislikeReason.UNSPECIFIED, NOW + 2 * MINUTE)
+    found = published.get_dislikes([number])[number].dislike
+    assert (found.recommendation_set_id, found.predicted_score) == (
+        served.recommendation_set_id,
+        chosen.predicted_score,
+    )
+
+
+def test_before_anything_was_published_it_says_so(store: FeedbackStore) -> None:
+    with pytest.raises(NotFoundError, match="recsys run"):
+        serve_list(store, "u", NOW)
