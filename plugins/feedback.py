@@ -1,6 +1,7 @@
 """Feedback in Airflow's UI: a status page behind Airflow's own login, and its entry in the navigation.
 
-Shows what `recsys.pipeline.status()` and `feedback_report()` say and decides nothing. Who may read the DAG `feedback_retraining` may read it.
+Shows what `recsys.pipeline.status()` and `feedback_report()` say and decides nothing. Who may read the DAG
+`feedback_retraining` may read it.
 """
 
 from __future__ import annotations

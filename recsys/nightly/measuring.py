@@ -20,10 +20,7 @@ def measure(place: Workplace, as_of: datetime) -> dict[str, Any]:
     found = identify_patterns(place.store, as_of)
     versions = place.store.version_feedback(as_of)
     missing = [version.model_version for version in versions if not _log(place, version, as_of)]
-    alerts = [*_pattern_alerts(found.overall), *_rate_alerts(versions), *_bound_alerts(found)]
-    alerts += [
-        f"Version {name} was served, but is not in the registry: its numbers were not logged." for name in missing
-    ]
+    alerts = alerts_of(found, versions, missing)
     return {
         "as_of": as_of.isoformat(),
         "alerts": alerts[:MAX_ALERTS],
@@ -33,6 +30,20 @@ def measure(place: Workplace, as_of: datetime) -> dict[str, Any]:
         "num_users_measured": found.num_users,
         "versions": {version.model_version: version.dislike_rate for version in versions},
     }
+
+
+def alerts_of(found: Measurement, versions: Sequence[VersionFeedback], missing: Sequence[str]) -> list[str]:
+    """What needs a look, in plain words.
+
+    Args:
+        found: the patterns.
+        versions: in the order in which they began to serve.
+        missing: versions that were served, but are not in the registry.
+    """
+    unlogged = [
+        f"Version {name} was served, but is not in the registry: its numbers were not logged." for name in missing
+    ]
+    return [*_pattern_alerts(found.overall), *_rate_alerts(versions), *_bound_alerts(found), *unlogged]
 
 
 def _log(place: Workplace, version: VersionFeedback, as_of: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -31,9 +31,10 @@ def _rows(connection: Connection, query_name: str, moments: Sequence[str] = (), 
 
 
 def improvement_numbers(connection: Connection, as_of: datetime, period: timedelta) -> ImprovementNumbers:
-    """All of them as of a cut-off; the period is counted back from the newest event."""
+    """All of them as of a cut-off; the period is of whole UTC days, the last one that of the newest event."""
     newest = last_recorded_at(connection, as_of) or as_of
-    after = newest - period
+    first_day = (newest - period).date() + timedelta(days=1)
+    after = datetime.combine(first_day, time.min, UTC) - timedelta(microseconds=1)
     return ImprovementNumbers(
         errors=error_summary(connection, as_of),
         versions=version_feedback(connection, as_of),

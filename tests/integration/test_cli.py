@@ -118,9 +118,10 @@ def test_feedback_metrics_say_how_the_loop_does(champion: Champion) -> None:
     assert "total_negative_examples" in shown.out
     metrics = json.loads(quick(champion.settings, "feedback-metrics", "--json").out)
     assert metrics["loop_efficiency"]["retrainings"] == metrics["loop_efficiency"]["promotions"] == 1
-    assert metrics["total_negative_examples"] == metrics["loop_efficiency"]["dislikes_used"] + metrics[
-        "time_to_champion"
-    ]["waiting"]
+    assert (
+        metrics["total_negative_examples"]
+        == metrics["loop_efficiency"]["dislikes_used"] + metrics["time_to_champion"]["waiting"]
+    )
 
 
 def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:

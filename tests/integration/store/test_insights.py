@@ -189,7 +189,7 @@ def written(store: FeedbackStore, events: Sequence[tuple[int, tuple[Any, ...]]])
 
 
 any_history = hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

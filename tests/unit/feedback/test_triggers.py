@@ -71,7 +71,11 @@ def test_prediction_error_needs_enough_and_must_exceed_its_threshold(
         (horror(12, 100), False, "No feature stands out; the strongest: genre"),  # as often as it is shown
         (horror(14, 86), False, "No feature stands out"),  # lift 1.4
         (horror(12, 48), False, "lift 2.00, p 0."),  # might be chance
-        (horror(12, 0, last_user="u1"), False, "has 10 dislikes from more than one user, of 12 new ones"),  # one user's taste
+        (
+            horror(12, 0, last_user="u1"),
+            False,
+            "has 10 dislikes from more than one user, of 12 new ones",
+        ),  # one user's taste
         (horror(12, 0, met=0), False, "has 10 dislikes from more than one user, of 0 new ones"),  # never shown
         (Comparison(Basis.OPINIONS, 0, 0, 0, ()), False, "compared with 0 opinions"),
     ],
