@@ -11,10 +11,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test lint format up down fuzz-api replay lock clean
+.PHONY: help demo test lint format up down fuzz-api replay bench-api lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
@@ -59,6 +59,9 @@ fuzz-api: $(STAMP) ## schemathesis against the feedback API, 10,000 cases (ARGS=
 
 replay: $(STAMP) ## night after night without Airflow (FROM=2013-06-01 TO=2013-06-30 ARGS="--json FILE")
 	@$(BIN)/recsys replay --from $(or $(FROM),2013-06-01) --to $(or $(TO),2013-06-30) $(ARGS)
+
+bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast; writes docs/api_load.md
+	@RECSYS_TEST_POSTGRES_DURABLE=1 scripts/test_postgres.sh run -- $(BIN)/python benchmarks/feedback_load.py $(ARGS)
 
 lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras \

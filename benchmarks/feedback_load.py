@@ -101,6 +101,17 @@ def measure(filled: Filled, server: Server, rate: float, seconds: float, run: st
     return measured
 
 
+def server_version(url: str) -> str:
+    """Of PostgreSQL; refuses one that does not wait for the disk, for its numbers would mean nothing."""
+    with FeedbackStore.open(url) as store, store.reading() as connection:
+        shown = {
+            name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "fsync", "synchronous_commit")
+        }
+    if (shown["fsync"], shown["synchronous_commit"]) != ("on", "on"):
+        sys.exit("Expected a server with fsync and synchronous_commit, got one without: run it by `make bench-api`.")
+    return str(shown["server_version"]).split()[0]
+
+
 def read_stored(url: str, run: str) -> dict[tuple[str, str], list[int]]:
     """The rows of a run's keys: (user_id, key) -> numbers."""
     query = text("SELECT user_id, idempotency_key, dislike_id FROM user_dislikes WHERE idempotency_key LIKE :keys")
@@ -137,13 +148,14 @@ def main() -> int:
     given = parser.parse_args()
     with new_database(os.environ["RECSYS_TEST_POSTGRES_URL"]) as url, tempfile.TemporaryDirectory() as home:
         filled = fill(url)
+        version = server_version(url)
         with serving(filled, Path(home)) as server:
             measure(filled, server, 100.0, 5.0, "warmup")
             promised = measure(filled, server, PROMISED_RATE, given.seconds, "promised")
             search = search_maximum(filled, server, given.search_seconds) if given.search_seconds else []
             memory_mib = server.memory_mib()
     if not given.no_report:
-        write_report(ROOT / "docs", promised, search, MAX_P99_MS, memory_mib)
+        write_report(ROOT / "docs", promised, search, MAX_P99_MS, memory_mib, version, len(filled.lists))
     if not promised.holds:
         print(f"Expected {PROMISED_RATE:.0f}/s with p99 below {MAX_P99_MS:.0f} ms and no error: it did not hold.")
     return 0 if promised.holds else 1

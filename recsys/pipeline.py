@@ -116,6 +116,7 @@ def check_backlog(
     with Workplace.open() as place:
         cut_off = _moment(as_of)
         if record:
+            planning.release_expired(place, run_id, _moment(now))
             place.store.flag_brigading(cut_off, BrigadingConfig())
         decision = planning.backlog_decision(place, run_id, cut_off, config, force_reason)
         if record:

@@ -2,8 +2,8 @@
 -- Grain: one row per model version with a list that was served.
 -- num_shown: films in served lists, each time a list was served. num_dislikes: films of these lists that their users
 -- disliked, each once per list and user; mean_score: what the version had promised for them.
--- Parameters (feedback database): :recorded_through bounds served_at and recorded_at (inclusive). A dislike taken back by
--- then does not exist.
+-- Parameters (feedback database): :recorded_after, :recorded_through bound served_at (exclusive, inclusive), and the latter
+-- recorded_at too. A dislike taken back by then does not exist.
 WITH served AS (
     SELECT
         recommendation_set_id,
@@ -13,7 +13,7 @@ WITH served AS (
         min(served_at) AS first_served_at,
         max(served_at) AS last_served_at
     FROM recommendation_exposures
-    WHERE served_at <= :recorded_through
+    WHERE served_at > :recorded_after AND served_at <= :recorded_through
     GROUP BY recommendation_set_id
 ),
 

@@ -41,7 +41,7 @@ def patterns(
         for row in analysis[kind][:SHOWN_FEATURES]:
             table.add_row(
                 kind, row["name"], str(row["dislikes"]), _share(row["share"]), _share(row["met_share"]),
-                _number(row["lift"]), _number(row["p_value"]), row["severity"] or "",
+                _number(row["lift"]), "-" if row["p_value"] is None else f"{row['p_value']:.1g}", row["severity"] or "",
             )  # fmt: skip
     out.print(table)
 

@@ -101,7 +101,7 @@ class ImprovementNumbers:
 
     Attributes:
         errors: of all time.
-        versions: in the order in which they began to serve.
+        versions: of the lists served in the period, in the order in which they began to serve.
         after: the period begins; it ends with the cut-off.
         newest: the newest event up to the cut-off.
         daily_errors: of the period.
@@ -137,9 +137,9 @@ def get_feedback_improvement_metrics(store: ImprovementStore, as_of: datetime) -
 
     Returns:
         JSON-able: `total_negative_examples`, `avg_prediction_error`, `max_error`, `min_error` and
-        `average_dislike_predicted_score` of all time; `dislike_rates` per model version, shown films as denominator;
-        `error_trend` by week with its `slope_per_week`; `time_to_champion` in hours; `adjustment_convergence` by week;
-        `loop_efficiency`. The last four are of the `PERIOD_WEEKS` up to the newest event.
+        `average_dislike_predicted_score` of all time; and of the `PERIOD_WEEKS` up to the newest event: `dislike_rates` per
+        model version, shown films as denominator; `error_trend` by week with its `slope_per_week`; `time_to_champion` in
+        hours; `adjustment_convergence` by week; `loop_efficiency`.
     """
     found = store.improvement_numbers(as_of, PERIOD_WEEKS * WEEK)
     return {

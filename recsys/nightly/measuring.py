@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys.errors import NotFoundError
-from recsys.feedback.improvement import VersionFeedback
+from recsys.feedback.improvement import PERIOD_WEEKS, WEEK, VersionFeedback
 from recsys.feedback.patterns import Measurement, Pattern, Severity, identify_patterns
 from recsys.nightly.workplace import Workplace
 
@@ -18,7 +18,7 @@ MAX_ALERTS = 20
 def measure(place: Workplace, as_of: datetime) -> dict[str, Any]:
     """Writes patterns and numbers of versions as of a cut-off; returns a summary."""
     found = identify_patterns(place.store, as_of)
-    versions = place.store.version_feedback(as_of)
+    versions = place.store.version_feedback(as_of - PERIOD_WEEKS * WEEK, as_of)
     missing = [version.model_version for version in versions if not _log(place, version, as_of)]
     alerts = alerts_of(found, versions, missing)
     return {

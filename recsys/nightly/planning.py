@@ -85,6 +85,13 @@ def has_decided(place: Workplace, run_id: str, step: str, verdict: str) -> bool:
     return verdict in verdicts or (bool(verdicts) and own_batch(place, run_id) is not None)
 
 
+def release_expired(place: Workplace, run_id: str, now: datetime) -> None:
+    """Gives back what a run that died still holds, once its lease is over: it counts as backlog again."""
+    holder = place.store.find_open_batch()
+    if holder is not None and holder.batch_id != run_id and holder.lease_expires_at < now:
+        place.store.release_batch(holder.batch_id, now)
+
+
 def backlog_decision(
     place: Workplace, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
 ) -> BacklogDecision:
@@ -95,6 +102,9 @@ def backlog_decision(
     held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
     if held_back:
         reason += " " + _held_back(held_back)
+    holder = place.store.find_open_batch()
+    if not retrain and holder is not None and holder.batch_id != run_id:
+        reason += f" Run {holder.batch_id} holds {holder.num_examples} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC."
     return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
 
 

@@ -139,6 +139,14 @@ def find_by_version(connection: Connection, challenger_version: str) -> Batch:
     return _to_batch(row)
 
 
+def find_open(connection: Connection) -> Batch | None:
+    """The batch that holds a backlog now, if there is one."""
+    row = connection.execute(
+        select(training_batches).where(training_batches.c.status == BatchStatus.CLAIMED)
+    ).one_or_none()
+    return None if row is None else _to_batch(row)
+
+
 def half_life_of_version(connection: Connection, model_version: str) -> float | None:
     """Half-life in days of the sample weights that a version was fitted with; None for one that no batch made."""
     table = training_batches.c

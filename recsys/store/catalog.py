@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from recsys.errors import InputError
 from recsys.feedback.dislike_checks import has_title, validate_text
 from recsys.records import Dislike, Item
+from recsys.store.placeholders import TITLE, TMDB, adopt_placeholders
 from recsys.store.tables import items
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ def upsert_items(connection: Connection, rows: Sequence[Item]) -> int:
         columns = {c.name: insert.excluded[c.name] for c in items.c if not c.primary_key}
         upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=columns)
         connection.execute(upsert, [_to_row(item) for item in changed.values()])
+        adopt_placeholders(connection, [item for item in changed.values() if not item.is_placeholder])
     return len(changed)
 
 
@@ -172,9 +174,9 @@ def _placeholder(dislike: Dislike) -> Item:
     if dislike.item_id:
         item_id = dislike.item_id
     elif dislike.movie_id is not None:
-        item_id = f"tmdb:{dislike.movie_id}"
+        item_id = f"{TMDB}{dislike.movie_id}"
     else:
-        item_id = f"title:{title_key(str(dislike.movie_title))}"
+        item_id = f"{TITLE}{title_key(str(dislike.movie_title))}"
     title = str(dislike.movie_title) if has_title(dislike) else item_id
     return Item(item_id, title.strip(), dislike.genres, dislike.cast, tmdb_id=dislike.movie_id, is_placeholder=True)
 

@@ -156,6 +156,11 @@ class FeedbackStore(Database):
         with self.reading() as connection:
             return backlog.read_batch(connection, batch_id)
 
+    def find_open_batch(self) -> Batch | None:
+        """The batch that holds a backlog now, if there is one."""
+        with self.reading() as connection:
+            return backlog.find_open(connection)
+
     def find_batch_by_version(self, challenger_version: str) -> Batch:
         """The batch that a challenger came from; NotFoundError if there is none."""
         with self.reading() as connection:
@@ -323,10 +328,10 @@ class FeedbackStore(Database):
         with self.reading() as connection:
             return improvement.improvement_numbers(connection, as_of, period)
 
-    def version_feedback(self, as_of: datetime) -> list[VersionFeedback]:
-        """What users said of each version's lists, in the order in which they began to serve."""
+    def version_feedback(self, after: datetime, as_of: datetime) -> list[VersionFeedback]:
+        """What users said of the lists served since `after`, by version, in the order in which they began to serve."""
         with self.reading() as connection:
-            return improvement.version_feedback(connection, as_of)
+            return improvement.version_feedback(connection, after, as_of)
 
 
 def _require_positive(half_life_days: float) -> None:

@@ -37,7 +37,7 @@ def improvement_numbers(connection: Connection, as_of: datetime, period: timedel
     after = datetime.combine(first_day, time.min, UTC) - timedelta(microseconds=1)
     return ImprovementNumbers(
         errors=error_summary(connection, as_of),
-        versions=version_feedback(connection, as_of),
+        versions=version_feedback(connection, after, as_of),
         after=after,
         newest=newest,
         daily_errors=_daily(connection, "daily_errors", after, as_of),
@@ -58,9 +58,11 @@ def _daily(connection: Connection, query_name: str, after: datetime, through: da
     return [DailyMean(date.fromisoformat(row.recorded_on), row.num_values, float(row.value_sum)) for row in rows]
 
 
-def version_feedback(connection: Connection, as_of: datetime) -> list[VersionFeedback]:
+def version_feedback(connection: Connection, after: datetime, as_of: datetime) -> list[VersionFeedback]:
     """See `sql/dislike_rates.sql`."""
-    rows = _rows(connection, "dislike_rates", ("first_served_at", "last_served_at"), recorded_through=as_of)
+    rows = _rows(
+        connection, "dislike_rates", ("first_served_at", "last_served_at"), recorded_after=after, recorded_through=as_of
+    )
     return [
         VersionFeedback(
             model_version=row.model_version,

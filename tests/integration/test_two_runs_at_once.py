@@ -57,6 +57,19 @@ def test_of_two_runs_one_goes_on_and_the_other_names_it(second_night: SecondNigh
 # A run that died
 
 
+def test_a_check_names_who_holds_the_backlog_and_takes_it_back_from_a_dead_run(second_night: SecondNight) -> None:
+    second_night.restore(second_night.copy_before("build_training_set"))
+    num_examples = second_night.results["claim_backlog"]["num_examples"]
+    while_held = second_night.start("check_backlog", run_id="third").value()
+    assert (while_held["retrain"], while_held["backlog"]) == (False, 0)
+    assert f"Run {SECOND} holds {num_examples} more since" in while_held["reason"]
+    later = NOW + LEASE + timedelta(seconds=1)
+    checked = second_night.start("check_backlog", run_id="fourth", now=later).value()
+    assert (checked["retrain"], checked["backlog"]) == (True, num_examples)
+    late = second_night.start("build_training_set").outcome()
+    assert late.get("error") == "ConflictError", late
+
+
 def test_the_next_run_takes_over_from_a_dead_one_which_then_stops(second_night: SecondNight) -> None:
     second_night.restore(second_night.copy_before("train_challenger"))
     num_examples = second_night.results["claim_backlog"]["num_examples"]

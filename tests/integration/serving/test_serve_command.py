@@ -96,11 +96,10 @@ def test_several_workers_count_together(home: Settings) -> None:
     token = make_key(home, "act-for-users", "metrics:read").out.strip()
     headers = {**bearer(token), "X-User-ID": "u1"}
     with served(home, "--workers", "2", RECSYS_JWT_SECRET=SECRET) as (client, _):
-        for _ in range(10):
-            assert httpx.post(
-                client.base_url.join("/api/dislike"), json=SENT, headers=headers, trust_env=False
-            ).is_success
-        text = httpx.get(client.base_url.join("/metrics"), headers=headers, trust_env=False).text
+        for _ in range(10):  # each on a connection of its own, so that both workers may get some
+            with httpx.Client(base_url=client.base_url, trust_env=False, timeout=SECONDS) as once:
+                assert once.post("/api/dislike", json=SENT, headers=headers).status_code == 201
+        text = client.get("/metrics", headers=headers).text
         assert 'recsys_dislikes_recorded_total{reason="wrong_genre"} 10.0' in text
         assert "recsys_backlog 10.0" in text
         own = bearer(user_token("u2", aud=None, iss=None))

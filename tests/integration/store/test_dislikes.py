@@ -185,3 +185,23 @@ def test_bulk_is_fast(store: FeedbackStore) -> None:
     assert sum(recorded.is_new for recorded in store.record_dislikes(rows)) == 0
     assert time.process_time() - start < 5  # processor time: other work on the machine does not count
     assert store.count_backlog(NOW) == 12_000
+
+
+def test_feedback_on_a_placeholder_becomes_feedback_on_the_film(store: FeedbackStore) -> None:
+    by_tmdb, by_title, twice = store.record_dislikes([
+        Dislike("1", NOW, NOW, movie_id=603), Dislike("2", NOW, NOW, movie_title="Heat"),
+        Dislike("3", NOW, NOW, movie_title="Solaris"),
+    ])  # fmt: skip
+    store.insert_interactions([Interaction("4", "tmdb:603", "watch", NOW, NOW, is_like=False)], makes_placeholders=True)
+    store.upsert_items([
+        Item("m", "The Matrix", tmdb_id=603), Item("h", "Heat", ("Crime",)), Item("s1", "Solaris"), Item("s2", "Solaris"),
+    ])  # fmt: skip
+    found = store.get_dislikes([by_tmdb.dislike_id, by_title.dislike_id, twice.dislike_id])
+    assert [found[n].dislike.item_id for n in sorted(found)] == [
+        "m",
+        "h",
+        "title:solaris",
+    ]  # which Solaris, nobody knows
+    assert set(store.read_histories(NOW, 30.0)["item_id"]) == {"m", "h", "title:solaris"}
+    (again,) = store.record_dislikes([Dislike("1", NOW, NOW, movie_id=603)])
+    assert store.get_dislikes([again.dislike_id])[again.dislike_id].dislike.item_id == "m"
