@@ -145,7 +145,13 @@ def _signature() -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
     text, number = DataType.string, DataType.double
-    histories = [ColSpec(text, "user_id"), ColSpec(text, "item_id"), ColSpec(text, "signal"), ColSpec(number, "weight")]
+    histories = [
+        ColSpec(text, "user_id"),
+        ColSpec(text, "item_id"),
+        ColSpec(text, "signal"),
+        ColSpec(number, "weight"),
+        ColSpec(text, "reason", required=False),
+    ]
     lists = [
         ColSpec(text, "user_id"),
         ColSpec(DataType.long, "rank"),

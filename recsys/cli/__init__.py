@@ -57,7 +57,8 @@ A nightly loop that turns thumbs-down into a better, explainable recommender.
 The tour: **recsys db upgrade** makes the database, **recsys import movietweetings data/movietweetings** fills it,
 **recsys run --as-of 2013-06-12 --force "first champion"** makes a first champion, **recsys run --as-of 2013-06-14** runs
 a night, **recsys recommend USER** shows what a user gets and why, **recsys status** and **recsys decisions** tell what
-happened. **recsys api-key create** and **recsys serve** let your product send dislikes. `make up` starts Airflow and MLflow, which do the same every night.
+happened. **recsys api-key create** and **recsys serve** let your product send dislikes. `make up` starts Airflow and
+MLflow, which do the same every night.
 
 Everything is kept under `RECSYS_HOME` (in a checkout: `var/`), unless `RECSYS_DATABASE_URL` and `MLFLOW_TRACKING_URI`
 say otherwise. Exit codes: 0 done, 1 failed, 2 wrong input, 3 somebody else holds it, 75 try again later.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -102,8 +104,9 @@ def serve(
              "rate_limit_per_key": key_limit}  # fmt: skip
     settings = replace(ApiSettings.from_environment(), **{name: v for name, v in given.items() if v is not None})
     is_configured = _check(settings)
-    with _listening(settings) as listener, tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
+    with _listening(settings) as listener, ExitStack() as stack:
         if workers > 1 and not settings.metrics_folder:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-metrics-"))
             settings = replace(settings, metrics_folder=folder)
         settings.use()
         _tell(settings, listener, workers, is_configured)
@@ -205,6 +208,8 @@ def _run(listener: socket.socket, workers: int) -> None:
         Multiprocess(config, sockets=[listener]).run()
         return
     server = uvicorn.Server(config)
+    # When all is answered and written, the server sends itself the signal that stopped it, for whoever runs it to handle.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

@@ -37,6 +37,7 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
     import pandas as pd
 
     from recsys.training.training_set import read_summary, write_training_set
+    from recsys.training.weights import MAX_USER_SHARE
 
     existing = read_summary(folder)
     if existing is not None and existing.digest == batch.training_set_digest:
@@ -48,7 +49,7 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
     )
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
     histories = place.store.read_histories(batch.fit_through, half_life_days)
-    return write_training_set(folder, examples, histories, items, fit_config(batch.config["seed"]).max_user_share)
+    return write_training_set(folder, examples, histories, items, MAX_USER_SHARE)
 
 
 def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:

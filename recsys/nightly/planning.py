@@ -104,7 +104,9 @@ def backlog_decision(
         reason += " " + _held_back(held_back)
     holder = place.store.find_open_batch()
     if not retrain and holder is not None and holder.batch_id != run_id:
-        reason += f" Run {holder.batch_id} holds {holder.num_examples} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC."
+        reason += (
+            f" Run {holder.batch_id} holds {holder.num_examples} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC."
+        )
     return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
 
 

@@ -19,6 +19,10 @@ from recsys.serving.problems import Problem
 
 NO_LIMIT = "none"
 SWEEP_S = 10.0
+# redis-py, since the library's other client does not work with the newest coredis; nobody waits long for a count.
+REDIS_OPTIONS: dict[str, float | str | bool] = {
+    "implementation": "redispy", "socket_timeout": 0.5, "socket_connect_timeout": 0.5,
+}  # fmt: skip
 log = logging.getLogger(__name__)
 
 
@@ -49,6 +53,7 @@ class RateLimits:
         self._key = _parse("RECSYS_RATE_LIMIT_PER_KEY", config.rate_limit_per_key)
         self._shared = FixedWindowRateLimiter(_storage(config.rate_limit_url))
         self._own = FixedWindowRateLimiter(SweptMemoryStorage())
+        self._warned_at = -math.inf
 
     async def count(self, caller: Caller) -> None:
         """Counts one request.
@@ -65,8 +70,13 @@ class RateLimits:
         try:
             await _hit(self._shared, limit, what, who)
         except StorageError as error:
-            log.warning("rate limits are counted in this process only: %s", error.storage_error)
+            self._warn(error)
             await _hit(self._own, limit, what, who)
+
+    def _warn(self, error: StorageError) -> None:
+        if time.monotonic() - self._warned_at >= SWEEP_S:
+            self._warned_at = time.monotonic()
+            log.warning("rate limits are counted in this process only: %s", error.storage_error)
 
 
 async def _hit(limiter: FixedWindowRateLimiter, limit: RateLimitItem, what: str, who: str) -> None:
@@ -100,11 +110,12 @@ def _storage(url: str) -> Storage:
         return SweptMemoryStorage()
     scheme = url.partition(":")[0]
     try:
-        storage = storage_from_string(f"async+{url}", wrap_exceptions=True)
+        options = REDIS_OPTIONS if scheme.startswith("redis") else {}
+        storage = storage_from_string(f"async+{url}", wrap_exceptions=True, **options)
     except ConfigurationError as error:
         raise InputError(
             f"Expected RECSYS_RATE_LIMIT_URL such as memory:// or redis://host:6379, got the kind {scheme!r}, which the "
-            "package limits cannot use here; Redis needs `limits[async-redis]`."
+            "package limits cannot use here; Redis needs the package redis."
         ) from error  # whose text may hold the password
     assert isinstance(storage, Storage)
     return storage

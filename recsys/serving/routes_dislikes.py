@@ -26,6 +26,7 @@ from recsys.serving.openapi import (
 from recsys.serving.problems import FieldError, Problem, invalid, not_found, shown
 from recsys.serving.schemas import MAX_ID, DislikeRequest, not_in_future
 from recsys.serving.service import Parts, User, one_header, service_of
+from recsys.store.placeholders import TITLE, TMDB
 
 KEY = re.compile(r"[!-~]{1,200}\Z")
 LAST_PAGE = 2**63 - 1
@@ -119,9 +120,11 @@ def _require_same(body: DislikeRequest, stored: StoredDislike, key: str) -> None
     What the store works out by itself where the client says nothing (film, list, moment) is not compared.
     """
     first = stored.dislike
+    # A placeholder's feedback moves to the film when that comes, so an id of one may have become another by now.
+    item_id = None if (body.item_id or "").startswith((TMDB, TITLE)) else body.item_id
     moment = None if body.created_at is None else min(body.created_at, first.recorded_at)
     if_given: list[tuple[str, object, object]] = [
-        ("item_id", body.item_id, first.item_id), ("movie_id", body.movie_id, first.movie_id),
+        ("item_id", item_id, first.item_id), ("movie_id", body.movie_id, first.movie_id),
         ("movie_title", body.movie_title, first.movie_title), ("created_at", moment, first.created_at),
     ]  # fmt: skip
     always: list[tuple[str, object, object]] = [

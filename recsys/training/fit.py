@@ -24,6 +24,7 @@ from recsys.model.recommender import Recommender
 from recsys.training.events import Events
 from recsys.training.head import fit_head, opinions_of, search_reg
 from recsys.training.head_examples import HeadConfig, HeadExamples, collect_examples, validation_windows
+from recsys.training.weights import MAX_USER_SHARE
 
 Progress = Callable[[str], None]
 DAY_S = 86_400.0
@@ -50,7 +51,7 @@ class FitConfig:
     min_support: int = 5
     max_linked: int = 4_000
     dislike_signal: float = 0.3
-    max_user_share: float = 0.01
+    max_user_share: float = MAX_USER_SHARE
     head: HeadConfig = field(default_factory=HeadConfig)
     seed: int = 0
 

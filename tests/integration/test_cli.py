@@ -39,7 +39,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     assert words == {
         "run", "step", "replay", "status", "decisions", "recommend", "release", "db upgrade",
         "import movietweetings", "import movielens", "import interactions", "import items", "patterns", "feedback-metrics",
-        "serve", "api-key create", "api-key list", "api-key revoke",
+        "serve", "api-key create", "api-key list", "api-key revoke", "brigading list", "brigading release", "erase-user",
+        "erasures",
     }  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def test_the_stored_model_holds_source_and_pinned_requirements_but_no_pickle(
     assert f"keras=={installed_version('keras')}" in requirements
     assert all("==" in requirement for requirement in requirements)
     signature = mlflow.models.Model.load(str(folder)).signature
-    assert signature.inputs.input_names() == ["user_id", "item_id", "signal", "weight"]
+    assert signature.inputs.input_names() == ["user_id", "item_id", "signal", "weight", "reason"]
     assert [(param.name, param.default) for param in signature.params] == [("k", 10)]
 
 
@@ -176,7 +176,9 @@ def test_aliases_move(registry: Registry, spec: VersionSpec, request: pytest.Fix
 
 def test_links_lead_where_a_browser_can_go(tmp_path: Path) -> None:
     path = "/#/models/feedback-recommender/versions/3"
-    assert Registry("http://mlflow:5000", tmp_path, "https://mlflow.example/").link("3") == f"https://mlflow.example{path}"
+    assert (
+        Registry("http://mlflow:5000", tmp_path, "https://mlflow.example/").link("3") == f"https://mlflow.example{path}"
+    )
     assert Registry("http://mlflow:5000", tmp_path).link("3") == f"http://mlflow:5000{path}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys import settings as module
-from recsys.settings import Settings, default_home
+from recsys.settings import ApiSettings, Settings, default_home
 
 
 def test_everything_is_below_the_home_by_default(tmp_path: Path) -> None:
@@ -37,7 +37,9 @@ def test_links_lead_to_mlflow_itself_unless_it_has_a_public_address(tmp_path: Pa
     assert Settings.from_environment({**named, "RECSYS_MLFLOW_PUBLIC_URL": ""}).mlflow_link_url == "http://m"
 
 
-@pytest.mark.parametrize("name", ["RECSYS_HOME", "RECSYS_DATABASE_URL", "MLFLOW_TRACKING_URI", "RECSYS_MLFLOW_PUBLIC_URL"])
+@pytest.mark.parametrize(
+    "name", ["RECSYS_HOME", "RECSYS_DATABASE_URL", "MLFLOW_TRACKING_URI", "RECSYS_MLFLOW_PUBLIC_URL"]
+)
 def test_an_empty_variable_counts_as_unset(tmp_path: Path, name: str) -> None:
     environment = {"RECSYS_HOME": str(tmp_path)}
     without = Settings.from_environment({key: value for key, value in environment.items() if key != name})
@@ -82,3 +84,34 @@ def test_use_changes_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_under_ignores_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RECSYS_DATABASE_URL", "postgresql://db/x")
     assert Settings.under(tmp_path).database_url.startswith("sqlite:///")
+
+
+def test_the_api_has_variables_of_its_own() -> None:
+    assert ApiSettings.from_environment({}) == ApiSettings()
+    assert ApiSettings.from_environment({"RECSYS_API_HOST": "", "RECSYS_JWT_SECRET": ""}) == ApiSettings()
+    named = {
+        "RECSYS_API_HOST": "::1",
+        "RECSYS_API_PORT": "80",
+        "RECSYS_JWT_SECRET": "s",
+        "RECSYS_JWT_PUBLIC_KEY": "p",
+        "RECSYS_JWT_AUDIENCE": "a",
+        "RECSYS_JWT_ISSUER": "i",
+        "RECSYS_RATE_LIMIT_URL": "redis://r",
+        "RECSYS_RATE_LIMIT_PER_USER": "1/day",
+        "RECSYS_RATE_LIMIT_PER_KEY": "2/day",
+        "PROMETHEUS_MULTIPROC_DIR": "/m",
+    }
+    found = ApiSettings.from_environment(named)
+    assert (found.host, found.port, found.metrics_folder) == ("::1", "80", "/m")
+    assert (found.jwt_secret, found.jwt_public_key, found.jwt_audience, found.jwt_issuer) == ("s", "p", "a", "i")
+    limits = (found.rate_limit_url, found.rate_limit_per_user, found.rate_limit_per_key)
+    assert limits == ("redis://r", "1/day", "2/day")
+    assert "redis" not in repr(found)
+
+
+def test_workers_of_the_api_see_what_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    told = ApiSettings(port="0", rate_limit_per_key="none")
+    told.use()
+    assert ApiSettings.from_environment() == told
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ  # an empty one would switch the library over

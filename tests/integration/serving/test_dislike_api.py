@@ -156,6 +156,17 @@ def test_a_key_with_another_event_is_refused(api: Api, changed: dict[str, Any]) 
     assert api.everything() == state
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_a_repeat_is_known_after_the_film_came_into_the_catalog(api: Api) -> None:
+    for number, body in enumerate([{"movie_id": 603}, {"movie_title": "The Matrix"}, {"item_id": "tmdb:603"}]):
+        headers = {**api.server(f"u{number}"), "Idempotency-Key": "1"}
+        first = api.client.post("/api/dislike", json=body, headers=headers)
+        api.store.upsert_items([MATRIX])
+        again = api.client.post("/api/dislike", json=body, headers=headers)
+        assert (again.status_code, again.json()["dislike_id"]) == (201, first.json()["dislike_id"])
+    assert len(api.rows("user_dislikes")) == 3
+
+
 def test_two_users_may_use_the_same_key(api: Api) -> None:
     for user in ("u1", "u2"):
         headers = {**api.server(user), "Idempotency-Key": "1"}

@@ -43,7 +43,7 @@ def served(settings: Settings, *arguments: str, **environment: str) -> Iterator[
     finally:
         process.send_signal(signal.SIGTERM)
         ended = finish(process)
-    assert ended.code in {0, -signal.SIGTERM}, ended.err
+    assert ended.code == 0, ended.err
     assert "Traceback" not in ended.err
 
 

@@ -24,7 +24,11 @@ def likes(item: str, count: int, minutes: float) -> list[Opinion]:
 
 def test_many_users_against_one_item_in_an_hour_are_flagged() -> None:
     (burst,) = find_bursts([*dislikes("x", 40, 1.5), *likes("x", 3, 20), *dislikes("y", 5, 1, 100)], 0.2, CONFIG)
-    assert (burst.item_id, burst.num_users, burst.num_opinions) == ("x", 40, 42)  # the third like came after the last dislike
+    assert (burst.item_id, burst.num_users, burst.num_opinions) == (
+        "x",
+        40,
+        42,
+    )  # the third like came after the last dislike
     assert burst.dislike_ids == tuple(range(40))
     assert (burst.starts_at, burst.ends_at) == (START, START + timedelta(minutes=1.5 * 39))
     assert burst.p_value < CONFIG.max_p_value

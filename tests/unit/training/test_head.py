@@ -230,7 +230,8 @@ def test_a_stream_without_a_past_is_collected_to_nothing_and_still_gives_a_head(
         np.zeros(0, np.int64),
         (),
     )
-    found = collect_examples(events([0.1]), [], lambda past: pytest.fail("There is no window."), FeatureVocabulary.build([]), CONFIG)
+    no_window, no_features = (lambda past: pytest.fail("There is no window."), FeatureVocabulary.build([]))
+    found = collect_examples(events([0.1]), [], no_window, no_features, CONFIG)
     assert found.terms.shape == never.terms.shape
     assert search_reg((1.0, 2.0), lambda reg: found, CONFIG)[0] == 1.0
 
