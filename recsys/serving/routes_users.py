@@ -29,7 +29,7 @@ LISTED = {
         {
             "rank": 1, "item_id": "133093", "title": "The Matrix", "genres": ["Action", "Sci-Fi"], "score": 1.25,
             "predicted_score": 0.81, "reason": "because you liked Inception",
-            "contributions": {"trend:7.0": 0.5, "liked:1375666": 0.75},
+            "contributions": {"like:1375666": 0.75, "trend": 0.5},
         }
     ],
 }  # fmt: skip

@@ -119,7 +119,8 @@ def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> lis
     by_id = _items_where(connection, items.c.item_id, {d.item_id for d in dislikes if d.item_id})
     by_tmdb = _items_where(connection, items.c.tmdb_id, {d.movie_id for d in dislikes if d.movie_id and not d.item_id})
     keys = {title_key(d.movie_title) for d in dislikes if d.movie_title and has_title(d) and not d.item_id}
-    by_title = _items_where(connection, items.c.title_key, keys)
+    # Without placeholders, of which thousands may share a title: they could never be the answer.
+    by_title = _items_where(connection, items.c.title_key, keys, ~items.c.is_placeholder)
     placeholders: dict[str, Item] = {}
     resolved = []
     for dislike in dislikes:
@@ -139,10 +140,13 @@ def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> lis
     return resolved
 
 
-def _items_where(connection: Connection, column: ColumnElement[Any], values: set[Any]) -> dict[Any, list[Item]]:
+def _items_where(
+    connection: Connection, column: ColumnElement[Any], values: set[Any], *conditions: ColumnElement[bool]
+) -> dict[Any, list[Item]]:
     found: dict[Any, list[Item]] = defaultdict(list)
     name = column.key or ""
-    for row in sorted(rows_with(connection, select(items), column, sorted(values)), key=lambda row: row.item_id):
+    query = select(items).where(*conditions)
+    for row in sorted(rows_with(connection, query, column, sorted(values)), key=lambda row: row.item_id):
         found[getattr(row, name)].append(_to_item(row))
     return found
 
@@ -165,7 +169,7 @@ def _find(
     candidates = [
         item
         for item in by_title.get(title_key(str(dislike.movie_title)), ())
-        if not item.is_placeholder and (dislike.movie_id is None or item.tmdb_id is None)
+        if dislike.movie_id is None or item.tmdb_id is None
     ]
     return candidates[0] if len(candidates) == 1 else None
 
