@@ -86,6 +86,8 @@ def fill(url: str) -> Filled:
         _, token = store.write(lambda c: create_key(c, "load", [Scope.ACT_FOR_USERS], now))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")  # what the server does by itself within minutes
+        connection.execute("CHECKPOINT")  # the import's pages reach the disk now, not in the middle of a measurement
+    os.sync()
     lists = [(str(one.user_id), numbers[one.user_id], [entry.item_id for entry in one.entries]) for one in sets]
     return Filled(url, token, lists, sorted({item.title for item in catalog.values()}), sorted(catalog))
 

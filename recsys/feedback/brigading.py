@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scipy.stats import binomtest
-
 
 @dataclass(frozen=True)
 class BrigadingConfig:
@@ -110,6 +108,8 @@ def _suspicious_windows(own: Sequence[Opinion], share: float, config: BrigadingC
 
 
 def _p_value(num_users: int, num_others: int, share: float) -> float:
+    from scipy.stats import binomtest  # loading SciPy takes a second
+
     return float(binomtest(num_users, num_users + num_others, share, alternative="greater").pvalue)
 
 

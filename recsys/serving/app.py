@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -101,6 +102,9 @@ def _recorder(store: FeedbackStore, announcer: Announcer | None) -> Recorder:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     anyio.to_thread.current_default_thread_limiter().total_tokens = service.config.num_threads
+    # What is loaded now stays: otherwise the garbage collector walks through all of it now and then, for 0.1 s.
+    gc.collect()
+    gc.freeze()
     service.recorder.start()
     if service.announcer is not None:
         service.announcer.start()

@@ -78,6 +78,7 @@ def _newest_sets(
     query = (
         select(sets.user_id, entries.item_id, sets.recommendation_set_id, entries.predicted_score, sets.created_at)
         .join_from(recommendation_sets, recommendation_entries)
+        .where(entries.item_id.in_(sorted({str(d.item_id) for d in dislikes})))
         .order_by(sets.created_at, sets.recommendation_set_id)
     )
     first_needed = {(d.user_id, str(d.item_id)): d.recorded_at for d in dislikes}
