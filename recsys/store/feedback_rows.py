@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
@@ -69,6 +70,25 @@ def record_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[Rec
     A user's idempotency key that is there already names the first dislike, whatever the new one says. The result is in
     the order of `rows`.
     """
+    return [RecordedDislike(number, is_new) for number, is_new, _ in _record(connection, rows)]
+
+
+def record_and_read(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[StoredDislike, bool]]:
+    """`record_dislikes`, with what is stored now, in the order of `rows`.
+
+    Raises:
+        NotFoundError: if the dislike that a known key names was erased at this very moment; a second try is a new dislike.
+    """
+    recorded = _record(connection, rows)
+    before = [number for number, _, made in recorded if made is None]
+    stored = get_dislikes(connection, before) if before else {}
+    if gone := [number for number in before if number not in stored]:
+        raise NotFoundError(f"Expected dislike {gone[0]}, but it was erased while it was looked up: try again.")
+    return [(made or stored[number], is_new) for number, is_new, made in recorded]
+
+
+def _record(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[int, bool, StoredDislike | None]]:
+    """Per row: number, whether this row made it, and what was stored, unless that happened before."""
     for row in rows:
         validate_dislike(row)
     known = _known_keys(connection, rows)
@@ -85,28 +105,16 @@ def record_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[Rec
             place_of[key] = len(fresh)
             slots.append(len(fresh))
             fresh.append(row)
-    ids = _insert_dislikes(connection, fresh)
+    made = _insert_dislikes(connection, fresh)
     seen: set[int] = set()
-    recorded = []
+    recorded: list[tuple[int, bool, StoredDislike | None]] = []
     for row, slot in zip(rows, slots, strict=True):
-        dislike_id = known[(row.user_id, row.idempotency_key)] if slot is None else ids[slot]
-        recorded.append(RecordedDislike(dislike_id, is_new=slot is not None and slot not in seen))
-        if slot is not None:
+        if slot is None:
+            recorded.append((known[(row.user_id, row.idempotency_key)], False, None))
+        else:
+            recorded.append((made[slot].dislike_id, slot not in seen, made[slot]))
             seen.add(slot)
     return recorded
-
-
-def record_and_read(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[StoredDislike, bool]]:
-    """`record_dislikes`, with what is stored now, in the order of `rows`.
-
-    Raises:
-        NotFoundError: if the dislike that a known key names was erased at this very moment; a second try is a new dislike.
-    """
-    recorded = record_dislikes(connection, rows)
-    stored = get_dislikes(connection, [done.dislike_id for done in recorded])
-    if gone := [done.dislike_id for done in recorded if done.dislike_id not in stored]:
-        raise NotFoundError(f"Expected dislike {gone[0]}, but it was erased while it was looked up: try again.")
-    return [(stored[done.dislike_id], done.is_new) for done in recorded]
 
 
 def _known_keys(connection: Connection, rows: Sequence[Dislike]) -> dict[Key, int]:
@@ -118,7 +126,7 @@ def _known_keys(connection: Connection, rows: Sequence[Dislike]) -> dict[Key, in
     return {(row.user_id, row.idempotency_key): row.dislike_id for row in found}
 
 
-def _insert_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[int]:
+def _insert_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[StoredDislike]:
     if not rows:
         return []
     resolved = resolve_dislikes(connection, rows)
@@ -133,8 +141,18 @@ def _insert_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[in
     if examples:
         connection.execute(insert(negative_training_examples), examples)
     items = [item for _, item in resolved]
-    insert_immediate_impacts(connection, list(zip(ids, tracked, items, strict=True)))
-    return ids
+    adjusted = insert_immediate_impacts(connection, list(zip(ids, tracked, items, strict=True)))
+    return [
+        StoredDislike(number, _in_utc(dislike), None, features)
+        for number, dislike, features in zip(ids, tracked, adjusted, strict=True)
+    ]
+
+
+def _in_utc(dislike: Dislike) -> Dislike:
+    """As it will be read back."""
+    return replace(
+        dislike, created_at=dislike.created_at.astimezone(UTC), recorded_at=dislike.recorded_at.astimezone(UTC)
+    )
 
 
 def _to_row(dislike: Dislike) -> dict[str, Any]:

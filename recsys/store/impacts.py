@@ -35,17 +35,31 @@ def item_feature(item_id: str) -> str:
     return f"item:{item_id}"
 
 
-def insert_immediate_impacts(connection: Connection, recorded: Sequence[tuple[int, Dislike, Item]]) -> None:
-    """Writes what new dislikes do at once: adjusted features, filtered items."""
-    impacts = [impact for number, dislike, item in recorded for impact in _immediate(number, dislike, item)]
+def insert_immediate_impacts(
+    connection: Connection, recorded: Sequence[tuple[int, Dislike, Item]]
+) -> list[dict[str, float]]:
+    """Writes what new dislikes do at once: adjusted features, filtered items. Returns the former, dislike by dislike."""
+    adjusted = [_adjusted_features(dislike, item) for _, dislike, item in recorded]
+    impacts = [
+        impact
+        for (number, dislike, item), features in zip(recorded, adjusted, strict=True)
+        for impact in _immediate(number, dislike, item, features)
+    ]
     if impacts:
         version = champion_version(connection)
         connection.execute(
             insert(dislike_feedback_impact), [{**impact, "model_version_id": version} for impact in impacts]
         )
+    return adjusted
 
 
-def _immediate(dislike_id: int, dislike: Dislike, item: Item) -> Iterable[dict[str, Any]]:
+def _adjusted_features(dislike: Dislike, item: Item) -> dict[str, float]:
+    return calculate_feature_adjustment_from_dislike(
+        dislike.reason, item.genres or dislike.genres, item.cast or dislike.cast, item.franchise
+    )
+
+
+def _immediate(dislike_id: int, dislike: Dislike, item: Item, adjusted: dict[str, float]) -> Iterable[dict[str, Any]]:
     row = {"dislike_id": dislike_id, "applied_at": dislike.recorded_at}
     if dislike.reason == DislikeReason.ALREADY_WATCHED:
         yield {
@@ -54,9 +68,6 @@ def _immediate(dislike_id: int, dislike: Dislike, item: Item) -> Iterable[dict[s
             "feature_affected": item_feature(item.item_id),
             "adjustment_magnitude": -1.0,
         }
-    adjusted = calculate_feature_adjustment_from_dislike(
-        dislike.reason, item.genres or dislike.genres, item.cast or dislike.cast, item.franchise
-    )
     for feature, magnitude in adjusted.items():
         kind = feature.partition(":")[0]
         yield {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -15,6 +16,7 @@ from recsys.records import Dislike
 from recsys.store.catalog import rows_with
 from recsys.store.tables import recommendation_entries, recommendation_sets
 
+Given = tuple[int, float | None, datetime]  # a list: number, what it promised for the item, when it was made
 MAX_SET_ID = 2**63 - 1  # what a BIGINT holds; a client's number beyond names no list
 
 
@@ -42,7 +44,7 @@ def track(connection: Connection, dislikes: Sequence[Dislike]) -> list[Dislike]:
         if own is not None:
             set_id, score = own.recommendation_set_id, promised.get((own.recommendation_set_id, str(dislike.item_id)))
             tracked.append(replace(dislike, recommendation_set_id=set_id, predicted_score=score))
-        elif found := newest.get((dislike.user_id, str(dislike.item_id))):
+        elif found := _last_before(newest.get((dislike.user_id, str(dislike.item_id)), []), dislike.recorded_at):
             tracked.append(replace(dislike, recommendation_set_id=found[0], predicted_score=found[1]))
         else:
             tracked.append(replace(dislike, recommendation_set_id=None))
@@ -71,9 +73,8 @@ def _promised_scores(connection: Connection, wanted: list[tuple[int, Dislike]]) 
     return {(row.recommendation_set_id, row.item_id): row.predicted_score for row in found}
 
 
-def _newest_sets(
-    connection: Connection, dislikes: Sequence[Dislike]
-) -> dict[tuple[str, str], tuple[int, float | None]]:
+def _newest_sets(connection: Connection, dislikes: Sequence[Dislike]) -> dict[tuple[str, str], list[Given]]:
+    """The lists of these users that held these items, oldest first."""
     sets, entries = recommendation_sets.c, recommendation_entries.c
     query = (
         select(sets.user_id, entries.item_id, sets.recommendation_set_id, entries.predicted_score, sets.created_at)
@@ -81,10 +82,12 @@ def _newest_sets(
         .where(entries.item_id.in_(sorted({str(d.item_id) for d in dislikes})))
         .order_by(sets.created_at, sets.recommendation_set_id)
     )
-    first_needed = {(d.user_id, str(d.item_id)): d.recorded_at for d in dislikes}
-    found = {}
-    for row in rows_with(connection, query, sets.user_id, {user_id for user_id, _ in first_needed}):
-        wanted_at = first_needed.get((row.user_id, row.item_id))
-        if wanted_at is not None and row.created_at <= wanted_at:
-            found[row.user_id, row.item_id] = (row.recommendation_set_id, row.predicted_score)
+    found: dict[tuple[str, str], list[Given]] = {}
+    for row in rows_with(connection, query, sets.user_id, {dislike.user_id for dislike in dislikes}):
+        given = (row.recommendation_set_id, row.predicted_score, row.created_at)
+        found.setdefault((row.user_id, row.item_id), []).append(given)
     return found
+
+
+def _last_before(given: Sequence[Given], moment: datetime) -> Given | None:
+    return next((one for one in reversed(given) if one[2] <= moment), None)

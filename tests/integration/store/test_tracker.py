@@ -1,13 +1,13 @@
 """Which score a dislike is held against: that of the list its user was given, whatever a client says."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import select
 
 from recsys.errors import InputError
 from recsys.feedback.handler import record_feedback_impact, save_dislike
-from recsys.records import Dislike, Item, Promotion, RecommendationEntry, RecommendationSet, SetKind
+from recsys.records import Dislike, DislikeReason, Item, Promotion, RecommendationEntry, RecommendationSet, SetKind
 from recsys.store import FeedbackStore
 from recsys.store.tables import dislike_feedback_impact, negative_training_examples
 
@@ -42,6 +42,28 @@ def test_the_newest_list_with_the_item_is_found_where_none_is_named(store: Feedb
     given_list(store, "u", 0.8, NOW, item="y")  # without the item
     found = saved(store)
     assert (found.predicted_score, found.recommendation_set_id) == (0.6, newest)
+
+
+def test_each_of_two_dislikes_is_held_against_the_list_of_its_time(store: FeedbackStore) -> None:
+    first, second = given_list(store, "u", 0.2, NOW - 2 * DAY), given_list(store, "u", 0.6, NOW)
+    rows = [Dislike("u", at, at, item_id="x") for at in (NOW - DAY, NOW + DAY)]
+    found = store.get_dislikes([recorded.dislike_id for recorded in store.record_dislikes(rows)])
+    scores = [(found[n].dislike.recommendation_set_id, found[n].dislike.predicted_score) for n in sorted(found)]
+    assert scores == [(first, 0.2), (second, 0.6)]
+
+
+def test_what_is_told_of_a_new_dislike_is_what_is_read_back(store: FeedbackStore) -> None:
+    given_list(store, "u", 0.7)
+    zone = timezone(timedelta(hours=2))
+    dislike = Dislike(
+        "u", NOW.astimezone(zone), (NOW + DAY).astimezone(zone), item_id="x", reason=DislikeReason.WRONG_GENRE,
+        genres=("Action",), idempotency_key="k", claimed_score=0.1,
+    )  # fmt: skip
+    ((told, is_new),) = store.record_and_read([dislike])
+    ((again, is_new_again),) = store.record_and_read([dislike])
+    assert (is_new, is_new_again) == (True, False)
+    assert told == again == store.get_dislikes([told.dislike_id])[told.dislike_id]
+    assert told.dislike.created_at.utcoffset() == again.dislike.created_at.utcoffset()
 
 
 @pytest.mark.parametrize("named", ["another user's", "none", "too large a number"])
