@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal, select
+from sqlalchemy import Connection, Select, insert, literal, select
 
 from recsys.errors import InputError
 from recsys.feedback.adjustments import calculate_feature_adjustment_from_dislike
@@ -46,10 +46,8 @@ def insert_immediate_impacts(
         for impact in _immediate(number, dislike, item, features)
     ]
     if impacts:
-        version = champion_version(connection)
-        connection.execute(
-            insert(dislike_feedback_impact), [{**impact, "model_version_id": version} for impact in impacts]
-        )
+        version = champion_query().scalar_subquery()
+        connection.execute(insert(dislike_feedback_impact).values(model_version_id=version), impacts)
     return adjusted
 
 
@@ -110,12 +108,10 @@ def insert_impact(connection: Connection, impact: Impact) -> int:
     return int(connection.scalars(statement, [asdict(impact)]).one())
 
 
-def champion_version(connection: Connection) -> str | None:
-    """The version that was promoted last, by the audit; None before the first."""
+def champion_query() -> Select[tuple[str]]:
+    """Selects the version that was promoted last, by the audit; no row before the first."""
     table = model_promotions.c
-    query = select(table.to_version).where(table.is_complete).order_by(table.sequence.desc()).limit(1)
-    version: str | None = connection.execute(query).scalar_one_or_none()
-    return version
+    return select(table.to_version).where(table.is_complete).order_by(table.sequence.desc()).limit(1)
 
 
 def read_adjustments(connection: Connection, dislike_ids: Iterable[int]) -> dict[int, dict[str, float]]:
