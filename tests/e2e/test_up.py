@@ -242,7 +242,10 @@ def test_dislikes_beyond_the_threshold_start_a_retraining(stack: RunningStack, t
     while not any(event["created_dagruns"] for event in events):
         assert time.monotonic() < deadline, (events, (stack.home / "logs" / "api.log").read_text())
         time.sleep(0.5)  # between two looks at Airflow
-        events = stack.get_json("/api/v2/assets/events", token)["asset_events"]
+        status, text = stack.get("/api/v2/assets/events", token=token)
+        if status < 500:  # while it makes the run, Airflow on SQLite may fail to list it
+            assert status == 200, text
+            events = json.loads(text)["asset_events"]
     (event,) = events  # once per backlog
     assert event["uri"] == "recsys://feedback/backlog-ready"
     assert event["extra"]["backlog"] >= 20
