@@ -151,6 +151,7 @@ def _signature() -> Any:
         ColSpec(text, "signal"),
         ColSpec(number, "weight"),
         ColSpec(text, "reason", required=False),
+        ColSpec(number, "age_days", required=False),
     ]
     lists = [
         ColSpec(text, "user_id"),

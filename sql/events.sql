@@ -1,6 +1,6 @@
 -- Events: every signal of a user about an item that a model may know.
 -- Grain: one row per stored signal (an interaction, a dislike).
--- signal: like, dislike or seen. is_opinion: the user judged the item; a click or "already watched" only says that
+-- signal: like, dislike, neutral (a rating without an opinion, a click) or seen (already watched). is_opinion: the user judged the item; a click or "already watched" only says that
 -- they met it. reason: of a dislike, else empty. is_held_back: looks like brigading, must not train. weight: before time
 -- decay. source_id: interaction_id, example_id or, for already_watched, dislike_id.
 -- Parameters (feedback database): :recorded_after, :recorded_through bound recorded_at (exclusive, inclusive). A dislike
@@ -8,7 +8,7 @@
 SELECT
     user_id,
     item_id,
-    CASE WHEN is_like THEN 'like' ELSE 'seen' END AS signal,
+    CASE WHEN is_like THEN 'like' ELSE 'neutral' END AS signal,
     is_like OR kind IN ('rating', 'like') AS is_opinion,
     '' AS reason,
     1 = 0 AS is_held_back,

@@ -1,8 +1,9 @@
-"""The additive model in Keras: score = sum of non-negative head weights times named terms."""
+"""The additive model in Keras: score = regard of the item, times the sum of non-negatively weighted named terms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,21 +13,78 @@ from keras import ops
 
 FloatArray = npt.NDArray[np.float32]
 
+# Terms of a user, after the trends; then what is no term of its own: see `combine`.
+PERSONAL_TERMS = ("likes", "recent", "dislikes", "disliked_together", "genres")
+MODIFIERS = ("trend_recent", "regard_power")
+
+
+def head_names(trend_half_lives_days: Sequence[float]) -> tuple[str, ...]:
+    """Names of the head's weights, in their order."""
+    return (*(f"trend_{h:g}d" for h in trend_half_lives_days), *PERSONAL_TERMS, *MODIFIERS)
+
+
+def combine(trend: Any, personal: Sequence[Any], regard: Any, head: Any) -> Any:
+    """Weighs the terms: `regard ** power * (trend * (1 + mu * recent) + sum of weight * term)`.
+
+    Args:
+        trend: the trends, already weighed, broadcastable to the scores.
+        personal: one array per name in `PERSONAL_TERMS`.
+        regard: in (0, 1], broadcastable to the scores.
+        head: the last `len(PERSONAL_TERMS) + len(MODIFIERS)` weights of a head, all >= 0.
+
+    Returns:
+        Scores; works on NumPy arrays and Keras tensors alike.
+    """
+    number = len(PERSONAL_TERMS)
+    total = trend * (1.0 + head[number] * personal[PERSONAL_TERMS.index("recent")])
+    for position, term in enumerate(personal):
+        total = total + head[position] * term
+    return regard ** head[number + 1] * total
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a fit puts into the model; all float32.
+
+    Attributes:
+        trends: `(num_trends, num_items)` in [0, 1].
+        item_item: `(num_linked, num_linked)`, see `recsys.model.item_item`.
+        transitions: `(num_linked, num_linked)`, see `recsys.model.transitions`.
+        disliked_together: `(num_linked, num_linked)`: item-item weights of dislikes alone.
+        genres: `(num_items, num_genres)`; rows sum to 1, or to 0 without a genre.
+        genre_base: `(num_genres,)`: everybody's share of liked weight.
+        regard: `(num_items,)` in (0, 1]: share of likes among the opinions on an item, shrunk to everybody's.
+    """
+
+    trends: FloatArray
+    item_item: FloatArray
+    transitions: FloatArray
+    disliked_together: FloatArray
+    genres: FloatArray
+    genre_base: FloatArray
+    regard: FloatArray
+
 
 @keras.saving.register_keras_serializable(package="recsys")
 class AdditiveModel(keras.Model):  # type: ignore[misc]
     """Scores every item for a batch of users, exactly as a sum of terms.
 
-        score(u, i) = sum over h: tau_h * trend_h(i)
-                    + beta  * sum over liked j:    w_uj * B[j, i]
-                    - alpha * sum over disliked j: w_uj * max(B[j, i], 0)
-                    + theta * sum over genres g of i: taste_g(u) / number of genres of i
+        recent(u, i) = sum over the last likes and watches j: r_uj * T[j, i]
+        score(u, i)  = regard(i) ** power * (
+                         sum over h: tau_h * trend_h(i) * (1 + mu * recent(u, i))
+                         + beta  * sum over liked j:    w_uj * B[j, i]
+                         + gamma * recent(u, i)
+                         - alpha * sum over disliked j: w_uj * max(B[j, i], 0)
+                         - delta * sum over disliked j: w_uj * max(D[j, i], 0)
+                         + theta * sum over genres g of i: taste_g(u) / number of genres of i )
         adjusted(u, i) = score(u, i) - (1 - m_ui) * max(score(u, i), 0)
 
-    `m_ui` in (0, 1] is what the user's feature adjustments leave of the item (see `recsys.feedback.adjustments`).
+    B: which likes go together; T: what comes next; D: which dislikes go together. `m_ui` in (0, 1] is what the user's
+    feature adjustments leave of the item (see `recsys.feedback.adjustments`).
 
-    The first `num_linked` items are those with enough support to have item-item weights. All head weights are >= 0, and
-    the dislike term takes max(B, 0), and no multiplier is above 1: adding a dislike can never raise the score of any item.
+    The first `num_linked` items are those with enough support to have item-item weights. All head weights are >= 0, the
+    dislike terms take the positive part of B and D, and no multiplier is above 1: adding a dislike can never raise the
+    score of any item.
 
     `taste_g(u)` is how much more of a user's liked weight lies on genre g than of everybody's, shrunk by 3 pseudo-likes
     and cut at 0.
@@ -53,23 +111,30 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         self.num_linked = num_linked
         self.num_genres = num_genres
         self.trend_half_lives_days = tuple(float(h) for h in trend_half_lives_days)
-        num_trends = len(self.trend_half_lives_days)
-        self.trends = self._frozen("trends", (num_trends, num_items))
-        self.item_item = self._frozen("item_item", (num_linked, num_linked))
-        self.genres = self._frozen("genres", (num_items, num_genres))  # rows sum to 1, or to 0 without a genre
-        self.genre_base = self._frozen("genre_base", (num_genres,))  # everybody's share of liked weight
+        shapes = {
+            "trends": (len(self.trend_half_lives_days), num_items),
+            "item_item": (num_linked, num_linked),
+            "transitions": (num_linked, num_linked),
+            "disliked_together": (num_linked, num_linked),
+            "genres": (num_items, num_genres),
+            "genre_base": (num_genres,),
+            "regard": (num_items,),
+        }
+        for name, shape in shapes.items():
+            kind = "ones" if name == "regard" else "zeros"
+            setattr(self, name, self.add_weight(name=name, shape=shape, initializer=kind, trainable=False))
         self.head = self.add_weight(
-            name="head", shape=(num_trends + 3,), initializer="zeros", constraint=keras.constraints.NonNeg()
+            name="head",
+            shape=(len(self.head_names),),
+            initializer="zeros",
+            constraint=keras.constraints.NonNeg(),
         )
         self.built = True
 
-    def _frozen(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
-
     @property
-    def term_names(self) -> tuple[str, ...]:
-        """Names of the terms, in the order of the head's weights."""
-        return (*(f"trend_{h:g}d" for h in self.trend_half_lives_days), "likes", "dislikes", "genres")
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the head's weights, in their order."""
+        return head_names(self.trend_half_lives_days)
 
     def taste(self, likes: Any) -> Any:
         """How much more than everybody each user likes each genre; `(batch_size, num_genres)`, >= 0."""
@@ -77,48 +142,44 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         shrunk = ops.matmul(likes, self.genres) - total * self.genre_base
         return ops.maximum(shrunk, 0.0) / (total + self.SHRINKAGE)
 
-    def terms(self, inputs: dict[str, Any]) -> list[Any]:
-        """The terms before the head weighs them, in the order of `term_names`.
+    def personal_terms(self, inputs: Mapping[str, Any]) -> list[Any]:
+        """The terms of `PERSONAL_TERMS` before the head weighs them; each float32 `(batch_size, num_items)`.
 
         Args:
-            inputs: `likes` and `dislikes`, each float32 `(batch_size, num_items)`: the sample weight where the user liked
-                (disliked) the item, else 0.
-
-        Returns:
-            One float32 tensor `(batch_size, num_items)` (trends: `(1, num_items)`) per term.
+            inputs: `likes`, `recent` and `dislikes`, each float32 `(batch_size, num_items)`: the weight where the user
+                liked, lately met, or disliked the item, else 0.
         """
-        likes, dislikes = inputs["likes"], inputs["dislikes"]
         rest = [[0, 0], [0, self.num_items - self.num_linked]]
-        liked = ops.matmul(likes[:, : self.num_linked], self.item_item)  # (batch_size, num_linked)
-        disliked = ops.matmul(dislikes[:, : self.num_linked], ops.relu(self.item_item))
+
+        def linked(name: str, weights: Any) -> Any:
+            return ops.pad(ops.matmul(inputs[name][:, : self.num_linked], weights), rest)  # (batch_size, num_items)
+
         return [
-            *(self.trends[h : h + 1] for h in range(len(self.trend_half_lives_days))),
-            ops.pad(liked, rest),
-            -ops.pad(disliked, rest),
-            ops.matmul(self.taste(likes), ops.transpose(self.genres)),
+            linked("likes", self.item_item),
+            linked("recent", self.transitions),
+            -linked("dislikes", ops.relu(self.item_item)),
+            -linked("dislikes", ops.relu(self.disliked_together)),
+            ops.matmul(self.taste(inputs["likes"]), ops.transpose(self.genres)),
         ]
 
-    def call(self, inputs: dict[str, Any]) -> Any:
+    def call(self, inputs: Mapping[str, Any]) -> Any:
         """Scores; float32 `(batch_size, num_items)`.
 
         Args:
-            inputs: as for `terms`, and `multipliers`, float32 `(batch_size, num_items)` in (0, 1], unless all are 1.
+            inputs: as for `personal_terms`, and `multipliers`, float32 `(batch_size, num_items)` in (0, 1], unless all
+                are 1.
         """
-        total = 0.0
-        for position, term in enumerate(self.terms(inputs)):
-            total = total + self.head[position] * term
+        number = len(self.trend_half_lives_days)
+        trend = ops.matmul(ops.expand_dims(self.head[:number], 0), self.trends)  # (1, num_items)
+        total = combine(trend, self.personal_terms(inputs), self.regard, self.head[number:])
         if "multipliers" in inputs:
             total = total - (1.0 - inputs["multipliers"]) * ops.relu(total)
         return total
 
-    def set_parts(
-        self, trends: FloatArray, item_item: FloatArray, genres: FloatArray, genre_base: FloatArray, head: FloatArray
-    ) -> None:
-        """Puts fitted values in; shapes as in the constructor."""
-        self.trends.assign(trends)
-        self.item_item.assign(item_item)
-        self.genres.assign(genres)
-        self.genre_base.assign(genre_base)
+    def set_parts(self, parts: Parts, head: FloatArray) -> None:
+        """Puts fitted values in."""
+        for name, values in vars(parts).items():
+            getattr(self, name).assign(values)
         self.head.assign(head)
 
     def get_config(self) -> dict[str, Any]:

@@ -4,9 +4,10 @@
 |---|---|---|
 | `user_id` | str | |
 | `item_id` | str | |
-| `signal` | str | `like`, `dislike` or `seen` (neutral rating, click, already watched: only masks) |
-| `weight` | float64 | sample weight in (0, 1]; not used for `seen` |
+| `signal` | str | `like`, `dislike`, `neutral` (a rating without an opinion, a click) or `seen` (only masks) |
+| `weight` | float64 | sample weight in (0, 1]; used for likes and dislikes |
 | `reason` | str | of a dislike, else empty; may be missing, which stands for `unspecified` |
+| `age_days` | float64 | before the cut-off, >= 0; may be missing: then no event counts as newer than another |
 
 One row per (user, item): the newest signal.
 """
@@ -22,10 +23,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from recsys.model.feature_adjustment import FeatureVocabulary, decay_of
+from recsys.model.recency import recency_weights, refreshed_weights
 from recsys.records import DislikeReason
 
 COLUMNS = ("user_id", "item_id", "signal", "weight")
-SIGNALS = ("like", "dislike", "seen")
+SIGNALS = ("like", "dislike", "neutral", "seen")
 
 
 def validate_histories(histories: pd.DataFrame) -> None:
@@ -57,8 +59,10 @@ class HistoryMatrices:
 
     Attributes:
         user_ids: `(num_users,)`.
-        likes: sparse float32 `(num_users, num_items)`: sample weights.
-        dislikes: the same.
+        likes: sparse float32 `(num_users, num_items)`: sample weights, as of the user's newest like, which has its weight
+            before decay: someone who stayed away for a year has kept their taste.
+        dislikes: the same, aged like the likes.
+        recent: the same shape: `recency_weights` of likes and neutral signals.
         seen: the same: 1.0 for any signal.
         feature_logs: sparse float64 `(num_users, num_features)`: logarithms of the users' feature multipliers.
     """
@@ -66,6 +70,7 @@ class HistoryMatrices:
     user_ids: npt.NDArray[np.object_]
     likes: sp.csr_matrix
     dislikes: sp.csr_matrix
+    recent: sp.csr_matrix
     seen: sp.csr_matrix
     feature_logs: sp.csr_matrix
 
@@ -90,23 +95,27 @@ class HistoryMatrices:
         rows = pd.Index(users).get_indexer(pd.Index(histories["user_id"]))
         columns = pd.Index(item_ids).get_indexer(pd.Index(histories["item_id"]))
         known = (rows >= 0) & (columns >= 0)
-        weight, signal = histories["weight"].to_numpy(np.float32), histories["signal"].to_numpy()
+        rows, columns, own = rows[known], columns[known], histories[known]
+        signal, weight = own["signal"].to_numpy(), own["weight"].to_numpy(np.float64)
+        liked, disliked = signal == "like", signal == "dislike"
+        met = liked | (signal == "neutral")
+        reasons = np.full(len(own), DislikeReason.UNSPECIFIED, dtype=object)
+        if "reason" in own:
+            reasons = own["reason"].to_numpy(dtype=object)
+        age_days = own["age_days"].to_numpy(np.float64) if "age_days" in own else np.zeros(len(own))
+        opinions = refreshed_weights(rows, weight, liked)
 
-        def matrix(chosen: npt.NDArray[np.bool_], values: npt.NDArray[np.float32]) -> sp.csr_matrix:
-            return sp.csr_matrix(
-                (values[chosen], (rows[chosen], columns[chosen])), shape=(len(users), len(item_ids)), dtype=np.float32
-            )
+        def matrix(chosen: npt.NDArray[np.bool_], values: npt.NDArray[np.float64]) -> sp.csr_matrix:
+            entries = (values.astype(np.float32), (rows[chosen], columns[chosen]))
+            return sp.csr_matrix(entries, shape=(len(users), len(item_ids)))
 
-        reasons = np.full(len(histories), DislikeReason.UNSPECIFIED, dtype=object)
-        if "reason" in histories:
-            reasons = histories["reason"].to_numpy(dtype=object)
-        disliked = known & (signal == "dislike")
-        decay = decay_of(histories["weight"].to_numpy(np.float64)[disliked], reasons[disliked])
+        decay = decay_of(weight[disliked], reasons[disliked])
         return cls(
             user_ids=users,
-            likes=matrix(known & (signal == "like"), weight),
-            dislikes=matrix(known & (signal == "dislike"), weight),
-            seen=matrix(known, np.ones_like(weight)),
+            likes=matrix(liked, opinions[liked]),
+            dislikes=matrix(disliked, opinions[disliked]),
+            recent=matrix(met, recency_weights(rows[met], age_days[met], liked[met])),
+            seen=matrix(np.ones(len(own), bool), np.ones(len(own))),
             feature_logs=features.user_logs(rows[disliked], columns[disliked], reasons[disliked], decay, len(users)),
         )
 
@@ -118,13 +127,14 @@ class HistoryMatrices:
                 self.user_ids[block],
                 self.likes[block],
                 self.dislikes[block],
+                self.recent[block],
                 self.seen[block],
                 self.feature_logs[block],
             )
 
     def inputs(self, features: FeatureVocabulary) -> dict[str, npt.NDArray[np.float32]]:
         """Dense inputs of `AdditiveModel` for these users."""
-        found = {"likes": self.likes.toarray(), "dislikes": self.dislikes.toarray()}
+        found = {name: getattr(self, name).toarray() for name in ("likes", "recent", "dislikes")}
         if self.feature_logs.nnz:
             found["multipliers"] = features.item_multipliers(self.feature_logs)
         return found

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from recsys.errors import InputError
-from recsys.feedback.adjustments import adjustment_contributions
 from recsys.model.additive import AdditiveModel
 from recsys.model.calibration import Calibration
-from recsys.model.explanations import named_contributions, reason_sentence
+from recsys.model.explanations import Explainer, reason_sentence
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
 
@@ -83,15 +81,29 @@ class Recommender:
         """
         if k < 1:
             raise ValueError(f"Expected k >= 1, got {k}.")
-        frames = []
+        frames = list(self.explained_lists(histories, k, user_ids))
+        if not frames:
+            return pd.DataFrame(columns=RECOMMENDATION_COLUMNS)
+        lists = pd.concat(frames, ignore_index=True)
+        lists["contributions"] = [json.dumps(terms) for terms in lists["contributions"]]
+        return lists
+
+    def explained_lists(
+        self, histories: pd.DataFrame, k: int, user_ids: Sequence[str] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """What `recommend` gives, a few hundred users at a time, with each `contributions` a dict."""
+        explainer = Explainer(self.model, self.item_ids, self.genre_names, self.features)
         for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(block, k)
             frame = self._long(block.user_ids, positions, scores)
-            explained = self._explain(block, positions, scores)
+            explained = [
+                terms
+                for row, own in enumerate(scores)
+                for terms in explainer.explain(block, row, positions[row][np.isfinite(own)])
+            ]
             frame["reason"] = [reason_sentence(terms, self.titles) for terms in explained]
-            frame["contributions"] = [json.dumps(terms) for terms in explained]
-            frames.append(frame)
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS)
+            frame["contributions"] = pd.Series(explained, dtype=object)
+            yield frame
 
     def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
         return HistoryMatrices.build(histories, list(self.item_ids), self.features, user_ids).batches(BATCH_SIZE)
@@ -120,22 +132,6 @@ class Recommender:
                 "score": scores[keep].astype(np.float64),
             }
         )
-
-    def _explain(
-        self, block: HistoryMatrices, positions: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]
-    ) -> list[dict[str, float]]:
-        """Contributions of every finite slot, in the order of `_long`."""
-        explainer = Explainer(self)
-        return [
-            terms
-            for row in range(len(block.user_ids))
-            for terms in explainer.explain(
-                block.likes[row],
-                block.dislikes[row],
-                positions[row][np.isfinite(scores[row])],
-                self.features.multipliers_by_name(block.feature_logs[row]),
-            )
-        ]
 
     def save(self, folder: Path) -> Path:
         """Writes `model.keras`, `catalog.parquet` and `recipe.json` into `folder` and returns it."""
@@ -169,63 +165,3 @@ class Recommender:
             catalog[column] = [tuple(values) for values in catalog[column]]
         model = keras.models.load_model(folder / "model.keras")
         return cls(model, catalog, tuple(recipe.pop("genre_names")), recipe)
-
-
-class Explainer:
-    """Splits scores of a recommender into signed contributions, in float64 from the model's own float32 weights."""
-
-    def __init__(self, recommender: Recommender) -> None:
-        model = recommender.model
-        number_of_trends = len(model.trend_half_lives_days)
-        head = keras.ops.convert_to_numpy(model.head).astype(np.float64)
-        self.trend = head[:number_of_trends] @ keras.ops.convert_to_numpy(model.trends).astype(np.float64)
-        self.beta, self.alpha, self.theta = head[number_of_trends:]
-        self.item_item = keras.ops.convert_to_numpy(model.item_item)
-        self.genres = keras.ops.convert_to_numpy(model.genres)
-        self.genre_base = keras.ops.convert_to_numpy(model.genre_base)
-        self.shrinkage = model.SHRINKAGE
-        self.item_ids = recommender.item_ids
-        self.genre_names = np.asarray(recommender.genre_names, dtype=object)
-        self.features = recommender.features
-
-    def explain(
-        self, likes: Any, dislikes: Any, positions: npt.NDArray[np.int32], multipliers: Mapping[str, float]
-    ) -> list[dict[str, float]]:
-        """Contributions of the items at `positions` for one user.
-
-        Args:
-            likes: sparse `(1, num_items)`.
-            dislikes: sparse `(1, num_items)`.
-            positions: `(k,)`.
-            multipliers: the user's feature multipliers, `<kind>:<name>` -> value in (0, 1]; 1 where missing.
-
-        Returns:
-            One dict per position; largest contribution first; the values sum to the item's score.
-        """
-        liked = self.beta * self._linked(likes, positions, signed=True)
-        disliked = -self.alpha * self._linked(dislikes, positions, signed=False)
-        taste = self.theta * self._taste(likes)  # (num_genres,)
-        result = []
-        for column, position in enumerate(positions):
-            terms = {"trend": float(self.trend[position])} if self.trend[position] else {}
-            terms |= named_contributions("like", self.item_ids[likes.indices], liked[:, column])
-            terms |= named_contributions("dislike", self.item_ids[dislikes.indices], disliked[:, column])
-            terms |= named_contributions("genre", self.genre_names, taste * self.genres[position])
-            if multipliers:
-                features = self.features.features_of(int(position))
-                terms |= adjustment_contributions(math.fsum(terms.values()), features, multipliers)
-            result.append(dict(sorted(terms.items(), key=lambda term: -abs(term[1]))))
-        return result
-
-    def _linked(self, row: Any, positions: npt.NDArray[np.int32], *, signed: bool) -> npt.NDArray[np.float64]:
-        """What each item of a history adds to each position; `(num_items_in_history, k)`."""
-        result = np.zeros((len(row.indices), len(positions)))
-        sources, targets = row.indices < len(self.item_item), positions < len(self.item_item)
-        block = self.item_item[np.ix_(row.indices[sources], positions[targets])].astype(np.float64)
-        result[np.ix_(sources, targets)] = row.data[sources, None] * (block if signed else np.maximum(block, 0.0))
-        return result
-
-    def _taste(self, likes: Any) -> npt.NDArray[np.float64]:
-        total = float(likes.data.sum())
-        profile = likes.data.astype(np.float64) @ self.genres[likes.indices]
-        return np.asarray(np.maximum(profile - total * self.genre_base, 0.0) / (total + self.shrinkage))

@@ -49,7 +49,8 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
     )
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
     histories = place.store.read_histories(batch.fit_through, half_life_days)
-    return write_training_set(folder, examples, histories, items, MAX_USER_SHARE)
+    neutral = place.store.read_neutral_signals(batch.as_of)
+    return write_training_set(folder, examples, histories, neutral, items, MAX_USER_SHARE)
 
 
 def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:
@@ -93,7 +94,8 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     training_set = TrainingSet.read(folder / "training_set")
     examples = training_set.examples_through(cut_off)
     config = fit_config(batch.config["seed"])
-    result = fit(examples, training_set.items, cut_off, batch.config["half_life_days"], config)
+    half_life_days, neutral = batch.config["half_life_days"], training_set.neutral_through(cut_off)
+    result = fit(examples, training_set.items, cut_off, half_life_days, config, neutral=neutral)
     numbers = {"params": result.params, "metrics": result.metrics}
     with whole_folder(folder / fit_name) as building:
         result.recommender.save(building / "recommender")

@@ -6,9 +6,9 @@ and there must be something to take its place.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain, groupby
 
 import pandas as pd
 
@@ -30,28 +30,23 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
     """
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
-    own = recommender.recommend(histories, PUBLISHED_LENGTH, sorted(histories["user_id"].unique()))
-    lists = pd.concat([own, recommender.recommend(histories[:0], STRANGERS_LENGTH, [STRANGER])])
+    users = sorted(histories["user_id"].unique())
+    lists = chain(
+        recommender.explained_lists(histories, PUBLISHED_LENGTH, users),
+        recommender.explained_lists(histories[:0], STRANGERS_LENGTH, [STRANGER]),
+    )
     store.replace_recommendation_sets(version, as_of, _sets(lists, recommender.calibration, version, as_of, now))
-    return int(own["user_id"].nunique())
+    return len(users)
 
 
 def _sets(
-    lists: pd.DataFrame, calibration: Calibration | None, version: str, as_of: datetime, now: datetime
+    lists: Iterable[pd.DataFrame], calibration: Calibration | None, version: str, as_of: datetime, now: datetime
 ) -> Iterator[RecommendationSet]:
-    lists["predicted_score"] = None if calibration is None else calibration.predict(lists["score"])
     chances = None if calibration is None else calibration.as_dict()
-    for user_id, own in lists.groupby("user_id", sort=False):
-        entries = tuple(
-            RecommendationEntry(
-                rank=int(row["rank"]),
-                item_id=str(row["item_id"]),
-                score=float(row["score"]),
-                reason=str(row["reason"]),
-                contributions=json.loads(row["contributions"]),
-                predicted_score=row["predicted_score"],
-            )
-            for row in own.to_dict("records")
-        )
-        whose = None if user_id == STRANGER else str(user_id)
-        yield RecommendationSet(whose, version, as_of, now, entries, calibration=chances)
+    for block in lists:
+        block["predicted_score"] = None if calibration is None else calibration.predict(block["score"])
+        columns = ("rank", "item_id", "score", "reason", "contributions", "predicted_score")
+        rows = zip(block["user_id"].to_list(), *(block[name].to_list() for name in columns), strict=True)
+        for user_id, own in groupby(rows, key=lambda row: row[0]):
+            entries = tuple(RecommendationEntry(**dict(zip(columns, row[1:], strict=True))) for row in own)
+            yield RecommendationSet(user_id or None, version, as_of, now, entries, calibration=chances)

@@ -69,7 +69,17 @@ def history_schema() -> pa.Schema:
 
     return pa.schema([
         ("user_id", pa.string()), ("item_id", pa.string()), ("signal", pa.string()), ("weight", pa.float64()),
-        ("reason", pa.string()),
+        ("reason", pa.string()), ("age_days", pa.float64()),
+    ])  # fmt: skip
+
+
+def neutral_schema() -> pa.Schema:
+    """Columns of neutral signals; see `sql/neutral_signals.sql`."""
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", tz="UTC")
+    return pa.schema([
+        ("user_id", pa.string()), ("item_id", pa.string()), ("occurred_at", moment), ("recorded_at", moment),
     ])  # fmt: skip
 
 

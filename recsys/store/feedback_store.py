@@ -264,6 +264,10 @@ class FeedbackStore(Database):
         params = {"as_of": as_of, "fit_through": fit_through, "half_life_days": half_life_days}
         return events.run_duckdb("training_set", self.read_events(None, as_of), params, events.training_set_schema())
 
+    def read_neutral_signals(self, as_of: datetime) -> pa.Table:
+        """What users met without an opinion as of `as_of`; see `sql/neutral_signals.sql`."""
+        return events.run_duckdb("neutral_signals", self.read_events(None, as_of), {}, events.neutral_schema())
+
     def read_histories(
         self, as_of: datetime, half_life_days: float, user_ids: Iterable[str] | None = None
     ) -> pd.DataFrame:

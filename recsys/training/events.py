@@ -1,4 +1,4 @@
-"""Training examples up to a cut-off as arrays of positions, ages and weights."""
+"""Training examples and neutral signals up to a cut-off as arrays of positions, ages and weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,36 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.feature_adjustment import FeatureVocabulary
+from recsys.model.recency import recency_weights, refreshed_weights
+from recsys.model.transitions import Sequences
 from recsys.model.trend import trend_matrix
 from recsys.training.weights import time_decay, user_share_factors
+
+REGARD_SHRINKAGE = 5.0  # opinions that everybody's share counts for
+
+
+@dataclass(frozen=True)
+class NeutralEvents:
+    """Ratings without an opinion, and clicks: they train nothing but what comes next. All arrays are `(num_neutral,)`.
+
+    Attributes:
+        users: positions of users.
+        items: positions of items, -1 for one that is not in the vocabulary.
+        age_days: before the cut-off, >= 0.
+    """
+
+    users: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int64]
+    age_days: npt.NDArray[np.float64]
+
+    @classmethod
+    def none(cls) -> NeutralEvents:
+        """No events."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+    def chosen(self, keep: npt.NDArray[np.bool_], days: float) -> NeutralEvents:
+        """Those to `keep`, as of `days` before the cut-off."""
+        return NeutralEvents(self.users[keep], self.items[keep], self.age_days[keep] - days)
 
 
 @dataclass(frozen=True)
@@ -29,6 +57,7 @@ class Events:
         num_users: of all positions.
         num_items: of all positions.
         max_user_share: of the whole weight that one user may hold.
+        neutral: what the same users met without an opinion.
     """
 
     users: npt.NDArray[np.int64]
@@ -41,14 +70,19 @@ class Events:
     num_users: int
     num_items: int
     max_user_share: float
+    neutral: NeutralEvents
 
-    def before(self, days: float) -> Events:
-        """The same events as one would have seen them `days` before the cut-off."""
-        keep = self.age_days >= days
+    def chosen(self, keep: npt.NDArray[np.bool_], keep_neutral: npt.NDArray[np.bool_], days: float = 0.0) -> Events:
+        """Those to keep, as of `days` before the cut-off."""
         return Events(
             self.users[keep], self.items[keep], self.is_like[keep], self.age_days[keep] - days, self.base_weight[keep],
             self.reasons[keep], self.half_life_days, self.num_users, self.num_items, self.max_user_share,
+            self.neutral.chosen(keep_neutral, days),
         )  # fmt: skip
+
+    def before(self, days: float) -> Events:
+        """The same events as one would have seen them `days` before the cut-off."""
+        return self.chosen(self.age_days >= days, self.neutral.age_days >= days, days)
 
     @cached_property
     def decay(self) -> npt.NDArray[np.float64]:
@@ -60,9 +94,16 @@ class Events:
         """What the cap on a user's share leaves of each event."""
         return user_share_factors(self.users, self.base_weight * self.decay, self.max_user_share)[self.users]
 
-    def weights(self) -> npt.NDArray[np.float64]:
-        """Sample weights as of the cut-off: base weight, times decay, times what the cap leaves."""
-        return self.base_weight * self.decay * self.user_factor
+    def weights(self, decay_power: float = 1.0) -> npt.NDArray[np.float64]:
+        """Sample weights as of the cut-off: base weight, times decay, times what the cap leaves.
+
+        Args:
+            decay_power: of the decay: 1 as it is, 0 without.
+        """
+        if decay_power == 1.0:
+            return self.base_weight * self.decay * self.user_factor
+        weights = self.base_weight * self.decay**decay_power
+        return np.asarray(weights * user_share_factors(self.users, weights, self.max_user_share)[self.users])
 
     def matrix(self, values: npt.NDArray[np.float64]) -> sp.csr_matrix:
         """Sparse float32 `(num_users, num_items)` with `values` at the events; zeros are dropped."""
@@ -70,6 +111,47 @@ class Events:
         return sp.csr_matrix(
             (values[keep].astype(np.float32), (self.users[keep], self.items[keep])), (self.num_users, self.num_items)
         )
+
+    def histories(self) -> dict[str, sp.csr_matrix]:
+        """What a scorer may know of the users: `likes`, `recent`, `dislikes` as `HistoryMatrices` has them."""
+        opinions = refreshed_weights(self.users, self.weights(), self.is_like)
+        users = np.concatenate([self.users[self.is_like], self.neutral.users])
+        items = np.concatenate([self.items[self.is_like], self.neutral.items])
+        ages = np.concatenate([self.age_days[self.is_like], self.neutral.age_days])
+        recency = recency_weights(users, ages, np.arange(len(users)) < int(self.is_like.sum()))
+        known = items >= 0
+        shape = (self.num_users, self.num_items)
+        return {
+            "likes": self.matrix(np.where(self.is_like, opinions, 0.0)),
+            "recent": sp.csr_matrix((recency[known].astype(np.float32), (users[known], items[known])), shape),
+            "dislikes": self.matrix(np.where(self.is_like, 0.0, opinions)),
+        }
+
+    def met(self) -> sp.csr_matrix:
+        """1.0 wherever a user had anything to do with an item; sparse float32 `(num_users, num_items)`."""
+        known = self.neutral.items >= 0
+        users = np.concatenate([self.users, self.neutral.users[known]])
+        items = np.concatenate([self.items, self.neutral.items[known]])
+        return sp.csr_matrix((np.ones(len(users), np.float32), (users, items)), (self.num_users, self.num_items))
+
+    def sequences(self, num_linked: int, seed: int) -> Sequences:
+        """All signals of all users in their order; items without item-item weights are -1."""
+        items = np.concatenate([self.items, self.neutral.items])
+        return Sequences.build(
+            np.concatenate([self.users, self.neutral.users]),
+            np.where(items < num_linked, items, -1),
+            np.concatenate([self.age_days, self.neutral.age_days]),
+            np.concatenate([np.where(self.is_like, 1, -1), np.zeros(len(self.neutral.users))]).astype(np.int8),
+            seed,
+        )
+
+    def regard(self) -> npt.NDArray[np.float32]:
+        """Decayed share of likes among the opinions on each item, shrunk to everybody's; `(num_items,)` in (0, 1]."""
+        weights = self.decay * self.user_factor
+        liked = np.bincount(self.items, weights * self.is_like, minlength=self.num_items)
+        every = np.bincount(self.items, weights, minlength=self.num_items)
+        share = liked.sum() / max(every.sum(), 1e-12)
+        return np.asarray((liked + REGARD_SHRINKAGE * share) / (every + REGARD_SHRINKAGE), np.float32)
 
     def trends(self, half_lives_days: tuple[float, ...]) -> npt.NDArray[np.float32]:
         """Trend terms from the likes, capped per user; `(num_half_lives, num_items)`."""

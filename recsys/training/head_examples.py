@@ -1,4 +1,9 @@
-"""What the head is weighed on: lists of candidates from the last days, with what users then liked and disliked."""
+"""What the head is weighed on: lists of candidates, with what users then liked and disliked.
+
+The newest days are foretold from what came before them, as the next night will have to. Where most users did everything in
+one sitting, the newest days hold hardly anybody with a past: then the end of every user's own history is foretold from
+its beginning.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from recsys.model.additive import PERSONAL_TERMS, combine
+from recsys.training.events import Events
+
 if TYPE_CHECKING:
     from recsys.model.additive import AdditiveModel
     from recsys.model.feature_adjustment import FeatureVocabulary
-    from recsys.training.events import Events
 
 FloatArray = npt.NDArray[np.float32]
+PADDING = -1e30  # below every score, and finite: scores are subtracted from each other
 
 
 @dataclass(frozen=True)
@@ -25,46 +33,69 @@ class HeadConfig:
     Attributes:
         k: list length that validation looks at.
         horizon_days: length of a validation window: the time until the next nightly model.
+        num_setting_windows: settings other than the head are chosen on so many of the newest windows.
         num_users: windows are added, newest first, until so many users with a like are in them.
         max_windows: at most so many windows.
         fallback_share: where windows hold too few users, one window with this share of the newest events stands in.
+        min_known_share: the newest days must hold at least this share of the users with a past, or every user's own end
+            is foretold instead.
+        own_end_share: how much of each user's history that end is.
         candidates_per_term: each user's list is made from the best items of each term.
         exposure_penalty: validation objective = NDCG@k - this * dislike exposure@k.
+        bearable_share: dislike exposure is bearable up to this share of that of lists from likes alone; below 1, since
+            what is chosen on validation looks better there than it is.
+        excess_penalties: what exposure above the bearable may cost, first the dearest; see `HeadSearch.spare_dislikes`.
         min_dislike_weight: the dislike term never counts less: a dislike always has an effect.
-        grid: values tried for each weight, beside the best trend's 1.
-        min_gain: a change must improve the objective by so much.
+        grid: values tried for each weight. Each term is measured in units of its 99th percentile among the candidates.
+        trend_grid: the same for the trends, of which there are many.
+        power_grid: values tried for the power of the regard.
+        min_gain: a change must improve the objective by this share of it.
         epochs: of the Keras refinement.
         learning_rate: of the Keras refinement.
     """
 
     k: int = 10
     horizon_days: float = 1.0
+    num_setting_windows: int = 3
     num_users: int = 1_500
     max_windows: int = 14
     fallback_share: float = 0.05
-    candidates_per_term: int = 50
+    min_known_share: float = 0.05
+    own_end_share: float = 0.2
+    candidates_per_term: int = 30
     exposure_penalty: float = 0.25
+    bearable_share: float = 0.75
+    excess_penalties: tuple[float, ...] = (8.0, 2.0, 0.5)
     min_dislike_weight: float = 0.1
     grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-    min_gain: float = 1e-3
-    epochs: int = 20
+    trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    power_grid: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    min_gain: float = 2e-3
+    epochs: int = 8
     learning_rate: float = 0.02
 
 
 @dataclass(frozen=True)
-class Window:
-    """Events aged between `end_days` and `start_days` before the cut-off are to be foretold from older ones."""
+class Split:
+    """What is known, and what is to be foretold from it.
 
-    start_days: float
-    end_days: float
+    Attributes:
+        past: what is known, aged as of then.
+        future: mask over all events, `(num_events,)`.
+    """
+
+    past: Events
+    future: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class HeadExamples:
-    """One list of candidates per user and window.
+    """One list of candidates per user and split.
 
     Attributes:
-        terms: float32 `(num_lists, num_candidates, num_terms)`.
+        terms: float32 `(num_lists, num_candidates, num_terms)`: the trends, then `PERSONAL_TERMS`.
+        regard: float32 `(num_lists, num_candidates)`, of the items.
+        multipliers: the same shape: what the user's feature adjustments leave of the item.
         labels: int8 `(num_lists, num_candidates)`: 1 liked in the window, -1 disliked, 0 neither, padding -2.
         weights: float32 `(num_lists, num_candidates)`: sample weight of the example; 0 where the label is not +-1.
         num_liked: int `(num_lists,)`, >= 1, liked items in the window that the user had not seen.
@@ -72,94 +103,139 @@ class HeadExamples:
     """
 
     terms: FloatArray
+    regard: FloatArray
+    multipliers: FloatArray
     labels: npt.NDArray[np.int8]
     weights: FloatArray
     num_liked: npt.NDArray[np.int64]
     trend_half_lives_days: tuple[float, ...]
 
+    def scores(self, head: FloatArray) -> FloatArray:
+        """What the model with this head gives the candidates; `(num_lists, num_candidates)`, padding `PADDING`."""
+        number = len(self.trend_half_lives_days)
+        personal = [self.terms[..., j] for j in range(number, self.terms.shape[-1])]
+        total = combine(self.terms[..., :number] @ head[:number], personal, self.regard, head[number:])
+        # As `AdditiveModel.call` does where scores are positive, which those near the top are.
+        return np.asarray(np.where(self.labels == -2, PADDING, total * self.multipliers), np.float32)
 
-def validation_windows(events: Events, config: HeadConfig) -> list[Window]:
-    """The newest windows, as many as are needed for `num_users`; empty if there is no past to foretell from."""
-    windows, num_users = [], 0
+
+def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[Split]:
+    """The newest windows, as many as are needed for `num_users`, or every user's own end; empty without any past."""
+    splits, known, num_users = [], 0, 0
     for n in range(config.max_windows):
-        window = Window((n + 1) * config.horizon_days, n * config.horizon_days)
-        inside = events.is_like & (events.age_days < window.start_days) & (events.age_days >= window.end_days)
-        if not (events.age_days >= window.start_days).any():
+        split = _window(events, (n + 1) * config.horizon_days, n * config.horizon_days)
+        if not len(split.past.users):
             break
-        windows.append(window)
-        num_users += len(np.unique(events.users[inside]))
+        users = np.unique(events.users[split.future & events.is_like])
+        splits.append(split)
+        known += int(np.isin(users, split.past.users).sum())
+        num_users += len(users)
         if num_users >= config.num_users:
-            return windows
-    share_days = float(np.quantile(events.age_days, config.fallback_share))
+            return splits
+    with_a_past = int((np.bincount(events.users) >= MIN_EVENTS).sum()) if len(events.users) else 0
+    if known < config.min_known_share * with_a_past:
+        return [_own_end(events, config, seed)]
+    share_days = float(np.quantile(events.age_days, config.fallback_share)) if len(events.users) else 0.0
     if share_days > config.max_windows * config.horizon_days:
-        return [Window(share_days, 0.0)]
-    return windows
+        return [_window(events, share_days, 0.0)]
+    return splits
+
+
+MIN_EVENTS = 5  # of a user, for their own end to be foretold
+
+
+def _window(events: Events, start_days: float, end_days: float) -> Split:
+    inside = (events.age_days < start_days) & (events.age_days >= end_days)
+    return Split(events.before(start_days), inside)
+
+
+def _own_end(events: Events, config: HeadConfig, seed: int) -> Split:
+    """The newest part of the histories of at most `num_users` users; those of one moment come in random order."""
+    rng = np.random.default_rng(seed)
+    users = np.concatenate([events.users, events.neutral.users])
+    ages = np.concatenate([events.age_days, events.neutral.age_days])
+    order = np.lexsort((rng.random(len(users)), ages, users))  # newest first
+    sizes = np.bincount(users)
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    place = np.empty(len(users), np.int64)
+    place[order] = np.arange(len(users)) - first[users[order]]
+    eligible = np.flatnonzero(sizes >= MIN_EVENTS)
+    chosen = rng.choice(eligible, size=min(config.num_users, len(eligible)), replace=False)
+    end = np.isin(users, chosen) & (place < np.ceil(sizes * config.own_end_share)[users])
+    number = len(events.users)
+    return Split(events.chosen(~end[:number], ~end[number:]), end[:number])
 
 
 def collect_examples(
     events: Events,
-    windows: list[Window],
+    splits: list[Split],
     model_as_of: Callable[[Events], AdditiveModel],
     features: FeatureVocabulary,
     config: HeadConfig,
 ) -> HeadExamples:
-    """Candidates of every user with a new like, window by window, scored with what was known at its start."""
-    lists: list[tuple[FloatArray, npt.NDArray[np.int8], FloatArray, int]] = []
+    """Candidates of every user with a new like, split by split, scored with what was known then."""
+    lists: list[_List] = []
     half_lives: tuple[float, ...] = ()
-    num_terms = 0
-    for window in windows:
-        past = events.before(window.start_days)
-        model = model_as_of(past)
-        half_lives, num_terms = model.trend_half_lives_days, len(model.term_names)
-        lists += _window_lists(events, past, window, model, features, config)
-    if not lists:
-        empty = np.zeros((0, 1, num_terms), np.float32)
-        return HeadExamples(
-            empty, np.zeros((0, 1), np.int8), np.zeros((0, 1), np.float32), np.zeros(0, np.int64), half_lives
-        )
-    length = max(len(labels) for _, labels, _, _ in lists)
-    shape = (len(lists), length)
+    for split in splits:
+        model = model_as_of(split.past)
+        half_lives = model.trend_half_lives_days
+        lists += _split_lists(events, split, model, features, config)
+    shape = (len(lists), max((len(own.labels) for own in lists), default=1))
+    num_terms = len(half_lives) + len(PERSONAL_TERMS)
     terms = np.zeros((*shape, num_terms), np.float32)
+    regard, multipliers = np.ones(shape, np.float32), np.ones(shape, np.float32)
     labels, weights = np.full(shape, -2, np.int8), np.zeros(shape, np.float32)
-    for row, (list_terms, list_labels, list_weights, _) in enumerate(lists):
-        size = len(list_labels)
-        terms[row, :size], labels[row, :size], weights[row, :size] = list_terms, list_labels, list_weights
-    return HeadExamples(terms, labels, weights, np.asarray([n for *_, n in lists]), half_lives)
+    for row, own in enumerate(lists):
+        size = len(own.labels)
+        terms[row, :size] = own.terms
+        regard[row, :size], multipliers[row, :size] = own.regard, own.multipliers
+        labels[row, :size], weights[row, :size] = own.labels, own.weights
+    num_liked = np.array([own.num_liked for own in lists], np.int64)
+    return HeadExamples(terms, regard, multipliers, labels, weights, num_liked, half_lives)
 
 
-def _window_lists(
-    events: Events,
-    past: Events,
-    window: Window,
-    model: AdditiveModel,
-    features: FeatureVocabulary,
-    config: HeadConfig,
-) -> list[tuple[FloatArray, npt.NDArray[np.int8], FloatArray, int]]:
-    inside = (events.age_days < window.start_days) & (events.age_days >= window.end_days)
-    users = np.unique(events.users[inside & events.is_like])
-    weights, past_weights = events.weights(), past.weights()
-    likes = past.matrix(np.where(past.is_like, past_weights, 0.0))[users]
-    dislikes = past.matrix(np.where(past.is_like, 0.0, past_weights))[users]
-    logs = past.feature_logs(features)[users]
-    future = events.matrix(np.where(inside, np.where(events.is_like, weights, -weights), 0.0))[users]
+@dataclass(frozen=True)
+class _List:
+    """The candidates of one user; see `HeadExamples`."""
+
+    terms: FloatArray
+    regard: FloatArray
+    multipliers: FloatArray
+    labels: npt.NDArray[np.int8]
+    weights: FloatArray
+    num_liked: int
+
+
+def _split_lists(
+    events: Events, split: Split, model: AdditiveModel, features: FeatureVocabulary, config: HeadConfig
+) -> list[_List]:
+    users = np.unique(events.users[split.future & events.is_like])
+    signed = np.where(split.future, np.where(events.is_like, 1.0, -1.0) * events.weights(), 0.0)
+    known = {name: matrix[users] for name, matrix in split.past.histories().items()}
+    met, logs = split.past.met()[users], split.past.feature_logs(features)[users]
+    ahead_of = events.matrix(signed)[users]
+    trends, regard = ops.convert_to_numpy(model.trends), ops.convert_to_numpy(model.regard)
     result = []
     for start in range(0, len(users), 128):
         block = slice(start, start + 128)
-        inputs = {"likes": likes[block].toarray(), "dislikes": dislikes[block].toarray()}
-        terms = [ops.convert_to_numpy(term) for term in model.terms(inputs)]
-        if logs[block].nnz:  # as `AdditiveModel.call` does where scores are positive, which those near the top are
-            multipliers = features.item_multipliers(logs[block])
-            terms = [term * multipliers for term in terms]
-        seen = (inputs["likes"] > 0) | (inputs["dislikes"] > 0)
-        ahead = np.where(seen, 0.0, future[block].toarray())
-        best = _best_per_term(terms, seen, config.candidates_per_term)
+        inputs = {name: matrix[block].toarray() for name, matrix in known.items()}
+        terms = [ops.convert_to_numpy(term) for term in model.personal_terms(inputs)]
+        shared = [trends[h : h + 1] for h in range(len(trends))]
+        multipliers = features.item_multipliers(logs[block])
+        seen = met[block].toarray() > 0
+        ahead = np.where(seen, 0.0, ahead_of[block].toarray())
+        best = _best_per_term([*shared, *terms], seen, config.candidates_per_term)
         for row in np.flatnonzero((ahead > 0).any(axis=1)):
             chosen = np.union1d(best[row], np.flatnonzero(ahead[row]))
             chosen = chosen[~seen[row, chosen]]
             target = ahead[row, chosen]
-            values = np.stack([term[row if len(term) > 1 else 0, chosen] for term in terms], axis=-1)
-            num_liked = int((ahead[row] > 0).sum())
-            result.append((values, np.sign(target).astype(np.int8), np.abs(target).astype(np.float32), num_liked))
+            values = np.stack([term[row if len(term) > 1 else 0, chosen] for term in [*shared, *terms]], axis=-1)
+            result.append(
+                _List(
+                    values, regard[chosen], multipliers[row, chosen], np.sign(target).astype(np.int8),
+                    np.abs(target).astype(np.float32), int((ahead[row] > 0).sum()),
+                )
+            )  # fmt: skip
     return result
 
 
@@ -173,8 +249,8 @@ def _best_per_term(terms: list[FloatArray], seen: npt.NDArray[np.bool_], count: 
     """
     count = min(count, seen.shape[1])
     best = []
-    for term in terms:
-        masked = term if len(term) == 1 else np.where(seen, -np.inf, term)
-        top = np.argpartition(-masked, count - 1, axis=1)[:, :count]
+    for term in (term for term in terms if term.any()):
+        masked = term if len(term) == 1 else np.where(seen, PADDING, term)
+        top = ops.convert_to_numpy(ops.top_k(masked, count, sorted=False)[1])  # several times as fast as NumPy's
         best.append(np.broadcast_to(top, (len(seen), count)))
-    return np.concatenate(best, axis=1)
+    return np.concatenate(best, axis=1) if best else np.zeros((len(seen), 0), np.int64)

@@ -2,6 +2,7 @@
 
 training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
 histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
+neutral.parquet        ratings without an opinion, and clicks, through `as_of`: they only tell what comes next
 items.parquet          catalog: `item_id`, `title`, `genres`, `cast`, `franchise`
 digest.json            content digest and counts; written last, so a folder with it is whole
 """
@@ -22,7 +23,13 @@ from recsys.errors import InputError
 from recsys.training.weights import user_share_factors
 from recsys.whole_folder import whole_folder
 
-TRAINING_SET, HISTORIES, ITEMS, DIGEST = "training_set.parquet", "histories.parquet", "items.parquet", "digest.json"
+TRAINING_SET, HISTORIES, NEUTRAL, ITEMS = (
+    "training_set.parquet",
+    "histories.parquet",
+    "neutral.parquet",
+    "items.parquet",
+)
+DIGEST = "digest.json"
 
 
 ITEM_SCHEMA = pa.schema([
@@ -85,7 +92,12 @@ def cap_user_shares(training_set: pa.Table, max_share: float) -> tuple[pa.Table,
 
 
 def write_training_set(
-    folder: Path, training_set: pa.Table, histories: pd.DataFrame, items: pd.DataFrame, max_user_share: float
+    folder: Path,
+    training_set: pa.Table,
+    histories: pd.DataFrame,
+    neutral: pa.Table,
+    items: pd.DataFrame,
+    max_user_share: float,
 ) -> TrainingSetSummary:
     """Writes all files of a batch, or none: into a sibling folder that is renamed when it is whole.
 
@@ -101,7 +113,7 @@ def write_training_set(
     labels = training_set["label"].to_pandas()
     newest = training_set["recorded_at"].to_pandas().max()
     summary = TrainingSetSummary(
-        digest=content_digest(training_set, history_table, item_table),
+        digest=content_digest(training_set, history_table, neutral, item_table),
         num_rows=training_set.num_rows,
         num_dislikes=int((labels == 0).sum()),
         num_holdout=int((training_set["split"].to_pandas() == "holdout").sum()),
@@ -113,6 +125,7 @@ def write_training_set(
     with whole_folder(folder) as building:
         pq.write_table(training_set, building / TRAINING_SET)
         pq.write_table(history_table, building / HISTORIES)
+        pq.write_table(neutral, building / NEUTRAL)
         pq.write_table(item_table, building / ITEMS)
         (building / DIGEST).write_text(json.dumps(asdict(summary), indent=2), encoding="utf-8")
     return summary
@@ -130,6 +143,7 @@ class TrainingSet:
 
     examples: pd.DataFrame
     histories: pd.DataFrame
+    neutral: pd.DataFrame
     items: pd.DataFrame
 
     @classmethod
@@ -143,11 +157,15 @@ class TrainingSet:
             raise InputError(
                 f"Expected a training set in {folder}, found none: run build_training_set for this batch again."
             )
-        return cls(*(pd.read_parquet(folder / name) for name in (TRAINING_SET, HISTORIES, ITEMS)))
+        return cls(*(pd.read_parquet(folder / name) for name in (TRAINING_SET, HISTORIES, NEUTRAL, ITEMS)))
 
     def examples_through(self, cut_off: datetime) -> pd.DataFrame:
         """Training examples recorded up to `cut_off`."""
         return self.examples[self.examples["recorded_at"] <= pd.Timestamp(cut_off)]
+
+    def neutral_through(self, cut_off: datetime) -> pd.DataFrame:
+        """Neutral signals recorded up to `cut_off`."""
+        return self.neutral[self.neutral["recorded_at"] <= pd.Timestamp(cut_off)]
 
     @property
     def holdout(self) -> pd.DataFrame:

@@ -498,16 +498,18 @@ def test_a_fresh_process_serves_the_champion_without_this_checkout(tmp_path: Pat
 
 
 def make_recommender() -> Any:
-    from recsys.model.additive import AdditiveModel
+    from recsys.model.additive import AdditiveModel, Parts
     from recsys.model.recommender import Recommender
 
     rng = np.random.default_rng(7)
     model = AdditiveModel(12, 12, 2, (1.0, 30.0))
     genres = np.eye(2, dtype=np.float32)[rng.integers(2, size=12)]
-    item_item = rng.normal(scale=0.2, size=(12, 12)).astype(np.float32)
-    np.fill_diagonal(item_item, 0)
-    head = np.array([0.6, 0.4, 0.8, 0.3, 0.5], np.float32)
-    model.set_parts(rng.random((2, 12)).astype(np.float32), item_item, genres, genres.mean(axis=0), head)
+    linked = rng.normal(scale=0.2, size=(3, 12, 12)).astype(np.float32)
+    linked[:, np.arange(12), np.arange(12)] = 0
+    head = np.array([0.6, 0.4, 0.8, 0.4, 0.3, 0.2, 0.5, 0.7, 1.0], np.float32)
+    regard = rng.uniform(0.5, 1.0, 12).astype(np.float32)
+    trends = rng.random((2, 12)).astype(np.float32)
+    model.set_parts(Parts(trends, *linked, genres, genres.mean(axis=0), regard), head)
     ids = [f"i{number:02d}" for number in range(12)]
     catalog = pd.DataFrame({"item_id": ids, "title": ids, "genres": [("Drama",)] * 12})
     return Recommender(model, catalog, ("Comedy", "Drama"), {})

@@ -55,7 +55,7 @@ def signals(store: FeedbackStore, as_of: float) -> dict[str, str]:
     training_set = store.read_training_set(T + as_of * DAY, T + as_of * DAY, 30.0).to_pylist()
     labelled = {(r["user_id"], r["item_id"]): "like" if r["label"] else "dislike" for r in training_set}
     found = {(r.user_id, r.item_id): r.signal for r in frame.itertuples()}
-    assert {key: signal for key, signal in found.items() if signal != "seen"} == labelled
+    assert {key: signal for key, signal in found.items() if signal not in ("neutral", "seen")} == labelled
     return {item: signal for (user, item), signal in found.items() if user == "7"}
 
 
@@ -63,18 +63,18 @@ def signals(store: FeedbackStore, as_of: float) -> dict[str, str]:
     ("rows", "expected"),
     [
         ([interaction("a", "rating", True, 1)], "like"),
-        ([interaction("a", "rating", False, 1)], "seen"),
+        ([interaction("a", "rating", False, 1)], "neutral"),
         ([dislike("a", 1)], "dislike"),
         ([dislike("a", 1, reason=DislikeReason.ALREADY_WATCHED)], "seen"),
         ([interaction("a", "rating", True, 1), dislike("a", 2)], "dislike"),
         ([interaction("a", "rating", True, 2), dislike("a", 1)], "like"),
         ([interaction("a", "rating", True, 1), dislike("a", 1)], "dislike"),  # the same moment: dislike over like
         ([interaction("a", "rating", True, 1, late=2), dislike("a", 1)], "like"),  # ... known later
-        ([interaction("a", "rating", True, 1), interaction("a", "rating", False, 2)], "seen"),  # changed their mind
-        ([dislike("a", 1), interaction("a", "rating", False, 2)], "seen"),
+        ([interaction("a", "rating", True, 1), interaction("a", "rating", False, 2)], "neutral"),  # changed their mind
+        ([dislike("a", 1), interaction("a", "rating", False, 2)], "neutral"),
         ([interaction("a", "rating", True, 1), interaction("a", "click", False, 2)], "like"),  # a click is no opinion
         ([dislike("a", 1), dislike("a", 2, reason=DislikeReason.ALREADY_WATCHED)], "dislike"),
-        ([interaction("a", "click", False, 1), interaction("a", "watch", False, 2)], "seen"),
+        ([interaction("a", "click", False, 1), interaction("a", "watch", False, 2)], "neutral"),
         ([interaction("a", "watch", True, 1), dislike("a", 2, late=8)], "like"),  # recorded after the cut-off
     ],
 )
@@ -135,7 +135,9 @@ def test_a_dislike_taken_back_does_not_exist(store: FeedbackStore, database_url:
 def test_empty_store(store: FeedbackStore) -> None:
     assert store.read_events(None, T).column_names == list(EVENT_COLUMNS)
     assert store.read_training_set(T, T, 30.0).num_rows == 0
-    assert store.read_histories(T, 30.0).columns.to_list() == ["user_id", "item_id", "signal", "weight", "reason"]
+    assert store.read_histories(T, 30.0).columns.to_list() == [
+        "user_id", "item_id", "signal", "weight", "reason", "age_days",
+    ]  # fmt: skip
     assert store.recorded_at_quantile(None, T, 0.5) is None
     summary = store.stream_summary(T)
     assert (summary.first_recorded_at, summary.last_recorded_at) == (None, None)
@@ -192,7 +194,7 @@ def expected_signals(rows: list[Interaction | Dislike], as_of: datetime) -> dict
             )  # fmt: skip
         else:
             opinion = row.is_like or row.kind in {"rating", "like"}
-            name = "like" if row.is_like else "seen"
+            name = "like" if row.is_like else "neutral"
             signal = Signal(row.user_id, row.item_id, name, opinion, row.occurred_at, row.recorded_at)
         if signal.recorded_at > as_of:
             continue
@@ -203,7 +205,7 @@ def expected_signals(rows: list[Interaction | Dislike], as_of: datetime) -> dict
 
 
 def _rank(signal: Signal) -> tuple[bool, datetime, datetime, int]:
-    strength = ("seen", "like", "dislike").index(signal.signal)
+    strength = {"like": 1, "dislike": 2}.get(signal.signal, 0)
     return (signal.is_opinion, signal.occurred_at, signal.recorded_at, strength)
 
 
@@ -215,7 +217,7 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
     expected = expected_signals(rows, as_of)
     table = store.read_training_set(as_of, fit_through, half_life)
     found = table.to_pylist()
-    assert len(found) == sum(signal.signal != "seen" for signal in expected.values())
+    assert len(found) == sum(signal.signal in ("like", "dislike") for signal in expected.values())
     for row in found:
         signal = expected[(row["user_id"], row["item_id"])]
         age = (as_of - signal.occurred_at) / DAY
@@ -234,6 +236,10 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
         key: signal.signal for key, signal in expected.items()
     }
     assert store.read_training_set(as_of, fit_through, half_life).equals(table)
+    neutral = store.read_neutral_signals(as_of).to_pylist()
+    assert {(row["user_id"], row["item_id"]): row["occurred_at"] for row in neutral} == {
+        key: signal.occurred_at for key, signal in expected.items() if signal.signal == "neutral"
+    }
 
 
 def test_quantile_of_recorded_at(store: FeedbackStore) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.model.additive import AdditiveModel
+from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.recommender import Recommender
 
 NUM_ITEMS, NUM_LINKED, NUM_GENRES = 30, 20, 4
@@ -15,15 +15,16 @@ def recommender() -> Recommender:
     """A recommender with random parts, every head weight above 0."""
     rng = np.random.default_rng(7)
     model = AdditiveModel(NUM_ITEMS, NUM_LINKED, NUM_GENRES, (1.0, 30.0))
-    item_item = rng.normal(scale=0.2, size=(NUM_LINKED, NUM_LINKED)).astype(np.float32)
-    np.fill_diagonal(item_item, 0)
+    linked = rng.normal(scale=0.2, size=(3, NUM_LINKED, NUM_LINKED)).astype(np.float32)
+    linked[:, np.arange(NUM_LINKED), np.arange(NUM_LINKED)] = 0
     genres = np.zeros((NUM_ITEMS, NUM_GENRES), np.float32)
     genres[np.arange(NUM_ITEMS), rng.integers(NUM_GENRES, size=NUM_ITEMS)] = 1.0
     genres[NUM_ITEMS - 1] = 0.0  # one item without a genre
-    model.set_parts(
-        rng.random((2, NUM_ITEMS)).astype(np.float32), item_item, genres, genres.mean(axis=0),
-        np.array([0.6, 0.4, 0.8, 0.3, 0.5], np.float32),
+    parts = Parts(
+        rng.random((2, NUM_ITEMS)).astype(np.float32), *linked, genres, genres.mean(axis=0),
+        rng.uniform(0.5, 1.0, NUM_ITEMS).astype(np.float32),
     )  # fmt: skip
+    model.set_parts(parts, np.array([0.6, 0.4, 0.8, 0.4, 0.3, 0.2, 0.5, 0.7, 1.5], np.float32))
     names = ("Comedy", "Crime", "Drama", "Sci-Fi")
     catalog = pd.DataFrame({
         "item_id": [f"i{n:02d}" for n in range(NUM_ITEMS)],
@@ -42,8 +43,9 @@ def random_histories() -> Callable[..., pd.DataFrame]:
         rows = []
         for user in range(num_users):
             for item in rng.permutation(NUM_ITEMS)[: rng.integers(0, longest + 1)]:
-                signal = str(rng.choice(["like", "dislike", "seen"], p=[0.6, 0.3, 0.1]))
-                rows.append((f"u{user:05d}", f"i{item:02d}", signal, float(rng.uniform(0.05, 1.0))))
-        return pd.DataFrame(rows, columns=["user_id", "item_id", "signal", "weight"])
+                signal = str(rng.choice(["like", "dislike", "neutral", "seen"], p=[0.5, 0.3, 0.1, 0.1]))
+                weight, age_days = float(rng.uniform(0.05, 1.0)), float(rng.integers(0, 9))
+                rows.append((f"u{user:05d}", f"i{item:02d}", signal, weight, age_days))
+        return pd.DataFrame(rows, columns=["user_id", "item_id", "signal", "weight", "age_days"])
 
     return make

@@ -50,6 +50,7 @@ def test_one_more_dislike_never_raises_a_score(recommender: Recommender, random_
     rng = np.random.default_rng(5)
     extra = pd.DataFrame({
         "user_id": users, "item_id": rng.choice(recommender.item_ids, len(users)), "signal": "dislike", "weight": 0.8,
+        "age_days": 0.0,
     })  # fmt: skip
     known = pd.MultiIndex.from_frame(histories[["user_id", "item_id"]])
     extra = extra[~pd.MultiIndex.from_frame(extra[["user_id", "item_id"]]).isin(known)]
@@ -63,7 +64,7 @@ def test_one_more_dislike_never_raises_a_score(recommender: Recommender, random_
 def test_a_user_without_history_gets_the_trend_and_that_reason(recommender: Recommender) -> None:
     empty = pd.DataFrame({"user_id": [], "item_id": [], "signal": [], "weight": []}).astype({"weight": float})
     lists = recommender.recommend(empty, k=10, user_ids=["nobody"])
-    trend = np.array([0.6, 0.4]) @ np.asarray(recommender.model.trends)
+    trend = np.array([0.6, 0.4]) @ np.asarray(recommender.model.trends) * np.asarray(recommender.model.regard) ** 1.5
     assert list(lists["item_id"]) == list(recommender.item_ids[np.argsort(-trend, kind="stable")[:10]])
     assert set(lists["reason"]) == {"Popular right now"}
 
@@ -94,7 +95,7 @@ def test_reasons_cite_the_likes_that_carried_the_item_by_title(recommender: Reco
     for reason, contributions in zip(top["reason"], top["contributions"].map(json.loads), strict=True):
         least = 0.01 * sum(abs(value) for value in contributions.values())
         for name in ("i00", "i01"):
-            carries = contributions.get(f"like:{name}", 0.0) >= least
+            carries = any(contributions.get(f"{kind}:{name}", 0.0) >= least for kind in ("like", "recent"))
             assert (f"Film {int(name[1:])}" in reason) == carries
             cited_by_any |= carries
     assert cited_by_any

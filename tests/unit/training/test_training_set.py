@@ -23,6 +23,7 @@ from recsys.training.training_set import (
     DIGEST,
     HISTORIES,
     ITEMS,
+    NEUTRAL,
     TRAINING_SET,
     TrainingSet,
     content_digest,
@@ -121,6 +122,12 @@ HISTORY = pd.DataFrame({
     "signal": ["like", "dislike", "seen"],
     "weight": [1.0, 0.8, 1.0],
 })  # fmt: skip
+NEUTRALS = pa.table({
+    "user_id": ["ann", "bob"],
+    "item_id": ["z", "y"],
+    "occurred_at": pa.array([START, START + timedelta(days=3)], pa.timestamp("us", "UTC")),
+    "recorded_at": pa.array([START, START + timedelta(days=3)], pa.timestamp("us", "UTC")),
+})  # fmt: skip
 CATALOG = pd.DataFrame({
     "item_id": ["x", "y", "z"], "title": ["X", "Y", "Z"], "genres": [("A", "B"), (), ("A",)],
     "cast": [("Ann", "Bob"), (), ()], "franchise": ["Saga", None, None],
@@ -137,9 +144,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     folder = tmp_path / "batch" / "training_set"
-    summary = write_training_set(folder, examples(), HISTORY, CATALOG, 1.0)
+    summary = write_training_set(folder, examples(), HISTORY, NEUTRALS, CATALOG, 1.0)
     assert read_summary(folder) == summary
-    files = (pq.read_table(folder / name).replace_schema_metadata() for name in (TRAINING_SET, HISTORIES, ITEMS))
+    files = (
+        pq.read_table(folder / name).replace_schema_metadata() for name in (TRAINING_SET, HISTORIES, NEUTRAL, ITEMS)
+    )
     assert content_digest(*files) == summary.digest
     counts = (summary.num_rows, summary.num_dislikes, summary.num_holdout, summary.num_users, summary.num_items)
     assert counts == (5, 2, 3, 3, 3)
@@ -153,25 +162,33 @@ def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert found.items["franchise"].to_list()[0] == "Saga"
     assert found.items["franchise"].isna().to_list() == [False, True, True]
     assert found.examples_through(START + timedelta(days=1))["item_id"].tolist() == ["x", "y"]
+    assert found.neutral_through(START + timedelta(days=1))["item_id"].tolist() == ["z"]
 
 
 def test_the_same_inputs_give_the_same_digest_and_others_another(tmp_path: Path) -> None:
-    first = write_training_set(tmp_path / "one", examples(), HISTORY, CATALOG, 1.0).digest
-    assert write_training_set(tmp_path / "two", examples(), HISTORY.copy(), CATALOG.copy(), 1.0).digest == first
+    first = write_training_set(tmp_path / "one", examples(), HISTORY, NEUTRALS, CATALOG, 1.0).digest
+    assert (
+        write_training_set(tmp_path / "two", examples(), HISTORY.copy(), NEUTRALS, CATALOG.copy(), 1.0).digest == first
+    )
     other_weight = HISTORY.assign(weight=[1.0, 0.8, 0.5])
-    assert write_training_set(tmp_path / "three", examples(), other_weight, CATALOG, 1.0).digest != first
+    assert write_training_set(tmp_path / "three", examples(), other_weight, NEUTRALS, CATALOG, 1.0).digest != first
     other_genres = CATALOG.assign(genres=[("A",), (), ("A",)])
-    assert write_training_set(tmp_path / "four", examples(), HISTORY, other_genres, 1.0).digest != first
+    assert write_training_set(tmp_path / "four", examples(), HISTORY, NEUTRALS, other_genres, 1.0).digest != first
+    assert (
+        write_training_set(tmp_path / "five", examples(), HISTORY, NEUTRALS.slice(0, 1), CATALOG, 1.0).digest != first
+    )
 
 
 def test_an_empty_one_has_a_summary(tmp_path: Path) -> None:
-    summary = write_training_set(tmp_path / "empty", examples().slice(0, 0), HISTORY.head(0), CATALOG.head(0), 1.0)
+    summary = write_training_set(
+        tmp_path / "empty", examples().slice(0, 0), HISTORY.head(0), NEUTRALS.slice(0, 0), CATALOG.head(0), 1.0
+    )
     assert (summary.num_rows, summary.trained_through) == (0, None)
     assert TrainingSet.read(tmp_path / "empty").holdout.empty
 
 
 def test_the_holdout_leaves_out_what_was_known_before(tmp_path: Path) -> None:
-    write_training_set(tmp_path / "set", examples(), HISTORY, CATALOG, 1.0)
+    write_training_set(tmp_path / "set", examples(), HISTORY, NEUTRALS, CATALOG, 1.0)
     holdout = TrainingSet.read(tmp_path / "set").holdout
     assert holdout.to_dict("list") == {"user_id": ["bob", "cid"], "item_id": ["x", "y"], "label": [1, 1]}
     assert holdout.index.tolist() == [0, 1]
@@ -190,15 +207,15 @@ def files_up_to(num_bytes: int) -> Iterator[None]:
 
 def test_a_failure_in_the_middle_leaves_what_was_there(tmp_path: Path) -> None:
     folder = tmp_path / "set"
-    write_training_set(folder, examples(), HISTORY, CATALOG, 1.0)
+    write_training_set(folder, examples(), HISTORY, NEUTRALS, CATALOG, 1.0)
     before = content(folder)
-    assert set(before) == {TRAINING_SET, HISTORIES, ITEMS, DIGEST}
+    assert set(before) == {TRAINING_SET, HISTORIES, NEUTRAL, ITEMS, DIGEST}
     limit = 4 * max(map(len, before.values()))
     titles = [f"{n} {hash(str(n))}" for n in range(limit // 8)]  # no compression makes this small enough
     long = pd.DataFrame({"item_id": titles, "title": titles, "genres": [("A",)] * len(titles)})
     long = long.assign(cast=[()] * len(titles), franchise=None)
     with pytest.raises(OSError, match="File too large") as caught, files_up_to(limit):
-        write_training_set(folder, examples(), HISTORY.assign(weight=0.1), long, 1.0)
+        write_training_set(folder, examples(), HISTORY.assign(weight=0.1), NEUTRALS, long, 1.0)
     assert caught.value.errno == errno.EFBIG
     assert content(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
@@ -212,5 +229,5 @@ def test_what_a_killed_process_left_is_removed_and_never_read(tmp_path: Path) ->
     assert read_summary(folder) is None
     with pytest.raises(InputError, match=r"Expected a training set in .*found none: run build_training_set"):
         TrainingSet.read(folder)
-    write_training_set(folder, examples(), HISTORY, CATALOG, 1.0)
+    write_training_set(folder, examples(), HISTORY, NEUTRALS, CATALOG, 1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
