@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test lint format up down fuzz-api replay bench-api lock clean
+.PHONY: help demo test lint format up down fuzz-api replay bench bench-api lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ fuzz-api: $(STAMP) ## schemathesis against the feedback API, 10,000 cases (ARGS=
 
 replay: $(STAMP) ## night after night without Airflow (FROM=2013-06-01 TO=2013-06-30 ARGS="--json FILE")
 	@$(BIN)/recsys replay --from $(or $(FROM),2013-06-01) --to $(or $(TO),2013-06-30) $(ARGS)
+
+bench: $(STAMP) ## accuracy and speed beside peers; writes docs/benchmark.md (DATA="FOLDER FOLDER:user" ARGS="--only ours,EASE")
+	@$(BIN)/python -m benchmarks.accuracy $(DATA) $(ARGS)
 
 bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast; writes docs/api_load.md
 	@RECSYS_TEST_POSTGRES_DURABLE=1 scripts/test_postgres.sh run -- $(BIN)/python benchmarks/feedback_load.py $(ARGS)

@@ -1,6 +1,6 @@
 -- Neutral signals: what users met without an opinion, which trains only what comes next.
 -- Grain: one row per (user, item) whose newest signal is neutral.
--- Parameters: none. View: newest_signals.
+-- Parameters (DuckDB): none. View: newest_signals.
 SELECT
     user_id,
     item_id,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from sqlalchemy import make_url
 
@@ -18,6 +19,9 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 
 POSTGRES_URL = "RECSYS_TEST_POSTGRES_URL"
+# No deadline per example: on a busy machine a slow one says nothing about the code.
+settings.register_profile("recsys", deadline=None)
+settings.load_profile("recsys")
 
 
 @dataclass(frozen=True)

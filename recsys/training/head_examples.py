@@ -56,8 +56,8 @@ class HeadConfig:
 
     k: int = 10
     horizon_days: float = 1.0
-    num_setting_windows: int = 3
-    num_users: int = 1_500
+    num_setting_windows: int = 2
+    num_users: int = 1_200
     max_windows: int = 14
     fallback_share: float = 0.05
     min_known_share: float = 0.05

@@ -142,7 +142,7 @@ def test_the_stored_model_holds_source_and_pinned_requirements_but_no_pickle(
     assert f"keras=={installed_version('keras')}" in requirements
     assert all("==" in requirement for requirement in requirements)
     signature = mlflow.models.Model.load(str(folder)).signature
-    assert signature.inputs.input_names() == ["user_id", "item_id", "signal", "weight", "reason"]
+    assert signature.inputs.input_names() == ["user_id", "item_id", "signal", "weight", "reason", "age_days"]
     assert [(param.name, param.default) for param in signature.params] == [("k", 10)]
 
 

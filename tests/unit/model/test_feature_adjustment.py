@@ -85,7 +85,8 @@ def test_a_reason_never_raises_a_score_and_touches_its_user_only(
     users = sorted(own["user_id"].unique())
     before = adjusting.score(own, users)
     new = next(i for i in adjusting.item_ids if i not in set(own.loc[own["user_id"] == users[0], "item_id"]))
-    extra = pd.DataFrame([(users[0], new, "dislike", 0.4, reason)], columns=own.columns)
+    row = {"user_id": users[0], "item_id": new, "signal": "dislike", "weight": 0.4, "age_days": 0.0, "reason": reason}
+    extra = pd.DataFrame([row])[own.columns]
     rise = adjusting.score(pd.concat([own, extra], ignore_index=True), users) - before
     assert rise.max() <= 1e-6
     assert rise[0].min() < 0 or reason == "unspecified"
