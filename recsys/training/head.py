@@ -196,9 +196,10 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     searched = max((search.improve(start) for start in (weights, search.least(search.likes_alone()))), key=_value)
     if searched[1] > value + config.min_gain * max(value, 0.0):
         weights, value, source = *searched, "search"
-    refined = keras_refinement(search, weights, seed)
-    if search.value(search.scores(refined)) > value + config.min_gain * max(value, 0.0):
-        weights, source = refined, "keras"
+    if len(examples.num_liked) >= config.min_refined:
+        refined = keras_refinement(search, weights, seed)
+        if search.value(search.scores(refined)) > value + config.min_gain * max(value, 0.0):
+            weights, source = refined, "keras"
     weights = search.spare_dislikes(weights, search.trend_alone(position))
     ndcg, exposure = search.measure(search.scores(weights))
     metrics = {

@@ -50,6 +50,7 @@ class HeadConfig:
         trend_grid: the same for the trends, of which there are many.
         power_grid: values tried for the power of the regard.
         min_gain: a change must improve the objective by this share of it.
+        min_refined: lists from which on the head is refined with Keras; on fewer the search finds all there is.
         epochs: of the Keras refinement.
         learning_rate: of the Keras refinement.
     """
@@ -71,6 +72,7 @@ class HeadConfig:
     trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
     power_grid: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
     min_gain: float = 2e-3
+    min_refined: int = 300
     epochs: int = 8
     learning_rate: float = 0.02
 
