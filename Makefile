@@ -35,8 +35,7 @@ demo: $(STAMP) ## the loop on real data, a few nights of it (up to 5 minutes)
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
 test: lint ## everything that proves it (up to 15 minutes)
-	@# Three workers even on two cores: many tests wait for services.
-	@scripts/test_postgres.sh run -- $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@scripts/test_postgres.sh run -- $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP) ## style, types, import rules
 	@$(BIN)/ruff check
