@@ -16,7 +16,8 @@ import pandas as pd
 from recsys.errors import InputError
 from recsys.model.additive import AdditiveModel
 from recsys.model.calibration import Calibration
-from recsys.model.explanations import Explainer, reason_sentence
+from recsys.model.explainer import Explainer
+from recsys.model.explanations import reason_sentence
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
 
