@@ -13,21 +13,21 @@ from recsys.registry import VersionSpec
 from recsys.whole_folder import whole_folder
 
 if TYPE_CHECKING:
-    from recsys.training.fit import FitConfig
+    from recsys.training.recipe import FitConfig
     from recsys.training.training_set import TrainingSetSummary
     from recsys.training.validation_report import ValidationReport
 
 
 def fit_config(seed: int) -> FitConfig:
     """The recipe of this code version."""
-    from recsys.training.fit import FitConfig
+    from recsys.training.recipe import FitConfig
 
     return FitConfig(seed=seed)
 
 
 def current_recipe(batch: Batch) -> str:
     """Names the recipe that this code would fit the batch with."""
-    from recsys.training.fit import recipe_id
+    from recsys.training.recipe import recipe_id
 
     return recipe_id(fit_config(batch.config["seed"]), batch.config["requested_half_life_days"])
 

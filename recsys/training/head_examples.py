@@ -17,6 +17,7 @@ from keras import ops
 
 from recsys.model.additive import PERSONAL_TERMS, combine
 from recsys.training.events import Events
+from recsys.training.recipe import HeadConfig
 
 if TYPE_CHECKING:
     from recsys.model.additive import AdditiveModel
@@ -27,58 +28,7 @@ PADDING = -1e30  # below every score, and finite: scores are subtracted from eac
 
 
 @dataclass(frozen=True)
-class HeadConfig:
-    """How the head is chosen.
-
-    Attributes:
-        k: list length that validation looks at.
-        horizon_days: length of a validation window: the time until the next nightly model.
-        num_setting_windows: settings other than the head are chosen on so many of the newest windows.
-        num_users: windows are added, newest first, until so many users with a like are in them.
-        max_windows: at most so many windows.
-        fallback_share: where windows hold too few users, one window with this share of the newest events stands in.
-        min_known_share: the newest days must hold at least this share of the users with a past, or every user's own end
-            is foretold instead.
-        own_end_share: how much of each user's history that end is.
-        candidates_per_term: each user's list is made from the best items of each term.
-        exposure_penalty: validation objective = NDCG@k - this * dislike exposure@k.
-        bearable_share: dislike exposure is bearable up to this share of that of lists from likes alone; below 1, since
-            what is chosen on validation looks better there than it is.
-        excess_penalties: what exposure above the bearable may cost, first the dearest; see `HeadSearch.spare_dislikes`.
-        min_dislike_weight: the dislike term never counts less: a dislike always has an effect.
-        grid: values tried for each weight. Each term is measured in units of its 99th percentile among the candidates.
-        trend_grid: the same for the trends, of which there are many.
-        power_grid: values tried for the power of the regard.
-        min_gain: a change must improve the objective by this share of it.
-        min_refined: lists from which on the head is refined with Keras; on fewer the search finds all there is.
-        epochs: of the Keras refinement.
-        learning_rate: of the Keras refinement.
-    """
-
-    k: int = 10
-    horizon_days: float = 1.0
-    num_setting_windows: int = 2
-    num_users: int = 1_200
-    max_windows: int = 14
-    fallback_share: float = 0.05
-    min_known_share: float = 0.05
-    own_end_share: float = 0.2
-    candidates_per_term: int = 30
-    exposure_penalty: float = 0.25
-    bearable_share: float = 0.75
-    excess_penalties: tuple[float, ...] = (8.0, 2.0, 0.5)
-    min_dislike_weight: float = 0.1
-    grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-    trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
-    power_grid: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
-    min_gain: float = 2e-3
-    min_refined: int = 300
-    epochs: int = 8
-    learning_rate: float = 0.02
-
-
-@dataclass(frozen=True)
-class Split:
+class ValidationSplit:
     """What is known, and what is to be foretold from it.
 
     Attributes:
@@ -121,7 +71,7 @@ class HeadExamples:
         return np.asarray(np.where(self.labels == -2, PADDING, total * self.multipliers), np.float32)
 
 
-def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[Split]:
+def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[ValidationSplit]:
     """The newest windows, as many as are needed for `num_users`, or every user's own end; empty without any past."""
     splits, known, num_users = [], 0, 0
     for n in range(config.max_windows):
@@ -134,7 +84,7 @@ def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[Spl
         num_users += len(users)
         if num_users >= config.num_users:
             return splits
-    with_a_past = int((np.bincount(events.users) >= MIN_EVENTS).sum()) if len(events.users) else 0
+    with_a_past = int((np.bincount(events.users) >= config.min_events).sum()) if len(events.users) else 0
     if known < config.min_known_share * with_a_past:
         return [_own_end(events, config, seed)]
     share_days = float(np.quantile(events.age_days, config.fallback_share)) if len(events.users) else 0.0
@@ -143,15 +93,12 @@ def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[Spl
     return splits
 
 
-MIN_EVENTS = 5  # of a user, for their own end to be foretold
-
-
-def _window(events: Events, start_days: float, end_days: float) -> Split:
+def _window(events: Events, start_days: float, end_days: float) -> ValidationSplit:
     inside = (events.age_days < start_days) & (events.age_days >= end_days)
-    return Split(events.before(start_days), inside)
+    return ValidationSplit(events.before(start_days), inside)
 
 
-def _own_end(events: Events, config: HeadConfig, seed: int) -> Split:
+def _own_end(events: Events, config: HeadConfig, seed: int) -> ValidationSplit:
     """The newest part of the histories of at most `num_users` users; those of one moment come in random order."""
     rng = np.random.default_rng(seed)
     users = np.concatenate([events.users, events.neutral.users])
@@ -161,16 +108,16 @@ def _own_end(events: Events, config: HeadConfig, seed: int) -> Split:
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     place = np.empty(len(users), np.int64)
     place[order] = np.arange(len(users)) - first[users[order]]
-    eligible = np.flatnonzero(sizes >= MIN_EVENTS)
+    eligible = np.flatnonzero(sizes >= config.min_events)
     chosen = rng.choice(eligible, size=min(config.num_users, len(eligible)), replace=False)
     end = np.isin(users, chosen) & (place < np.ceil(sizes * config.own_end_share)[users])
     number = len(events.users)
-    return Split(events.chosen(~end[:number], ~end[number:]), end[:number])
+    return ValidationSplit(events.chosen(~end[:number], ~end[number:]), end[:number])
 
 
 def collect_examples(
     events: Events,
-    splits: list[Split],
+    splits: list[ValidationSplit],
     model_as_of: Callable[[Events], AdditiveModel],
     features: FeatureVocabulary,
     config: HeadConfig,
@@ -209,7 +156,7 @@ class _List:
 
 
 def _split_lists(
-    events: Events, split: Split, model: AdditiveModel, features: FeatureVocabulary, config: HeadConfig
+    events: Events, split: ValidationSplit, model: AdditiveModel, features: FeatureVocabulary, config: HeadConfig
 ) -> list[_List]:
     users = np.unique(events.users[split.future & events.is_like])
     signed = np.where(split.future, np.where(events.is_like, 1.0, -1.0) * events.weights(), 0.0)

@@ -11,7 +11,8 @@ from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.histories import HistoryMatrices
 from recsys.training.events import Events, NeutralEvents
-from recsys.training.head_examples import HeadConfig, Split, collect_examples
+from recsys.training.head_examples import ValidationSplit, collect_examples
+from recsys.training.recipe import HeadConfig
 
 NUM_USERS, NUM_ITEMS, NUM_LINKED = 25, 40, 30
 FEATURES = FeatureVocabulary.build([ItemFeatures(("Drama",) if n % 3 else ("Action",)) for n in range(NUM_ITEMS)])
@@ -75,7 +76,7 @@ def test_the_head_weighs_the_scores_that_the_model_will_give(stream: pd.DataFram
     future = (stream[stream["signal"] != "neutral"]["age_days"] < 10).to_numpy()
     past = stream[(stream["age_days"] >= 10) | (stream["signal"] == "neutral")]
     config = HeadConfig(candidates_per_term=NUM_ITEMS)
-    split = Split(to_events(past), future)
+    split = ValidationSplit(to_events(past), future)
     examples = collect_examples(to_events(stream), [split], lambda known: model, FEATURES, config)
     users = np.unique(stream[(stream["signal"] == "like") & (stream["age_days"] < 10)]["user"])
     scores = np.asarray(model(to_histories(past).inputs(FEATURES)))

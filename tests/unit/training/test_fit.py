@@ -6,7 +6,8 @@ import pytest
 
 from recsys.errors import InputError
 from recsys.evaluation.behaviour import run_behaviour_tests
-from recsys.training.fit import FitConfig, FitResult, fit, recipe_id
+from recsys.training.fit import FitResult, fit
+from recsys.training.recipe import FitConfig, recipe_id
 
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
 

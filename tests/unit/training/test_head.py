@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from keras import ops
 
 from recsys.model.additive import PERSONAL_TERMS, head_names
-from recsys.training.head import HeadSearch, fit_head, keras_refinement, listwise_loss, search_setting
-from recsys.training.head_examples import HeadConfig, HeadExamples
+from recsys.training.head import fit_head
+from recsys.training.head_examples import HeadExamples
+from recsys.training.head_refinement import keras_refinement, listwise_loss
+from recsys.training.head_search import HeadSearch, search_setting
+from recsys.training.recipe import HeadConfig
 
 CONFIG = HeadConfig(k=3, epochs=3)
 HALF_LIVES = (1.0, 30.0)
@@ -212,7 +215,7 @@ def test_padding_costs_nothing(rows: list[tuple[float, float]], padded_score: fl
 
 def test_the_setting_that_serves_the_top_is_chosen() -> None:
     poor, good = make_examples(4), make_examples(4, informative="likes")
-    assert search_setting((1.0, 2.0, 3.0), lambda reg: good if reg == 2.0 else poor, "likes", CONFIG) == 2.0
-    assert search_setting((1.0, 2.0), lambda reg: empty_examples(HALF_LIVES), "likes", CONFIG) == 1.0
+    assert search_setting((1.0, 2.0, 3.0), lambda reg: good if reg == 2.0 else poor, "likes", CONFIG)[0] == 2.0
+    assert search_setting((1.0, 2.0), lambda reg: empty_examples(HALF_LIVES), "likes", CONFIG)[0] == 1.0
     with pytest.raises(ValueError, match="at least one setting"):
         search_setting((), lambda reg: good, "likes", CONFIG)

@@ -8,7 +8,8 @@ import pytest
 from recsys.model.additive import PERSONAL_TERMS
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.training.events import Events, NeutralEvents
-from recsys.training.head_examples import HeadConfig, collect_examples, validation_splits
+from recsys.training.head_examples import collect_examples, validation_splits
+from recsys.training.recipe import HeadConfig
 
 
 def events(ages: list[float], users: list[int] | None = None, is_like: bool = True) -> Events:

@@ -1,0 +1,128 @@
+"""From tables to positions: the vocabulary of a model, and the events over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
+from recsys.training.events import Events, NeutralEvents
+from recsys.training.recipe import FitConfig
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What a fit learns from.
+
+    Attributes:
+        events: all of them, aged as of the cut-off.
+        catalog: see `vocabulary`.
+        num_linked: so many of the first items have item-item weights.
+        genre_names: `(num_genres,)`.
+        genres: float32 `(num_items, num_genres)`, see `genre_matrix`.
+        features: of the catalog.
+    """
+
+    events: Events
+    catalog: pd.DataFrame
+    num_linked: int
+    genre_names: tuple[str, ...]
+    genres: npt.NDArray[np.float32]
+    features: FeatureVocabulary
+
+    @classmethod
+    def build(
+        cls,
+        examples: pd.DataFrame,
+        neutral: pd.DataFrame | None,
+        items: pd.DataFrame,
+        cut_off: datetime,
+        half_life_days: float,
+        config: FitConfig,
+    ) -> FitData:
+        """Places the tables on a vocabulary; see `recsys.training.fit.fit` for them."""
+        catalog, num_linked = vocabulary(examples, items, config)
+        genre_names, genres = genre_matrix(catalog)
+        events = to_events(examples, neutral, catalog, cut_off, half_life_days, config.max_user_share)
+        features = FeatureVocabulary.build(catalog_features(catalog))
+        return cls(events, catalog, num_linked, genre_names, genres, features)
+
+
+def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -> tuple[pd.DataFrame, int]:
+    """The catalog of a model, linked items first.
+
+    Args:
+        examples: training examples; `item_id`, `label`.
+        items: `item_id`, `title`, `genres`, `cast`, `franchise` of at least the items in `examples`.
+        config: says how much support links an item, and how many may be linked.
+
+    Returns:
+        The same columns for every item in `examples`, and how many of the first are linked.
+    """
+    counts = examples.groupby("item_id")["label"].sum().astype(int)
+    support = pd.DataFrame({"item_id": counts.index, "support": counts.to_numpy()})
+    support = support.sort_values(["support", "item_id"], ascending=[False, True], ignore_index=True)
+    num_linked = min(int((support["support"] >= config.min_support).sum()), config.max_linked)
+    known = items.set_index("item_id")
+    catalog = support[["item_id"]].copy()
+    catalog["title"] = known["title"].reindex(catalog["item_id"]).to_numpy()
+    catalog["title"] = catalog["title"].fillna(catalog["item_id"])  # an item without metadata goes by its id
+    genres = dict(zip(items["item_id"], items["genres"], strict=True))
+    catalog["genres"] = [tuple(genres.get(item_id, ())) for item_id in catalog["item_id"]]
+    cast = dict(zip(items["item_id"], items["cast"], strict=True))
+    catalog["cast"] = [tuple(cast.get(item_id, ())) for item_id in catalog["item_id"]]
+    catalog["franchise"] = known["franchise"].reindex(catalog["item_id"]).to_numpy()
+    return catalog, num_linked
+
+
+def genre_matrix(catalog: pd.DataFrame) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Genre names, and each item's even share of its genres; float32 `(num_items, num_genres)`."""
+    names = tuple(sorted({genre for genres in catalog["genres"] for genre in genres}))
+    column = {name: j for j, name in enumerate(names)}
+    shares = np.zeros((len(catalog), len(names)), np.float32)
+    for row, genres in enumerate(catalog["genres"]):
+        for genre in genres:
+            shares[row, column[genre]] = 1.0 / len(genres)
+    return names, shares
+
+
+def to_events(
+    examples: pd.DataFrame,
+    neutral: pd.DataFrame | None,
+    catalog: pd.DataFrame,
+    cut_off: datetime,
+    half_life_days: float,
+    max_user_share: float,
+) -> Events:
+    """Positions and ages of training examples and neutral signals as of `cut_off`."""
+    neutral = examples.iloc[:0] if neutral is None else neutral[neutral["user_id"].isin(set(examples["user_id"]))]
+    users, user_ids = pd.factorize(examples["user_id"], sort=True)
+    index = pd.Index(catalog["item_id"])
+    return Events(
+        users=users.astype(np.int64),
+        items=index.get_indexer(examples["item_id"]).astype(np.int64),
+        is_like=examples["label"].to_numpy() == 1,
+        age_days=_age_days(examples, cut_off),
+        base_weight=examples["base_weight"].to_numpy(np.float64),
+        reasons=examples["reason"].to_numpy(dtype=object),
+        half_life_days=half_life_days,
+        num_users=len(user_ids),
+        num_items=len(catalog),
+        max_user_share=max_user_share,
+        neutral=NeutralEvents(
+            pd.Index(user_ids).get_indexer(neutral["user_id"]).astype(np.int64),
+            index.get_indexer(neutral["item_id"]).astype(np.int64),
+            _age_days(neutral, cut_off),
+        ),
+    )
+
+
+def _age_days(events: pd.DataFrame, cut_off: datetime) -> npt.NDArray[np.float64]:
+    age_s = (pd.Timestamp(cut_off) - events["occurred_at"]).dt.total_seconds().to_numpy(np.float64)
+    return np.asarray(age_s / DAY_S)
