@@ -19,6 +19,7 @@ repeats a past day; `dry_run` computes everything and writes nothing (see the lo
 | all green, `rehearse` pink | a challenger was registered and evaluated; `model_promotion` has started |
 | `rehearse` green, the others pink | a dry run; its XCom says what would have happened |
 | `claim_backlog` red | another run holds the backlog: let it end, then clear this one |
+| `try_candidate [4]` | one task for each candidate; its XCom says what the candidate is worth on validation |
 | `validate_training_set` red | the data are not as expected: the message names the expectation and shows rows |
 | any other step red | its message says what was expected, what came and what to do |
 | run green, `settle_backlog` red | the challenger stands, but the backlog is still claimed: clear `settle_backlog` |
@@ -39,6 +40,9 @@ from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
 from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
 from trigger_form import TRIGGER_FORM
+
+RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families")
+FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
 
 PARAMS = {
     "force_reason": Param(
@@ -73,6 +77,16 @@ PARAMS = {
         maximum=2**31 - 1,
         title="Seed",
         description="Seed of the fit and of the bootstrap. The same seed and data give the same model.",
+    ),
+    "families": Param(
+        FAMILIES,
+        type="array",
+        items={"enum": FAMILIES},
+        examples=FAMILIES,
+        minItems=1,
+        uniqueItems=True,
+        title="Families",
+        description="Candidates of these families are tried; the best on validation becomes the challenger.",
     ),
     "dry_run": Param(
         False,
@@ -118,7 +132,8 @@ def claim_backlog(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
     """Claims the backlog for this run and freezes its cut-offs."""
     from recsys import pipeline
 
-    return pipeline.claim_backlog(run_id, as_of, now, params["half_life_days"], params["seed"], params["force_reason"])
+    config = {name: params[name] for name in RUN_OPTIONS}
+    return pipeline.claim_backlog(run_id, as_of, now, **config)
 
 
 @task(execution_timeout=timedelta(minutes=30))
@@ -137,9 +152,30 @@ def validate_training_set(batch_id: str) -> dict:
     return pipeline.validate_training_set(batch_id)
 
 
+@task
+def list_candidates(batch_id: str) -> list:
+    """Names what has to be tried."""
+    from recsys import pipeline
+
+    return pipeline.list_candidates(batch_id)["candidates"]
+
+
+@task(
+    execution_timeout=timedelta(hours=1),
+    max_active_tis_per_dagrun=2,
+    doc_md="Measures one candidate on what is newest, in a process of its own.",  # a mapped task has no docstring
+    map_index_template="{{ task.op_kwargs['candidate'] }}",
+)
+def try_candidate(batch_id: str, candidate: str) -> dict:
+    """Measures one candidate on what is newest, in a process of its own."""
+    from recsys.process import run_step
+
+    return run_step("try_candidate", batch_id=batch_id, candidate=candidate)
+
+
 @task(execution_timeout=timedelta(hours=2))
 def train_challenger(batch_id: str) -> dict:
-    """Fits the challenger in a process of its own and registers it."""
+    """Fits the best candidate in a process of its own and registers it."""
     from recsys.process import run_step
 
     return run_step("train_challenger", batch_id=batch_id)
@@ -171,7 +207,7 @@ def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
     """The dry run: all of it in a process of its own, nothing kept."""
     from recsys.process import run_step
 
-    config = {name: params[name] for name in ("half_life_days", "seed", "force_reason")}
+    config = {name: params[name] for name in RUN_OPTIONS}
     return run_step("rehearse", run_id=run_id, as_of=as_of, now=now, **config)
 
 
@@ -199,7 +235,9 @@ def feedback_retraining() -> None:
         made.operator.operator_extra_links = (ModelVersionLink(),)
     decision >> [claim, rehearse(CUT_OFF, RUN_TIME)]
     build, validate = build_training_set(claim["batch_id"]), validate_training_set(claim["batch_id"])
-    claim >> build >> validate >> train >> evaluate >> settle
+    listed = list_candidates(claim["batch_id"])
+    tried = try_candidate.partial(batch_id=claim["batch_id"]).expand(candidate=listed)
+    claim >> build >> validate >> listed >> tried >> train >> evaluate >> settle
     claim >> settle
 
 

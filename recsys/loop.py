@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,25 @@ from typing import Any
 from recsys import pipeline
 from recsys.errors import RecsysError
 from recsys.feedback.triggers import TriggerConfig
+from recsys.training.recipe import FAMILIES
 
 StepRunner = Callable[..., dict[str, Any]]
 OnStep = Callable[[str], None]
-NUM_STEPS = 11  # of a night that promotes
+NIGHT_STEPS = (
+    "check_backlog",
+    "claim_backlog",
+    "build_training_set",
+    "validate_training_set",
+    "list_candidates",
+    "try_candidate",
+    "train_challenger",
+    "evaluate_challenger",
+    "settle_backlog",
+    "decide_promotion",
+    "refit_challenger",
+    "promote",
+    "publish_recommendations",
+)  # fmt: skip - of a night that promotes, in their order
 
 
 @dataclass
@@ -24,7 +39,7 @@ class Night:
 
     Attributes:
         run_id: names it; the same id resumes.
-        results: step -> what it returned, in the order in which they ran.
+        results: step -> what it returned, in the order in which they ran; of `try_candidate` the last.
         seconds: step -> wall-clock seconds.
     """
 
@@ -49,7 +64,7 @@ class Night:
 class NightOptions:
     """What a person may set for one night; see `pipeline` for the meanings.
 
-    `triggers`: of a retraining, but for `threshold`, which is set here.
+    `triggers`: of a retraining, but for `threshold`, which is set here. `families`: of candidates.
     """
 
     threshold: int = TriggerConfig.threshold
@@ -57,6 +72,7 @@ class NightOptions:
     seed: int = 0
     force_reason: str | None = None
     triggers: TriggerConfig = field(default_factory=TriggerConfig)
+    families: Sequence[str] = FAMILIES
 
 
 def run_night(
@@ -82,10 +98,11 @@ def run_night(
     night = Night(run_id)
 
     def run(step: str, **arguments: Any) -> dict[str, Any]:
-        on_step(step)
+        if step not in night.results:
+            on_step(step)
         started = time.perf_counter()
         result = pipeline.STEPS[step](**arguments)
-        night.seconds[step] = round(time.perf_counter() - started, 3)
+        night.seconds[step] = round(night.seconds.get(step, 0.0) + time.perf_counter() - started, 3)
         night.results[step] = result
         return result
 
@@ -97,11 +114,15 @@ def run_night(
         return night
     run(
         "claim_backlog", run_id=run_id, as_of=as_of, now=now, half_life_days=options.half_life_days, seed=options.seed,
-        force_reason=options.force_reason,
+        force_reason=options.force_reason, families=options.families,
     )  # fmt: skip
     try:
-        for step in ("build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger"):
-            run(step, batch_id=run_id)
+        run("build_training_set", batch_id=run_id)
+        run("validate_training_set", batch_id=run_id)
+        for candidate in run("list_candidates", batch_id=run_id)["candidates"]:
+            run("try_candidate", batch_id=run_id, candidate=candidate)
+        run("train_challenger", batch_id=run_id)
+        run("evaluate_challenger", batch_id=run_id)
     except (
         BaseException
     ):  # failed or interrupted: what was claimed goes back, and the error that caused it is the one told

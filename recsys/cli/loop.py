@@ -19,11 +19,12 @@ from recsys import pipeline, process
 from recsys.cli.tensorflow_loading import load_for
 from recsys.errors import InputError, RecsysError
 from recsys.feedback.triggers import TriggerConfig
-from recsys.loop import NUM_STEPS, Night, NightOptions, run_night
+from recsys.loop import NIGHT_STEPS, Night, NightOptions, run_night
 from recsys.nightly.planning import MAX_SEED, require_stream
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.simulation import replay as replays
+from recsys.training.recipe import FAMILIES
 
 out = Console()
 err = Console(stderr=True)
@@ -42,6 +43,10 @@ HalfLife = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random in the fit.")]
+Families = Annotated[
+    list[str] | None,
+    typer.Option("--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. May be given twice."),
+]
 DEFAULTS = TriggerConfig()
 Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
 
@@ -69,6 +74,7 @@ def run(
     threshold: Threshold = 20,
     half_life_days: HalfLife = None,
     seed: Seed = 0,
+    families: Families = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
     run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
     backlog_trigger: Annotated[bool, typer.Option(help="Whether --threshold asks for a retraining.")] = True,
@@ -105,16 +111,18 @@ def run(
         if not checked["retrain"]:
             return
         load_for("rehearse")
-        out.print_json(data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed))
+        out.print_json(
+            data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed, families=families or FAMILIES)
+        )
         return
     with progress_bar() as bar:
-        task = bar.add_task("starting", total=NUM_STEPS)
+        task = bar.add_task("starting", total=len(NIGHT_STEPS))
 
         def on_step(step: str) -> None:
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        options = NightOptions(threshold, half_life_days, seed, force, triggers)
+        options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES)
         night = run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
     show_night(night)
 
@@ -197,6 +205,7 @@ def replay(
     threshold: Threshold = 20,
     half_life_days: HalfLife = None,
     seed: Seed = 0,
+    families: Families = None,
     publish: Annotated[
         bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")
     ] = True,
@@ -219,7 +228,7 @@ def replay(
         replays.start_from(source, scratch)
         scratch.use()
         nights = []
-        options = NightOptions(threshold, half_life_days, seed)
+        options = NightOptions(threshold, half_life_days, seed, families=families or FAMILIES)
         now = nights_at[-1]
 
         def on_step(name: str, step: str) -> None:

@@ -7,6 +7,7 @@ import sys
 
 # The steps that use TensorFlow; it takes seconds to load, so the others do without.
 TENSORFLOW_STEPS = {
+    "try_candidate",
     "train_challenger",
     "evaluate_challenger",
     "refit_challenger",

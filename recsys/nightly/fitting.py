@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys.errors import InputError
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.registry import VersionSpec
@@ -14,22 +15,23 @@ from recsys.whole_folder import whole_folder
 
 if TYPE_CHECKING:
     from recsys.training.recipe import FitConfig
+    from recsys.training.selection import Trial
     from recsys.training.training_set import TrainingSetSummary
     from recsys.training.validation_report import ValidationReport
 
 
-def fit_config(seed: int) -> FitConfig:
-    """The recipe of this code version."""
+def fit_config(batch: Batch) -> FitConfig:
+    """The recipe of this code version, as the batch was planned."""
     from recsys.training.recipe import FitConfig
 
-    return FitConfig(seed=seed)
+    return FitConfig(seed=batch.config["seed"], families=tuple(batch.config.get("families", FitConfig.families)))
 
 
 def current_recipe(batch: Batch) -> str:
     """Names the recipe that this code would fit the batch with."""
     from recsys.training.recipe import recipe_id
 
-    return recipe_id(fit_config(batch.config["seed"]), batch.config["requested_half_life_days"])
+    return recipe_id(fit_config(batch), batch.config["requested_half_life_days"])
 
 
 def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
@@ -81,22 +83,82 @@ def _previous_batch(place: Workplace, batch: Batch) -> Any:
     return PreviousBatch(num_rows=summary.num_rows, dislike_share=summary.num_dislikes / max(summary.num_rows, 1))
 
 
-def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
-    """Fits on the frozen training set and writes model, numbers and plot to `folder/<fit_name>`.
+def candidate_names(batch: Batch) -> list[str]:
+    """What is tried for the batch."""
+    return list(fit_config(batch).candidates())
 
-    `judged` is fitted through `fit_through`, `refit` through `as_of`.
+
+def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
+    """Measures a candidate on the newest of what the challenger may learn from, or finds what a first try measured.
+
+    The result is `candidates/<name>/trial.json` in the batch's folder.
+
+    Raises:
+        InputError: if the candidate is none of the batch's.
+    """
+    from recsys.training.fit import try_candidate as measured
+    from recsys.training.selection import Trial
+    from recsys.training.training_set import TrainingSet
+
+    config = fit_config(batch)
+    candidates = config.candidates()
+    if name not in candidates:
+        raise InputError(f"Expected a candidate out of {', '.join(candidates)}, got {name!r}.")
+    target = _trial_file(folder, name)
+    if target.is_file():
+        return Trial.from_dict(json.loads(target.read_text(encoding="utf-8")))
+    training_set, cut_off = TrainingSet.read(folder / "training_set"), batch.fit_through
+    trial = measured(
+        candidates[name], training_set.examples_through(cut_off), training_set.items, cut_off,
+        batch.config["half_life_days"], config, training_set.neutral_through(cut_off),
+    )  # fmt: skip
+    with whole_folder(target.parent) as building:
+        (building / target.name).write_text(json.dumps(trial.as_dict(), indent=2), encoding="utf-8")
+    return trial
+
+
+def _trial_file(folder: Path, name: str) -> Path:
+    return folder / "candidates" / name / "trial.json"
+
+
+def trials_of(folder: Path, batch: Batch) -> list[Trial]:
+    """What was measured of each of the batch's candidates.
+
+    Raises:
+        InputError: if one has not been tried.
+    """
+    from recsys.training.selection import Trial
+
+    files = {name: _trial_file(folder, name) for name in candidate_names(batch)}
+    missing = [name for name, file in files.items() if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not: run "
+            "try_candidate for it first."
+        )
+    return [Trial.from_dict(json.loads(file.read_text(encoding="utf-8"))) for file in files.values()]
+
+
+def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
+    """Fits the best candidate on the frozen training set; writes model, numbers and plot to `folder/<fit_name>`.
+
+    `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridge.
     """
     from recsys.evaluation.report import plot_training_set_age
     from recsys.training.fit import fit
+    from recsys.training.selection import best_trial
     from recsys.training.training_set import TrainingSet
 
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
     training_set = TrainingSet.read(folder / "training_set")
     examples = training_set.examples_through(cut_off)
-    config = fit_config(batch.config["seed"])
-    half_life_days, neutral = batch.config["half_life_days"], training_set.neutral_through(cut_off)
-    result = fit(examples, training_set.items, cut_off, half_life_days, config, neutral=neutral)
-    numbers = {"params": result.params, "metrics": result.metrics}
+    config, trials = fit_config(batch), trials_of(folder, batch)
+    result = fit(
+        examples, training_set.items, cut_off, batch.config["half_life_days"], config,
+        neutral=training_set.neutral_through(cut_off), trial=best_trial(trials, config),
+    )  # fmt: skip
+    tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
+    numbers = {"params": result.params, "metrics": {**result.metrics, **tried}}
     with whole_folder(folder / fit_name) as building:
         result.recommender.save(building / "recommender")
         (building / "plots").mkdir()
@@ -141,7 +203,11 @@ def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str
             },
             training_set=folder / "training_set" / "training_set.parquet",
             dataset_digest=str(batch.training_set_digest),
-            artifacts={"data_docs": folder / "data_docs", "plots": folder / fit_name / "plots"},
+            artifacts={
+                "data_docs": folder / "data_docs",
+                "plots": folder / fit_name / "plots",
+                "candidates": folder / "candidates",
+            },
             description=describe(batch, fit_name, cut_off, numbers["metrics"]),
             input_example=training_set.histories.head(20),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from recsys.nightly.champion import champion_cut_off, current_champion, past_pro
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store.brigading import FlaggedBurst
+from recsys.training.recipe import FAMILIES, FitConfig
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -35,11 +37,13 @@ class RunConfig:
         half_life_days: of the sample weights; None: a quarter of the stream's length.
         seed: of the fit.
         force_reason: why the run was forced, or None.
+        families: of candidates to try.
     """
 
     half_life_days: float | None = None
     seed: int = 0
     force_reason: str | None = None
+    families: Sequence[str] = FAMILIES
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ def plan_batch(
         raise InputError(f"Expected half_life_days > 0, got {config.half_life_days}.")
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"Expected a seed from 0 to {MAX_SEED}, got {config.seed}.")
+    FitConfig(families=tuple(config.families)).candidates()  # raises if one is unknown, or none is left
     first_recorded_at, last_recorded_at = require_stream(place, as_of)
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
@@ -190,7 +195,7 @@ def plan_batch(
         batch_id=run_id, as_of=as_of, fit_through=fit_through, champion_version=champion, status=BatchStatus.CLAIMED,
         num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
         config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
-                "seed": config.seed, "force_reason": config.force_reason},
+                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families)},
     )  # fmt: skip
 
 

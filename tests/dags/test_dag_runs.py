@@ -11,19 +11,23 @@ import pytest
 
 from recsys import errors, pipeline, process
 from recsys.feedback.triggers import TriggerConfig
+from recsys.training.recipe import FAMILIES
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("airflow_database")]
 
 NIGHT = datetime(2013, 6, 14, 2, tzinfo=UTC)
-SKIPPED_ALL = dict.fromkeys(
-    ["build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger", "settle_backlog"],
-    "skipped",
-)
+AFTER_THE_CLAIM = (
+    "build_training_set", "validate_training_set", "list_candidates", "try_candidate", "train_challenger",
+    "evaluate_challenger",
+)  # fmt: skip
+SKIPPED_ALL = dict.fromkeys([*AFTER_THE_CLAIM, "settle_backlog"], "skipped")
 ANSWERS: dict[str, dict[str, Any]] = {
     "check_backlog": {"retrain": True, "backlog": 31, "threshold": 20, "reason": "31 of 20"},
     "claim_backlog": {"batch_id": "b1", "as_of": NIGHT.isoformat()},
     "build_training_set": {"digest": "d"},
     "validate_training_set": {"success": True},
+    "list_candidates": {"candidates": ["one", "other"]},
+    "try_candidate": {"ndcg_at_10": 0.2},
     "train_challenger": {"model_version": "7", "link": "http://mlflow/7"},
     "evaluate_challenger": {
         "model_version": "7",
@@ -47,9 +51,12 @@ class Steps:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = dict(ANSWERS)
         self.calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self.tried: list[str] = []
 
     def answer(self, name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         self.calls[name] = (args, kwargs)
+        if name == "try_candidate":
+            self.tried.append(kwargs["candidate"])
         answer = self.answers[name]
         if isinstance(answer, Exception):
             raise answer
@@ -78,7 +85,9 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
     assert run_id.startswith("manual__")
     assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
-    assert steps.calls["claim_backlog"] == ((run_id, as_of, now, None, 0, None), {})
+    options = {"half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES)}
+    assert steps.calls["claim_backlog"] == ((run_id, as_of, now), options)
+    assert steps.tried == ["one", "other"]
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
     assert steps.calls["settle_backlog"] == (("b1", now), {})
 
@@ -94,12 +103,13 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
 def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     as_of = "2013-06-10T00:00:00+00:00"
     triggers = {"threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5}
-    form = {**triggers, "force_reason": "12345", "as_of": as_of, "half_life_days": 30.5, "seed": 3}
+    options = {"force_reason": "12345", "half_life_days": 30.5, "seed": 3, "families": ["embedding"]}
+    form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)
-    (run_id, *checked), options = steps.calls["check_backlog"]
+    (run_id, *checked), given = steps.calls["check_backlog"]
     assert checked == [as_of, NIGHT.isoformat()]
-    assert options == {"force_reason": "12345", "record": True, **asdict(TriggerConfig(**triggers))}
-    assert steps.calls["claim_backlog"][0] == (run_id, as_of, NIGHT.isoformat(), 30.5, 3, "12345")
+    assert given == {"force_reason": "12345", "record": True, **asdict(TriggerConfig(**triggers))}
+    assert steps.calls["claim_backlog"] == ((run_id, as_of, NIGHT.isoformat()), options)
 
 
 def test_a_dry_run_rehearses_and_writes_nothing(steps: Steps, run: Any) -> None:
@@ -111,9 +121,7 @@ def test_a_dry_run_rehearses_and_writes_nothing(steps: Steps, run: Any) -> None:
     assert steps.calls["rehearse"][1]["seed"] == 0
 
 
-@pytest.mark.parametrize(
-    "failing", ["build_training_set", "validate_training_set", "train_challenger", "evaluate_challenger"]
-)
+@pytest.mark.parametrize("failing", AFTER_THE_CLAIM)
 def test_a_failed_step_settles_the_backlog_and_stays_red(steps: Steps, run: Any, failing: str) -> None:
     steps.answers[failing] = errors.DataCheckError("Expected weights up to 1, got 2.")
     state, tasks = run("feedback_retraining", NIGHT)

@@ -22,7 +22,9 @@ RETRAINING = {
     "rehearse": {"check_backlog"},
     "build_training_set": {"claim_backlog"},
     "validate_training_set": {"claim_backlog", "build_training_set"},
-    "train_challenger": {"claim_backlog", "validate_training_set"},
+    "list_candidates": {"claim_backlog", "validate_training_set"},
+    "try_candidate": {"claim_backlog", "list_candidates"},
+    "train_challenger": {"claim_backlog", "try_candidate"},
     "evaluate_challenger": {"claim_backlog", "train_challenger"},
     "settle_backlog": {"claim_backlog", "evaluate_challenger"},
 }
@@ -196,7 +198,8 @@ def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
         **inspect.signature(pipeline.check_backlog).parameters,
     }
     params = dag_bag.dags["feedback_retraining"].params
-    for name in set(params) - {"as_of", "dry_run"}:
+    assert params["families"] == list(steps.pop("families").default)
+    for name in set(params) - {"as_of", "dry_run", "families"}:
         assert params[name] == steps[name].default, name
 
 

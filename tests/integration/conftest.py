@@ -18,7 +18,7 @@ import pytest
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import Finished, recsys
-from tests.integration.small_stream import FIRST_AS_OF, write_stream
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
 from tests.integration.step_processes import SecondNight
 
 
@@ -86,6 +86,6 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
-    night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion")
+    night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
     assert night.code == 0, night.err
     return Champion(settings, night)

@@ -23,6 +23,7 @@ import pytest
 
 from recsys.cli.tensorflow_loading import TENSORFLOW_STEPS, load_for
 from recsys.errors import RecsysError
+from recsys.loop import NIGHT_STEPS
 from recsys.process import write_result
 from recsys.settings import Settings
 from tests.integration import small_stream
@@ -122,7 +123,7 @@ class SecondNight:
 
     def copy_after(self, step: str) -> Path:
         """The home as the undisturbed night had it after `step`."""
-        following = (*small_stream.STEPS, "end")[small_stream.STEPS.index(step) + 1]
+        following = (*NIGHT_STEPS, "end")[NIGHT_STEPS.index(step) + 1]
         return self.copy_before(following)
 
     def restore(self, copy: Path) -> None:

@@ -21,7 +21,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import LEDGER, Finished, quick, recsys, state
 from tests.integration.conftest import Champion, find_free_port
-from tests.integration.small_stream import FIRST_AS_OF, START, write_stream
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, START, write_stream
 
 FAILED, WRONG_INPUT, TRY_AGAIN = 1, 2, 75
 TIMES = {"as_of": "2024-03-10T00:00:00Z", "now": "2024-03-10T00:00:00Z"}
@@ -319,7 +319,17 @@ def test_an_mlflow_that_goes_away_in_the_middle_gives_the_claim_back(settings: S
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
     with relay_to(mlflow_server, b"/mlflow/runs/create") as relay:
-        night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--run-id", "r", **{MLFLOW: relay.url})
+        night = recsys(
+            settings,
+            "run",
+            "--as-of",
+            FIRST_AS_OF.isoformat(),
+            "--run-id",
+            "r",
+            "--family",
+            FAMILY,
+            **{MLFLOW: relay.url},
+        )
         assert relay.is_cut
     assert night.code == TRY_AGAIN, night.err
     assert "Expected MLflow at" in night.message

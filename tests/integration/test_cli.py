@@ -13,11 +13,12 @@ import typer
 from typer.testing import CliRunner
 
 from recsys.cli import app
+from recsys.loop import NIGHT_STEPS
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import quick, recsys, state
 from tests.integration.conftest import Champion
-from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 AS_OF = FIRST_AS_OF.isoformat()
 RUN_ID = f"cli__{AS_OF}"
@@ -74,10 +75,7 @@ def test_the_tour_names_commands_that_exist() -> None:
 
 
 def test_a_night_tells_each_step_and_why(champion: Champion) -> None:
-    steps = ("check_backlog", "claim_backlog", "build_training_set", "validate_training_set", "train_challenger",
-             "evaluate_challenger", "settle_backlog", "decide_promotion", "refit_challenger", "promote",
-             "publish_recommendations")  # fmt: skip
-    assert [step for step in steps if f"│ {step} " in champion.night.out] == list(steps)
+    assert [step for step in NIGHT_STEPS if f"│ {step} " in champion.night.out] == list(NIGHT_STEPS)
     assert "promote" in champion.night.out.splitlines()[0]
     assert "- NDCG@10" in champion.night.out
     assert not champion.night.err
@@ -141,7 +139,7 @@ def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> No
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion) -> None:
     before = state(champion.settings.home)
-    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run")
+    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--family", FAMILY)
     assert (shown.code, shown.err) == (0, "")
     decoder = json.JSONDecoder()
     checked, end = decoder.raw_decode(shown.out)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
-from recsys.loop import run_night
+from recsys.loop import NightOptions, run_night
 from recsys.nightly.workplace import Workplace
 from recsys.records import Dislike, DislikeReason, Item
 from recsys.serving.lists import feature_multipliers, serve_list
@@ -19,7 +19,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import dislike_feedback_impact
 from recsys.training.training_set import TrainingSet
-from tests.integration.small_stream import GENRES, NOW, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FAMILY, GENRES, NOW, SECOND_AS_OF, write_stream
 
 MINUTE = timedelta(minutes=1)
 ANGRY, ERASED, BRIGADED = "u000", "u001", "f55"
@@ -51,7 +51,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AfterTheNight]:
             save = store.record_dislikes(rows)
             assert all(row.is_new for row in save)
             store.erase_user(ERASED, "the user", NOW)
-            done = run_night("night", SECOND_AS_OF, NOW)
+            done = run_night("night", SECOND_AS_OF, NOW, NightOptions(families=[FAMILY]))
             assert done.outcome == "promote", done.reasons
             with Workplace.open(settings) as place:
                 examples = TrainingSet.read(place.folder("night") / "training_set").examples

@@ -23,7 +23,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import Finished, recsys, state
 from tests.integration.conftest import Champion
-from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 DISK_KIB = 65_536
 TRY_AGAIN = 75
@@ -144,7 +144,7 @@ def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_r
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
     disk.leave(120)
-    night = disk.recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--run-id", "r")
+    night = disk.recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--run-id", "r", "--family", FAMILY)
     assert_says_full(night)
     with FeedbackStore.open(settings.database_url) as store:
         backlog = store.stream_summary(FIRST_AS_OF).num_dislikes

@@ -15,7 +15,7 @@ from recsys.settings import Settings
 from recsys.simulation.replay import METRICS, SYSTEMS, nights_between
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import Finished, finish, start, state
-from tests.integration.small_stream import FIRST_AS_OF, write_stream
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
 
 SECOND_AS_OF, LAST_AS_OF = (FIRST_AS_OF + timedelta(days=n) for n in (1, 2))
 THRESHOLD = "60"  # a day brings about 38 dislikes: the second night is skipped, the third retrains
@@ -57,7 +57,16 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> TwoReplays:
         left_behind = settings.home / "replay" / name / "feedback.db"
         left_behind.parent.mkdir(parents=True)
         left_behind.write_text("what an interrupted replay left")
-        days = ("--from", f"{FIRST_AS_OF:%Y-%m-%d}", "--to", f"{last:%Y-%m-%d}", "--threshold", THRESHOLD)
+        days = (
+            "--from",
+            f"{FIRST_AS_OF:%Y-%m-%d}",
+            "--to",
+            f"{last:%Y-%m-%d}",
+            "--threshold",
+            THRESHOLD,
+            "--family",
+            FAMILY,
+        )
         started.append((settings.home, start(settings, "replay", *days, "--json", str(folder / f"{name}.jsonl"))))
     replays = []
     for home, process in started:

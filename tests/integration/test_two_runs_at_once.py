@@ -18,7 +18,7 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision, Promotion
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
-from tests.integration.small_stream import FIRST, NOW, SECOND, SECOND_AS_OF
+from tests.integration.small_stream import FAMILY, FIRST, NOW, SECOND, SECOND_AS_OF
 from tests.integration.step_processes import FORKSERVER, SECONDS, Point, SecondNight
 
 RIVAL = "rival"
@@ -36,7 +36,7 @@ def test_of_two_runs_one_goes_on_and_the_other_names_it(second_night: SecondNigh
     second_night.restore(second_night.copy_before("check_backlog"))
     logs = {name: tmp_path / f"{name}.log" for name in ("one", "other")}
     # Forced: one that looked only after the other had claimed would find no backlog and end well.
-    arguments = ("run", "--as-of", SECOND_AS_OF.isoformat(), "--force", "two at once", "--run-id")
+    arguments = ("run", "--as-of", SECOND_AS_OF.isoformat(), "--force", "two at once", "--family", FAMILY, "--run-id")
     runs = {name: second_night.command(log, *arguments, name) for name, log in logs.items()}
     codes = {name: run.wait(SECONDS) for name, run in runs.items()}
     assert sorted(codes.values()) == [0, 3], {name: log.read_text(encoding="utf-8") for name, log in logs.items()}

@@ -7,7 +7,7 @@ import pytest
 from recsys.errors import InputError
 from recsys.evaluation.behaviour import run_behaviour_tests
 from recsys.training.fit import FitResult, fit
-from recsys.training.recipe import FitConfig, recipe_id
+from recsys.training.recipe import CLOSED_FORM, FitConfig, recipe_id
 
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_without_a_like_there_is_nothing_to_learn() -> None:
 def test_a_tiny_stream_still_gives_a_model(num_rows: int) -> None:
     stream = taste_stream()
     few = stream[stream["label"] == 1].head(num_rows)
-    recommender = fit(few, catalog(), CUT_OFF, 30.0, FitConfig()).recommender
+    recommender = fit(few, catalog(), CUT_OFF, 30.0, FitConfig(families=(CLOSED_FORM,))).recommender
     lists = recommender.recommend(histories([("u", "unknown", "like")]), k=10)
     assert len(lists) == few["item_id"].nunique()
 

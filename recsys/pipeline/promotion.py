@@ -1,0 +1,126 @@
+"""The steps of `model_promotion` and `recommendation_publishing`: from the gate's verdict to what users see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from recsys.errors import ConflictError, InputError
+from recsys.nightly import champion as champions
+from recsys.nightly import judging
+from recsys.nightly.workplace import Workplace
+from recsys.pipeline.step import moment, step
+from recsys.records import Decision, Promotion
+
+
+@step
+def decide_promotion(model_version: str, run_id: str, now: datetime | str) -> dict[str, Any]:
+    """The gate: promote, reject or insufficient evidence, with reasons; decides and records, never acts."""
+    with Workplace.open() as place:
+        batch = place.store.find_batch_by_version(model_version)
+        verdict = judging.judge(judging.load_evidence(batch))
+        numbers = {"model_version": model_version, "batch_id": batch.batch_id, **verdict.numbers}
+        place.store.record_decision(
+            Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, moment(now), numbers)
+        )
+        place.registry.set_tags(model_version, {"verdict": verdict.verdict})
+        judging.describe_verdict(place, batch, verdict)
+    return {
+        "verdict": verdict.verdict,
+        "reasons": list(verdict.reasons),
+        "model_version": model_version,
+        "batch_id": batch.batch_id,
+    }
+
+
+@step
+def refit_challenger(model_version: str) -> dict[str, Any]:
+    """Fits what passed the gate again, through the cut-off, with the same recipe and seed; tests and registers it.
+
+    Raises:
+        DataCheckError: if a behaviour test fails, or the lists moved too far from those that were judged.
+        ConflictError: if the recipe has changed since the challenger was trained.
+    """
+    with Workplace.open() as place:
+        batch = place.store.find_batch_by_version(model_version)
+        if batch.refit_version is None:
+            version = judging.refit(place, batch)
+            batch = place.store.update_batch(batch.batch_id, refit_version=version)
+        return {
+            "model_version": str(batch.refit_version),
+            "judged_version": model_version,
+            "batch_id": batch.batch_id,
+            "as_of": batch.as_of.isoformat(),
+            "link": place.registry.link(str(batch.refit_version)),
+        }
+
+
+@step
+def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, Any]:
+    """Moves the alias `champion` to `model_version`. The audit row is written first, so a crash can be resumed.
+
+    Args:
+        model_version: the refit of a challenger that passed the gate in this run.
+        run_id: names the run whose recorded verdict allows the promotion.
+        now: time of the audit row.
+
+    Raises:
+        ConflictError: if the champion is not the one that the gate compared with, or another promotion came first.
+        InputError: if no verdict "promote" of this run stands behind the version.
+    """
+    at = moment(now)
+    with Workplace.open() as place:
+        last = champions.finish_promotion(place, at)
+        if last is not None and last.to_version == model_version and last.run_id == run_id:
+            return _promoted(last)
+        batch = judging.passed_batch(place, model_version, run_id)
+        champion = place.registry.get_alias("champion")
+        if champion != batch.champion_version:
+            raise ConflictError(
+                f"Expected version {batch.champion_version or 'none'} to be champion, since the gate compared version "
+                f"{batch.challenger_version} with it, but it is {champion or 'none'} now: nothing was promoted. "
+                "The next run compares with the new champion."
+            )
+        reason = f"passed the gate as version {batch.challenger_version}"
+        sequence = 1 if last is None else last.sequence + 1
+        intent = Promotion(sequence, run_id, champion, model_version, reason, at, is_complete=False)
+        place.store.begin_promotion(intent)
+        done = champions.finish_promotion(place, at)
+        if done is None or done.to_version != model_version:
+            raise ConflictError(
+                f"Expected version {model_version} to be the newest promotion, got {done}: another came first."
+            )
+        return _promoted(done)
+
+
+def _promoted(promotion: Promotion) -> dict[str, Any]:
+    return {
+        "from_version": promotion.from_version,
+        "to_version": promotion.to_version,
+        "sequence": promotion.sequence,
+    }
+
+
+@step
+def publish_recommendations(
+    as_of: datetime | str, now: datetime | str, model_version: str | None = None
+) -> dict[str, Any]:
+    """Writes the top 10 of every user, with reasons and contributions, and one list for users without history.
+
+    Args:
+        as_of: histories are read as of this cut-off.
+        now: time of the lists.
+        model_version: must be the champion; None: whatever the champion is.
+    """
+    from recsys.serving.publishing import publish
+
+    with Workplace.open() as place:
+        champion = champions.current_champion(place, moment(now))
+        if champion is None:
+            raise InputError(
+                "Expected a champion to publish from, found none: run `recsys run` until a version is promoted."
+            )
+        if model_version is not None and model_version != champion:
+            raise ConflictError(f"Expected to publish the champion, version {champion}, got version {model_version}.")
+        num_users = publish(place.store, place.recommender(champion), champion, moment(as_of), moment(now))
+    return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}
