@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from benchmarks.accuracy.streams import Split
 from recsys.evaluation.ranking_metrics import judge
+from recsys.model.event_matrix import event_matrix
 
 LIST_LENGTH = 20
 BLOCK = 256
@@ -59,9 +60,7 @@ class Train:
 
     def matrix(self, values: npt.NDArray[np.float64]) -> sp.csr_matrix:
         """Sparse float32 `(num_users, num_items)`; zeros are left out."""
-        keep = values != 0
-        entries = (values[keep].astype(np.float32), (self.users[keep], self.items[keep]))
-        return sp.csr_matrix(entries, (len(self.user_ids), len(self.item_ids)))
+        return event_matrix(values, self.users, self.items, (len(self.user_ids), len(self.item_ids)))
 
     def popularity(self, half_life_days: float) -> npt.NDArray[np.float64]:
         """Decayed likes of each item."""

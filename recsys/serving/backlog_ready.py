@@ -201,7 +201,7 @@ class BacklogAnnouncer:
             except RecsysError as error:
                 num_failures += 1
                 log.warning("the backlog was not announced, trying again later: %s", error)
-            except Exception:
+            except Exception:  # whatever it was: without this thread nobody would ever tell Airflow again
                 num_failures += 1
                 log.exception("the backlog was not announced, trying again later")
             if not self._wait(num_failures):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from recsys.model.event_matrix import event_matrix
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.recency import recency_weights, refreshed_weights
 from recsys.model.transitions import Sequences
@@ -107,10 +108,7 @@ class Events:
 
     def matrix(self, values: npt.NDArray[np.float64]) -> sp.csr_matrix:
         """Sparse float32 `(num_users, num_items)` with `values` at the events; zeros are dropped."""
-        keep = values != 0
-        return sp.csr_matrix(
-            (values[keep].astype(np.float32), (self.users[keep], self.items[keep])), (self.num_users, self.num_items)
-        )
+        return event_matrix(values, self.users, self.items, (self.num_users, self.num_items))
 
     def histories(self) -> dict[str, sp.csr_matrix]:
         """What a scorer may know of the users: `likes`, `recent`, `dislikes` as `HistoryMatrices` has them."""
@@ -119,20 +117,17 @@ class Events:
         items = np.concatenate([self.items[self.is_like], self.neutral.items])
         ages = np.concatenate([self.age_days[self.is_like], self.neutral.age_days])
         recency = recency_weights(users, ages, np.arange(len(users)) < int(self.is_like.sum()))
-        known = items >= 0
-        shape = (self.num_users, self.num_items)
         return {
             "likes": self.matrix(np.where(self.is_like, opinions, 0.0)),
-            "recent": sp.csr_matrix((recency[known].astype(np.float32), (users[known], items[known])), shape),
+            "recent": event_matrix(recency, users, items, (self.num_users, self.num_items)),
             "dislikes": self.matrix(np.where(self.is_like, 0.0, opinions)),
         }
 
     def met(self) -> sp.csr_matrix:
         """1.0 wherever a user had anything to do with an item; sparse float32 `(num_users, num_items)`."""
-        known = self.neutral.items >= 0
-        users = np.concatenate([self.users, self.neutral.users[known]])
-        items = np.concatenate([self.items, self.neutral.items[known]])
-        return sp.csr_matrix((np.ones(len(users), np.float32), (users, items)), (self.num_users, self.num_items))
+        users = np.concatenate([self.users, self.neutral.users])
+        items = np.concatenate([self.items, self.neutral.items])
+        return event_matrix(np.ones(len(users)), users, items, (self.num_users, self.num_items))
 
     def sequences(self, num_linked: int, seed: int) -> Sequences:
         """All signals of all users in their order; items without item-item weights are -1."""

@@ -5,22 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import keras_rs
 from keras import ops
 
-from recsys.model.metrics.stated_policy import StatedPolicy
+from recsys.model.metrics.recall_at_k import RecallAtK
 
 
 @keras.saving.register_keras_serializable(package="recsys")
-class AccuracyAtK(StatedPolicy, keras_rs.metrics.RecallAtK):  # type: ignore[misc]
+class AccuracyAtK(RecallAtK):
     """Share of rows with at least one positive among their first k; also called hit rate.
 
-    Ties, rows without a positive and sample weights: see the package.
-
-    Args:
-        k: slots that count, >= 1.
-        name: `accuracy_at_<k>` by default.
-        dtype: of the computation.
+    Arguments as for `RecallAtK`; its name is `accuracy_at_<k>` by default.
     """
 
     NAME = "accuracy"

@@ -1,0 +1,63 @@
+"""The stream as training, judging and serving read it: Arrow tables and data frames, as of a cut-off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from recsys.errors import InputError
+from recsys.store import events
+from recsys.store.database import Database
+from recsys.store.events import StreamSummary
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class StreamReader(Database):
+    """Reads everything that was recorded up to a cut-off."""
+
+    def read_events(self, recorded_after: datetime | None, recorded_through: datetime) -> pa.Table:
+        """All signals in (`recorded_after`, `recorded_through`]; see `sql/events.sql`."""
+        with self.reading() as connection:
+            return events.read_events(connection, recorded_after, recorded_through)
+
+    def read_training_set(self, as_of: datetime, fit_through: datetime, half_life_days: float) -> pa.Table:
+        """Labelled examples as of `as_of`, one per (user, item), the newest opinion; see `sql/training_set.sql`."""
+        _require_positive(half_life_days)
+        params = {"as_of": as_of, "fit_through": fit_through, "half_life_days": half_life_days}
+        return events.run_duckdb("training_set", self.read_events(None, as_of), params, events.training_set_schema())
+
+    def read_neutral_signals(self, as_of: datetime) -> pa.Table:
+        """What users met without an opinion as of `as_of`; see `sql/neutral_signals.sql`."""
+        return events.run_duckdb("neutral_signals", self.read_events(None, as_of), {}, events.neutral_schema())
+
+    def read_histories(
+        self, as_of: datetime, half_life_days: float, user_ids: Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`."""
+        _require_positive(half_life_days)
+        with self.reading() as connection:
+            found = events.read_events(connection, None, as_of, user_ids)
+        params = {"as_of": as_of, "half_life_days": half_life_days}
+        frame: pd.DataFrame = events.run_duckdb("histories", found, params, events.history_schema()).to_pandas()
+        return frame
+
+    def recorded_at_quantile(self, after: datetime | None, through: datetime, quantile: float) -> datetime | None:
+        """The moment in (`after`, `through`] by which a share of likes and dislikes was recorded; None without any."""
+        if not 0.0 <= quantile <= 1.0:
+            raise InputError(f"Expected a quantile between 0 and 1, got {quantile}.")
+        with self.reading() as connection:
+            return events.recorded_at_quantile(connection, after, through, quantile)
+
+    def stream_summary(self, through: datetime) -> StreamSummary:
+        """First and last moment and counts of what was recorded up to `through`."""
+        with self.reading() as connection:
+            return events.stream_summary(connection, through)
+
+
+def _require_positive(half_life_days: float) -> None:
+    if not half_life_days > 0:
+        raise InputError(f"Expected half_life_days > 0, got {half_life_days}.")

@@ -1,0 +1,110 @@
+"""What was decided and done: by the loop, by people, and by the service."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from recsys.store.column_types import BigIntegerKey, UtcDateTime
+from recsys.store.tables.metadata import metadata
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", BigIntegerKey, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    UniqueConstraint("run_id", "step"),
+    Index(None, "recorded_at"),
+    sqlite_autoincrement=True,
+)
+
+model_promotions = Table(
+    "model_promotions",
+    metadata,
+    Column("promotion_id", BigIntegerKey, primary_key=True),
+    Column("sequence", Integer, nullable=False, unique=True),
+    Column("run_id", Text, nullable=False),
+    Column("from_version", Text),
+    Column("to_version", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+    Column("completed_at", UtcDateTime),
+    UniqueConstraint("run_id", "to_version"),
+    CheckConstraint("sequence >= 1", name="sequence_starts_at_1"),
+    CheckConstraint("is_complete = (completed_at IS NOT NULL)", name="complete_promotions_say_when"),
+    sqlite_autoincrement=True,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),  # SHA-256 of a secret with 256 random bits
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    CheckConstraint("name <> ''", name="name_is_not_empty"),
+)
+
+# Proof that a user was erased. The user is named by a hash only: who knows the id can find the row, nobody else can.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", BigIntegerKey, primary_key=True),
+    Column("user_hash", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    Column("num_rows", JSON, nullable=False),  # table -> rows deleted
+    Column("batches", JSON, nullable=False),  # training batches whose data held the user
+    Column("model_versions", JSON, nullable=False),  # versions fitted on them
+    Index(None, "user_hash"),
+    sqlite_autoincrement=True,
+)
+
+# Which backlogs were announced to the scheduler. `after_batch` names the last batch that used one ('' before the first):
+# a backlog is announced once, however often the service looks or is restarted.
+backlog_announcements = Table(
+    "backlog_announcements",
+    metadata,
+    Column("after_batch", Text, primary_key=True),
+    Column("backlog", Integer, nullable=False),
+    Column("noticed_at", UtcDateTime, nullable=False),
+    Column("posted_at", UtcDateTime),
+)
+
+# Dislikes that look like brigading. They do not count and do not train until a person releases them.
+brigading_flags = Table(
+    "brigading_flags",
+    metadata,
+    Column("dislike_id", BigInteger, ForeignKey("user_dislikes.dislike_id"), primary_key=True, autoincrement=False),
+    Column("item_id", Text, ForeignKey("items.item_id"), nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),  # a run whose cut-off is earlier does not know of the burst
+    Column("num_users", Integer, nullable=False),
+    Column("num_opinions", Integer, nullable=False),
+    Column("p_value", Float, nullable=False),
+    Column("released_at", UtcDateTime),
+    Column("note", Text),
+    CheckConstraint("starts_at <= ends_at", name="starts_before_it_ends"),
+    Index(None, "item_id", "starts_at"),
+)

@@ -1,0 +1,58 @@
+"""The catalog, and what users did."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from recsys.store.column_types import BigIntegerKey, UtcDateTime
+from recsys.store.tables.metadata import metadata
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("title_key", Text, nullable=False),  # normalised title: how a dislike that only has a title finds its film
+    Column("genres", JSON, nullable=False),
+    Column("cast_members", JSON, nullable=False),
+    Column("franchise", Text),
+    Column("release_year", Integer),
+    Column("tmdb_id", BigInteger),
+    Column("imdb_id", Text),
+    Column("is_placeholder", Boolean, nullable=False),
+    CheckConstraint("item_id <> ''", name="item_id_is_not_empty"),
+    Index(None, "tmdb_id"),
+    Index(None, "title_key"),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("interaction_id", BigIntegerKey, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("item_id", Text, ForeignKey("items.item_id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Float),
+    Column("is_like", Boolean, nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    UniqueConstraint("user_id", "item_id", "kind", "occurred_at"),
+    CheckConstraint("user_id <> ''", name="user_id_is_not_empty"),
+    CheckConstraint("recorded_at >= occurred_at", name="recorded_after_it_occurred"),
+    Index(None, "recorded_at"),
+    Index(None, "item_id"),
+    sqlite_autoincrement=True,
+)
