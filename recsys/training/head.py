@@ -40,19 +40,18 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     position = search.best_trend()
     weights, source = search.trend_alone(position), "trend"
     value = search.value(search.scores(weights))
-    searched = max((search.improve(start) for start in (weights, search.least(search.likes_alone()))), key=_value)
+    starts = (search.regarded(start) for start in (weights, search.likes_alone()))
+    searched = max((search.improve(start) for start in starts), key=_value)
     if searched[1] > value + config.min_gain * max(value, 0.0):
         weights, value, source = *searched, "search"
     if len(examples.num_liked) >= config.min_refined:
         refined = keras_refinement(search, weights, seed)
         if search.value(search.scores(refined)) > value + config.min_gain * max(value, 0.0):
             weights, source = refined, "keras"
-    weights = search.spare_dislikes(weights, search.trend_alone(position))
     ndcg, exposure = search.measure(search.scores(weights))
     metrics = {
         "validation_ndcg_at_10": ndcg,
         "validation_dislike_exposure_at_10": exposure,
-        "validation_dislike_exposure_at_10_likes_alone": search.exposure(search.likes_alone()),
         "validation_num_lists": float(len(examples.num_liked)),
         "validation_ndcg_at_10_best_trend": search.ndcg(search.trend_alone(position)),
     }

@@ -31,7 +31,6 @@ class HeadSearch:
         self.discount = 1.0 / np.log2(np.arange(2, k + 2))
         self.ideal = np.cumsum(self.discount)[np.minimum(examples.num_liked, k) - 1]
         self.disliking = (examples.labels == -1).any(axis=1)
-        self.bearable = config.bearable_share * self.exposure(self.likes_alone())
 
     def place(self, name: str) -> int:
         """Position of a weight."""
@@ -54,7 +53,13 @@ class HeadSearch:
         """What a collaborative model without time would do; the longest trend for users without likes."""
         weights = np.zeros(len(self.names), np.float32)
         weights[self.place("likes")], weights[self.num_trends - 1] = 1.0, 1e-3
-        return weights
+        return self.least(weights)
+
+    def regarded(self, weights: FloatArray) -> FloatArray:
+        """The same weights, with the power of the regard that is not left to validation; see `HeadConfig`."""
+        result = weights.copy()
+        result[self.place("regard_power")] = self.config.regard_power
+        return result
 
     def scores(self, weights: FloatArray) -> FloatArray:
         """Of the candidates; see `HeadExamples.scores`."""
@@ -73,29 +78,24 @@ class HeadSearch:
         """NDCG@k of the lists that `weights` makes."""
         return self.measure(self.scores(weights))[0]
 
-    def exposure(self, weights: FloatArray) -> float:
-        """Dislike exposure@k of the lists that `weights` makes."""
-        return self.measure(self.scores(weights))[1]
-
-    def value(self, scores: FloatArray, penalty: float = 0.0) -> float:
-        """What a search maximises: NDCG, less dislike exposure, less `penalty` times what of it is above `bearable`."""
+    def value(self, scores: FloatArray) -> float:
+        """What a search maximises: NDCG, less dislike exposure."""
         ndcg, exposure = self.measure(scores)
-        return ndcg - self.config.exposure_penalty * exposure - penalty * max(exposure - self.bearable, 0.0)
+        return ndcg - self.config.exposure_penalty * exposure
 
     def best_trend(self) -> int:
         """Position of the trend that does best alone, by NDCG."""
         return int(np.argmax([self.ndcg(self.trend_alone(h)) for h in range(self.num_trends)]))
 
-    def improve(self, start: FloatArray, penalty: float = 0.0) -> tuple[FloatArray, float]:
+    def improve(self, start: FloatArray) -> tuple[FloatArray, float]:
         """Tries every value of the grid for one weight after another, twice over; keeps what improves the value."""
-        weights, value = start, self.value(self.scores(start), penalty)
-        order = [*range(self.num_trends, len(self.names)), *range(self.num_trends)]
-        for _ in range(2):
-            for position in order:
-                for trial, scores in self._trials(weights, position):
-                    trial_value = self.value(scores, penalty)
-                    if trial_value > value + self.config.min_gain * max(value, 0.0):
-                        weights, value = trial, trial_value
+        weights, value = start, self.value(self.scores(start))
+        searched = [n for n in range(self.num_trends, len(self.names)) if n != self.place("regard_power")]
+        for position in 2 * [*searched, *range(self.num_trends)]:
+            for trial, scores in self._trials(weights, position):
+                trial_value = self.value(scores)
+                if trial_value > value + self.config.min_gain * max(value, 0.0):
+                    weights, value = trial, trial_value
         return weights, value
 
     def _trials(self, weights: FloatArray, position: int) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -106,32 +106,13 @@ class HeadSearch:
             trial[position] = value
             return self.least(trial)
 
-        if self.names[position] == "regard_power":
-            for power in self.config.power_grid:
-                yield with_value(power), self.scores(with_value(power))
-            return
-        # A score is a straight line in any one of the other weights: two points give all.
+        # A score is a straight line in any one of these weights: two points give all.
         low, high = with_value(0.0), with_value(1.0)
         from_low = self.scores(low)
         slope = (self.scores(high) - from_low) / (high[position] - low[position])
         for step in self.config.trend_grid if position < self.num_trends else self.config.grid:
             trial = with_value(step)
             yield trial, from_low + (trial[position] - low[position]) * slope
-
-    def spare_dislikes(self, free: FloatArray, simple: FloatArray) -> FloatArray:
-        """Gives away accuracy for fewer disliked items, but at most half of what `free` has above the best simple system.
-
-        Lists that foretell better what users will meet next also foretell what they will dislike. The bound comes from the
-        likes alone: what a collaborative model shows that does not look at time.
-        """
-        least = (self.ndcg(free) + max(self.ndcg(simple), self.ndcg(self.likes_alone()))) / 2.0
-        if self.exposure(free) <= self.bearable:
-            return free
-        for penalty in self.config.excess_penalties:
-            trial, _ = self.improve(free, penalty)
-            if self.ndcg(trial) >= least:
-                return trial
-        return free
 
 
 def _size(term: FloatArray) -> float:

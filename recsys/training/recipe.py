@@ -35,13 +35,11 @@ class HeadConfig:
         own_end_share: how much of each user's history that end is.
         candidates_per_term: each user's list is made from the best items of each term.
         exposure_penalty: validation objective = NDCG@k - this * dislike exposure@k.
-        bearable_share: dislike exposure is bearable up to this share of that of lists from likes alone; below 1, since
-            what is chosen on validation looks better there than it is.
-        excess_penalties: what exposure above the bearable may cost, first the dearest; see `HeadSearch.spare_dislikes`.
         min_dislike_weight: the dislike term never counts less: a dislike always has an effect.
         grid: values tried for each weight. Each term is measured in units of its 99th percentile among the candidates.
         trend_grid: the same for the trends, of which there are many.
-        power_grid: values tried for the power of the regard.
+        regard_power: of an item's share of likes among opinions, which scales its scores. It is not searched: dislikes are
+            so few in validation that what spares them there is chance, while this spares them at next to no cost.
         min_gain: a change must improve the objective by this share of it.
         min_refined: lists from which on the head is refined with Keras; on fewer the search finds all there is.
         epochs: of the Keras refinement.
@@ -59,12 +57,10 @@ class HeadConfig:
     own_end_share: float = 0.2
     candidates_per_term: int = 30
     exposure_penalty: float = 0.25
-    bearable_share: float = 0.75
-    excess_penalties: tuple[float, ...] = (8.0, 2.0, 0.5)
     min_dislike_weight: float = 0.1
     grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
     trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
-    power_grid: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
+    regard_power: float = 2.0
     min_gain: float = 2e-3
     min_refined: int = 300
     epochs: int = 8
