@@ -243,7 +243,9 @@ def replay(
                 lines = "".join(json.dumps(n.as_dict()) + "\n" for n in nights)
                 json_file.write_text(lines, encoding="utf-8")
     _show_totals(nights)
-    written = replays.write_report(nights, report or scratch.home / "replay.md")
+    written = replays.write_report(
+        nights, report or scratch.home / "replay.md", "".join(f" --family {name}" for name in families or ())
+    )
     out.print(f"Report with plot: {written}")
 
 

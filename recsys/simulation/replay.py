@@ -187,15 +187,18 @@ def totals(nights: list[ReplayedNight]) -> dict[str, dict[str, float]]:
     return result
 
 
-def write_report(nights: list[ReplayedNight], path: Path) -> Path:
-    """Writes the totals as markdown, with the plot beside it under the same name; returns `path`."""
+def write_report(nights: list[ReplayedNight], path: Path, options: str = "") -> Path:
+    """Writes the totals as markdown, with the plot beside it under the same name; returns `path`.
+
+    `options` are those of the command beside the days, as they were given.
+    """
     first, last = nights[0].as_of[:10], nights[-1].as_of[:10]
     outcomes = [night.outcome for night in nights]
     counts = ", ".join(f"{outcomes.count(name)} {name.replace('_', ' ')}" for name in sorted(set(outcomes)))
     lines = [
         f"# Replay, {first} to {last}",
         "",
-        f"Written by `recsys replay --from {first} --to {last} --report FILE`. {len(nights)} nights: {counts}. After each",
+        f"Written by `recsys replay --from {first} --to {last} --report FILE{options}`. {len(nights)} nights: {counts}. After each",
         "night, everything is scored on the next day's events, with each user's history up to the night; means over users.",
         "",
         "| what serves | NDCG@10 | Recall@20 | dislike exposure@10 | coverage@10 |",
