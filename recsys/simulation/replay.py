@@ -198,8 +198,8 @@ def write_report(nights: list[ReplayedNight], path: Path, options: str = "") -> 
     lines = [
         f"# Replay, {first} to {last}",
         "",
-        f"Written by `recsys replay --from {first} --to {last} --report FILE{options}`. {len(nights)} nights: {counts}. After each",
-        "night, everything is scored on the next day's events, with each user's history up to the night; means over users.",
+        f"Written by `recsys replay --from {first} --to {last} --report FILE{options}`. {len(nights)} nights: {counts}.",
+        "After each night, everything is scored on the next day's events, with each user's history up to the night; means over users.",
         "",
         "| what serves | NDCG@10 | Recall@20 | dislike exposure@10 | coverage@10 |",
         "|---|---|---|---|---|",
