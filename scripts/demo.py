@@ -144,9 +144,15 @@ def show_results(seconds: dict[str, float]) -> None:
 
 def show_batch(place: Any, batch: Any) -> None:
     """Training set, data checks, and every system on the same holdout."""
+    from recsys.nightly.fitting import trials_of
+
     table = Table(show_header=False, title=f"Batch {batch.batch_id}")
     table.add_row("new dislikes claimed", str(batch.num_examples))
     table.add_row("training set", f"{batch.num_rows} rows, digest {batch.training_set_digest}")
+    tried = trials_of(place.folder(batch.batch_id), batch)
+    table.add_row(
+        "candidates, NDCG@10 on validation", ", ".join(f"{t.candidate.name} {t.ndcg_at_10:.4f}" for t in tried)
+    )
     table.add_row("data checks", f"passed; Data Docs: {batch.data_docs_uri}")
     table.add_row(
         "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"

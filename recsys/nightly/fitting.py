@@ -14,8 +14,7 @@ from recsys.registry import VersionSpec
 from recsys.whole_folder import whole_folder
 
 if TYPE_CHECKING:
-    from recsys.training.recipe import FitConfig
-    from recsys.training.selection import Trial
+    from recsys.training.recipe import FitConfig, Trial
     from recsys.training.training_set import TrainingSetSummary
     from recsys.training.validation_report import ValidationReport
 
@@ -97,7 +96,7 @@ def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
         InputError: if the candidate is none of the batch's.
     """
     from recsys.training.fit import try_candidate as measured
-    from recsys.training.selection import Trial
+    from recsys.training.recipe import Trial
     from recsys.training.training_set import TrainingSet
 
     config = fit_config(batch)
@@ -127,7 +126,7 @@ def trials_of(folder: Path, batch: Batch) -> list[Trial]:
     Raises:
         InputError: if one has not been tried.
     """
-    from recsys.training.selection import Trial
+    from recsys.training.recipe import Trial
 
     files = {name: _trial_file(folder, name) for name in candidate_names(batch)}
     missing = [name for name, file in files.items() if not file.is_file()]

@@ -13,8 +13,8 @@ import pandas as pd
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
 from recsys.training.fit_data import FitData
-from recsys.training.recipe import Candidate, FitConfig
-from recsys.training.selection import Selection, Settings, Trial, best_trial, build_model, solve
+from recsys.training.recipe import Candidate, FitConfig, Trial
+from recsys.training.selection import Selection, Settings, best_trial, build_model, solve
 
 Progress = Callable[[str], None]
 

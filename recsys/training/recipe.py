@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from recsys import __version__
 from recsys.errors import InputError
@@ -108,6 +109,32 @@ class Candidate:
             return f"{EMBEDDING}-{self.embedding_dim}"
         decays = {1.0: "decayed", 0.0: "lasting"}
         return f"{CLOSED_FORM}-{decays.get(self.decay_power, f'{self.decay_power:g}')}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate with its best ridge, and what it is worth on the newest windows.
+
+    Attributes:
+        candidate: where B comes from.
+        reg: relative ridge of B; 0.0 for embeddings.
+        ndcg_at_10: of the best trend and B on the newest windows, see `term_value`.
+        num_lists: behind it.
+    """
+
+    candidate: Candidate
+    reg: float
+    ndcg_at_10: float
+    num_lists: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: dict[str, Any]) -> Trial:
+        """From what `as_dict` gave."""
+        return cls(**{**numbers, "candidate": Candidate(**numbers["candidate"])})
 
 
 @dataclass(frozen=True)

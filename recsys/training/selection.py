@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,35 +19,9 @@ from recsys.training.head import Head, fit_head, opinions_of
 from recsys.training.head_examples import HeadExamples, collect_examples, validation_splits
 from recsys.training.head_search import best_of, search_setting, term_value
 from recsys.training.linked_items import LinkedItems, signed_gram
-from recsys.training.recipe import CLOSED_FORM, Candidate, FitConfig
+from recsys.training.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
 
 Matrix = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A candidate with its best ridge, and what it is worth on the newest windows.
-
-    Attributes:
-        candidate: where B comes from.
-        reg: relative ridge of B; 0.0 for embeddings.
-        ndcg_at_10: of the best trend and B on the newest windows, see `term_value`.
-        num_lists: behind it.
-    """
-
-    candidate: Candidate
-    reg: float
-    ndcg_at_10: float
-    num_lists: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, numbers: dict[str, Any]) -> Trial:
-        """From what `as_dict` gave."""
-        return cls(**{**numbers, "candidate": Candidate(**numbers["candidate"])})
 
 
 @dataclass(frozen=True)

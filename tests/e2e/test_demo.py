@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import sqlite3
@@ -44,6 +46,13 @@ def contents(home: Path) -> dict[str, Any]:
     return found
 
 
+def largest_explanation_error(home: Path) -> float:
+    """Of every published recommendation: what its contributions miss of its score."""
+    with sqlite3.connect(home / "feedback.db") as connection:
+        entries = connection.execute("SELECT score, contributions FROM recommendation_entries")
+        return max(abs(math.fsum(json.loads(text).values()) - score) for score, text in entries)
+
+
 @pytest.mark.slow
 @pytest.mark.airflow
 @pytest.mark.timeout(900)
@@ -61,9 +70,12 @@ def test_demo_shows_a_skip_and_a_promotion_and_doubles_nothing(tmp_path: Path) -
     assert first["model_promotions"] == 2
     assert dict(first["aliases"]) == {"challenger": 3, "champion": 4, "previous_champion": 2}
     for text in ("8 new dislikes, threshold 20: not enough to retrain", "NDCG@10", "digest", "Popular right now",
-                 "because you liked", "decayed_popularity", "make up"):  # fmt: skip
+                 "because you liked", "decayed_popularity", "make up",
+                 "closed_form-lasting", "embedding-64"):  # fmt: skip
         assert text in shown
     assert re.search(r"train_challenger\s*│\s*\d+\.\d", shown)
+
+    assert largest_explanation_error(home) <= 1e-5
 
     assert "Done in" in run_demo(home)
     assert contents(home) == first
