@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from recsys.model.event_matrix import event_matrix
 from recsys.model.feature_adjustment import FeatureVocabulary, decay_of
 from recsys.model.recency import recency_weights, refreshed_weights
 from recsys.records import DislikeReason
@@ -53,6 +54,35 @@ def validate_histories(histories: pd.DataFrame) -> None:
         )
 
 
+def personal_matrices(
+    users: npt.NDArray[np.int64],
+    items: npt.NDArray[np.int64],
+    signal: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    age_days: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+) -> dict[str, sp.csr_matrix]:
+    """`likes`, `dislikes` and `recent` of `HistoryMatrices`: what the fit and the scorer alike know of users.
+
+    Args:
+        users: `(num_events,)`, positions.
+        items: `(num_events,)`, positions; -1 for an item outside the vocabulary, which still counts as an event.
+        signal: `(num_events,)`: 1 like, -1 dislike, 0 neutral.
+        weights: `(num_events,)`, decayed sample weights in (0, 1]; those of neutral signals do not matter.
+        age_days: `(num_events,)`, >= 0.
+        shape: `(num_users, num_items)`.
+    """
+    liked, met, opinion = signal == 1, signal >= 0, signal != 0
+    refreshed, recency = np.zeros(len(users)), np.zeros(len(users))
+    refreshed[opinion] = refreshed_weights(users[opinion], weights[opinion], liked[opinion])
+    recency[met] = recency_weights(users[met], age_days[met], liked[met])
+    return {
+        "likes": event_matrix(np.where(liked, refreshed, 0.0), users, items, shape),
+        "dislikes": event_matrix(np.where(signal == -1, refreshed, 0.0), users, items, shape),
+        "recent": event_matrix(recency, users, items, shape),
+    }
+
+
 @dataclass(frozen=True)
 class HistoryMatrices:
     """Histories of some users over a vocabulary.
@@ -82,7 +112,9 @@ class HistoryMatrices:
         features: FeatureVocabulary,
         user_ids: Sequence[str] | None = None,
     ) -> HistoryMatrices:
-        """Places histories on the vocabulary; unknown items are left out, users without history get empty rows.
+        """Places histories on the vocabulary; users without history get empty rows.
+
+        Items outside the vocabulary only count as events: what came before one is less recent.
 
         Args:
             histories: see the module's table.
@@ -93,30 +125,23 @@ class HistoryMatrices:
         validate_histories(histories)
         users = np.asarray(sorted(histories["user_id"].unique()) if user_ids is None else list(user_ids), dtype=object)
         rows = pd.Index(users).get_indexer(pd.Index(histories["user_id"]))
-        columns = pd.Index(item_ids).get_indexer(pd.Index(histories["item_id"]))
-        known = (rows >= 0) & (columns >= 0)
-        rows, columns, own = rows[known], columns[known], histories[known]
-        signal, weight = own["signal"].to_numpy(), own["weight"].to_numpy(np.float64)
-        liked, disliked = signal == "like", signal == "dislike"
-        met = liked | (signal == "neutral")
+        own, rows = histories[rows >= 0], rows[rows >= 0]
+        columns = pd.Index(item_ids).get_indexer(pd.Index(own["item_id"]))
+        names, weight = own["signal"].to_numpy(), own["weight"].to_numpy(np.float64)
+        signal = np.select([names == "like", names == "dislike"], [1, -1], 0)
+        tells = names != "seen"
         reasons = np.full(len(own), DislikeReason.UNSPECIFIED, dtype=object)
         if "reason" in own:
             reasons = own["reason"].to_numpy(dtype=object)
         age_days = own["age_days"].to_numpy(np.float64) if "age_days" in own else np.zeros(len(own))
-        opinions = refreshed_weights(rows, weight, liked)
-
-        def matrix(chosen: npt.NDArray[np.bool_], values: npt.NDArray[np.float64]) -> sp.csr_matrix:
-            entries = (values.astype(np.float32), (rows[chosen], columns[chosen]))
-            return sp.csr_matrix(entries, shape=(len(users), len(item_ids)))
-
-        decay = decay_of(weight[disliked], reasons[disliked])
+        shape = (len(users), len(item_ids))
+        known = (signal == -1) & (columns >= 0)
+        decay = decay_of(weight[known], reasons[known])
         return cls(
             user_ids=users,
-            likes=matrix(liked, opinions[liked]),
-            dislikes=matrix(disliked, opinions[disliked]),
-            recent=matrix(met, recency_weights(rows[met], age_days[met], liked[met])),
-            seen=matrix(np.ones(len(own), bool), np.ones(len(own))),
-            feature_logs=features.user_logs(rows[disliked], columns[disliked], reasons[disliked], decay, len(users)),
+            seen=event_matrix(np.ones(len(own)), rows, columns, shape),
+            feature_logs=features.user_logs(rows[known], columns[known], reasons[known], decay, len(users)),
+            **personal_matrices(rows[tells], columns[tells], signal[tells], weight[tells], age_days[tells], shape),
         )
 
     def batches(self, size: int) -> Iterator[HistoryMatrices]:

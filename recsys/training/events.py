@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from recsys.model.event_matrix import event_matrix
 from recsys.model.feature_adjustment import FeatureVocabulary
-from recsys.model.recency import recency_weights, refreshed_weights
+from recsys.model.histories import personal_matrices
 from recsys.model.transitions import Sequences
 from recsys.model.trend import trend_matrix
 from recsys.training.weights import time_decay, user_share_factors
@@ -112,16 +112,15 @@ class Events:
 
     def histories(self) -> dict[str, sp.csr_matrix]:
         """What a scorer may know of the users: `likes`, `recent`, `dislikes` as `HistoryMatrices` has them."""
-        opinions = refreshed_weights(self.users, self.weights(), self.is_like)
-        users = np.concatenate([self.users[self.is_like], self.neutral.users])
-        items = np.concatenate([self.items[self.is_like], self.neutral.items])
-        ages = np.concatenate([self.age_days[self.is_like], self.neutral.age_days])
-        recency = recency_weights(users, ages, np.arange(len(users)) < int(self.is_like.sum()))
-        return {
-            "likes": self.matrix(np.where(self.is_like, opinions, 0.0)),
-            "recent": event_matrix(recency, users, items, (self.num_users, self.num_items)),
-            "dislikes": self.matrix(np.where(self.is_like, 0.0, opinions)),
-        }
+        neutral, signal = self.neutral, np.where(self.is_like, 1, -1)
+        return personal_matrices(
+            np.concatenate([self.users, neutral.users]),
+            np.concatenate([self.items, neutral.items]),
+            np.concatenate([signal, np.zeros(len(neutral.users), np.int64)]),
+            np.concatenate([self.weights(), np.ones(len(neutral.users))]),
+            np.concatenate([self.age_days, neutral.age_days]),
+            (self.num_users, self.num_items),
+        )
 
     def met(self) -> sp.csr_matrix:
         """1.0 wherever a user had anything to do with an item; sparse float32 `(num_users, num_items)`."""
