@@ -97,12 +97,13 @@ class Recommender:
         for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(block, k)
             frame = self._long(block.user_ids, positions, scores)
-            explained = [
-                terms
-                for row, own in enumerate(scores)
-                for terms in explainer.explain(block, row, positions[row][np.isfinite(own)])
+            rows, columns = np.nonzero(np.isfinite(scores))
+            explained = explainer.explain(block, rows, positions[rows, columns])
+            causes = explainer.largest_dislikes(block)
+            frame["reason"] = [
+                reason_sentence(terms, self.titles, causes[row])
+                for row, terms in zip(rows.tolist(), explained, strict=True)
             ]
-            frame["reason"] = [reason_sentence(terms, self.titles) for terms in explained]
             frame["contributions"] = pd.Series(explained, dtype=object)
             yield frame
 
