@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from keras import ops
 
 FloatArray = npt.NDArray[np.float32]
@@ -162,6 +163,28 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
             -linked("dislikes", ops.relu(self.item_item)),
             -linked("dislikes", ops.relu(self.disliked_together)),
             ops.matmul(taste, ops.transpose(self.genres)),
+        ]
+
+    def sparse_personal_terms(self, inputs: Mapping[str, sp.csr_matrix]) -> list[FloatArray]:
+        """What `personal_terms` gives, from sparse inputs and in NumPy: many times as fast where histories are short."""
+
+        def weights(name: str) -> FloatArray:
+            return np.asarray(ops.convert_to_numpy(getattr(self, name)))
+
+        def linked(name: str, matrix: FloatArray) -> FloatArray:
+            terms = np.zeros(inputs[name].shape, np.float32)
+            terms[:, : self.num_linked] = inputs[name][:, : self.num_linked] @ matrix
+            return terms
+
+        likes, item_item, genres = inputs["likes"], weights("item_item"), weights("genres")
+        total = np.asarray(likes.sum(axis=1))
+        taste = np.maximum(likes @ genres - total * weights("genre_base"), 0.0) / (total + self.SHRINKAGE)
+        return [
+            linked("likes", item_item),
+            linked("recent", weights("transitions")),
+            -linked("dislikes", np.maximum(item_item, 0.0)),
+            -linked("dislikes", np.maximum(weights("disliked_together"), 0.0)),
+            taste @ genres.T,
         ]
 
     def call(self, inputs: Mapping[str, Any]) -> Any:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recsys.model.feature_adjustment import FeatureVocabulary
 
 FloatArray = npt.NDArray[np.float32]
+USERS_PER_BLOCK = 512  # bounds the memory of dense terms
 PADDING = -1e30  # below every score, and finite: scores are subtracted from each other
 
 
@@ -165,10 +166,9 @@ def _split_lists(
     ahead_of = events.matrix(signed)[users]
     trends, regard = ops.convert_to_numpy(model.trends), ops.convert_to_numpy(model.regard)
     result = []
-    for start in range(0, len(users), 128):
-        block = slice(start, start + 128)
-        inputs = {name: matrix[block].toarray() for name, matrix in known.items()}
-        terms = [ops.convert_to_numpy(term) for term in model.personal_terms(inputs)]
+    for start in range(0, len(users), USERS_PER_BLOCK):
+        block = slice(start, start + USERS_PER_BLOCK)
+        terms = model.sparse_personal_terms({name: matrix[block] for name, matrix in known.items()})
         shared = [trends[h : h + 1] for h in range(len(trends))]
         multipliers = features.item_multipliers(logs[block])
         seen = met[block].toarray() > 0

@@ -50,8 +50,8 @@ class HeadConfig:
     k: int = 10
     horizon_days: float = 1.0
     num_setting_windows: int = 2
-    num_users: int = 1_200
-    max_windows: int = 14
+    num_users: int = 4_000
+    max_windows: int = 21
     fallback_share: float = 0.05
     min_events: int = 5
     min_known_share: float = 0.05
