@@ -27,6 +27,7 @@ from recsys.feedback.adjustments import ADJUSTMENT, adjustment_contributions
 MAX_NAMED_ITEMS = 5
 REST = "*"
 MIN_SHARE = 0.01  # of the absolute contributions: what adds less is no reason
+FROM_HISTORY = ("like", "recent", "dislike")  # kinds of contributions that name an item of the user's history
 CARRIED_BY = {
     "trend": "popular right now",
     "like": "because you liked {}",
@@ -96,6 +97,16 @@ def with_adjustments(
     """
     taken = adjustment_contributions(math.fsum(contributions.values()), features, multipliers)
     return dict(sorted({**contributions, **taken}.items(), key=_size))
+
+
+def cited_items(contributions: Mapping[str, float]) -> dict[str, float]:
+    """Items of the history that contributions name: id -> sum of what they add, the largest first."""
+    shares: dict[str, float] = {}
+    for name, value in contributions.items():
+        kind, _, about = name.partition(":")
+        if kind in FROM_HISTORY and about != REST:
+            shares[about] = shares.get(about, 0.0) + value
+    return dict(sorted(shares.items(), key=_size))
 
 
 def _size(term: tuple[str, float]) -> float:

@@ -158,7 +158,7 @@ class HistoryMatrices:
                 self.dislike_logs[block],
             )
 
-    def without(self, rows: npt.NDArray[np.int64], removed: sp.csr_matrix) -> HistoryMatrices:
+    def without(self, rows: npt.NDArray[np.int64], removed: Sequence[Sequence[int]]) -> HistoryMatrices:
         """Users as if some items of their histories told nothing.
 
         The removed items' entries are 0; all others keep their weights, although the newest like and the order of events
@@ -166,14 +166,17 @@ class HistoryMatrices:
 
         Args:
             rows: `(num_results,)`: whose history each row of the result is; a user may come more than once.
-            removed: sparse `(num_results, num_items)`: 1 where an item is removed.
+            removed: for each row of the result the positions of the removed items.
         """
+        columns = np.array([item for items in removed for item in items], np.int64)
+        of = np.repeat(np.arange(len(rows)), [len(items) for items in removed])
+        gone = sp.csr_matrix((np.ones(len(of), np.float32), (of, columns)), (len(rows), self.seen.shape[1]))
 
         def left(matrix: sp.csr_matrix) -> sp.csr_matrix:
-            gone = sp.hstack([removed] * (matrix.shape[1] // removed.shape[1]), format="csr")
-            result = matrix[rows] - matrix[rows].multiply(gone)
-            result.eliminate_zeros()
-            return result.astype(matrix.dtype)
+            own = matrix[rows]
+            own -= own.multiply(sp.hstack([gone] * (own.shape[1] // gone.shape[1])))
+            own.eliminate_zeros()
+            return own
 
         return HistoryMatrices(
             self.user_ids[rows],
@@ -184,9 +187,13 @@ class HistoryMatrices:
             left(self.dislike_logs),
         )
 
+    def opinions(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Dense inputs of `AdditiveModel` for these users' scores before adjustments."""
+        return {name: getattr(self, name).toarray() for name in ("likes", "recent", "dislikes")}
+
     def inputs(self, features: FeatureVocabulary) -> dict[str, npt.NDArray[np.float32]]:
         """Dense inputs of `AdditiveModel` for these users."""
-        found = {name: getattr(self, name).toarray() for name in ("likes", "recent", "dislikes")}
+        found = self.opinions()
         if self.dislike_logs.nnz:
             found["multipliers"] = features.item_multipliers(features.summed_logs(self.dislike_logs))
         return found

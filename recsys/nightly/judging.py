@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.gate import Verdict
 
+FIDELITY_USERS = 200  # of the holdout, whose explanations are checked
 MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
 
 
 def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
     """Lists of every system for the holdout's users, judged; the same histories and cut-off for all."""
     from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.fidelity import measure_fidelity
     from recsys.evaluation.holdout import compared_lists
     from recsys.evaluation.ranking_metrics import coverage, judge
     from recsys.model.recommender import Recommender
@@ -48,6 +50,7 @@ def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
         per_user=judge(lists, holdout),
         coverage={name: coverage(top, len(challenger.item_ids), 10) for name, top in lists.items()},
         seed=batch.config["seed"],
+        fidelity=measure_fidelity(challenger, training_set.histories, users[:FIDELITY_USERS]).metrics(),
     )
 
 
@@ -66,7 +69,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:
-    """Mean of each metric by system, as `<system>_<metric>`; without those that no user could give."""
+    """Mean of each metric by system, as `<system>_<metric>`, without those that no user could give; and the fidelity."""
     from recsys.evaluation.ranking_metrics import METRICS
 
     means = evidence.per_user.groupby("system")[list(METRICS)].mean()
@@ -75,7 +78,7 @@ def metrics_of(evidence: Evidence) -> dict[str, float]:
     }
     flat |= {f"{system}_coverage_at_10": float(share) for system, share in evidence.coverage.items()}
     challenger = evidence.per_user[evidence.per_user["system"] == "challenger"]
-    return {**flat, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
+    return {**flat, **evidence.fidelity, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
 
 
 def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
@@ -147,6 +150,8 @@ def refit(place: Workplace, batch: Batch) -> str:
         )  # fmt: skip
     version = register(place, batch, folder, "refit")
     metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
+    for result in results:
+        metrics |= result.metrics
     (folder / "refit" / "behaviour.json").write_text(
         json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
     )

@@ -24,12 +24,11 @@ from recsys.feedback.adjustments import (
     largest_dislikes,
 )
 from recsys.model.calibration import Calibration
-from recsys.model.explanations import REST, reason_sentence, with_adjustments
+from recsys.model.explanations import FROM_HISTORY, REST, cited_items, reason_sentence, with_adjustments
 from recsys.records import Item, RecommendationEntry, RecommendationSet, SetKind, UserSignal
 from recsys.store import FeedbackStore
 
 DAY_S = 86_400.0
-FROM_HISTORY = ("like:", "recent:", "dislike:")  # contributions that hold as long as the user's opinion does
 
 
 def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -> RecommendationSet:
@@ -93,7 +92,7 @@ def _adjusted(
     holds = {f"{signal.signal}:{signal.item_id}" for signal in signals}
     holds |= {f"recent:{signal.item_id}" for signal in signals if signal.signal != "dislike"}
     state = _Now(
-        frozenset(holds | {f"{kind}{REST}" for kind in FROM_HISTORY}),
+        frozenset(holds | {f"{kind}:{REST}" for kind in FROM_HISTORY}),
         apply_feature_adjustments({}, adjustments.values()),
         largest_dislikes(adjustments),
         items,
@@ -167,7 +166,7 @@ class _Now:
         terms = {
             name: value
             for name, value in entry.contributions.items()
-            if not name.startswith((f"{ADJUSTMENT}:", *FROM_HISTORY)) or name in self.names
+            if name.partition(":")[0] not in (ADJUSTMENT, *FROM_HISTORY) or name in self.names
         }
         item = self.items[entry.item_id]
         features = ItemFeatures(item.genres, item.cast, item.franchise).names()
@@ -186,5 +185,4 @@ class _Now:
 
 
 def _cited(entries: Iterable[RecommendationEntry]) -> set[str]:
-    names = {name for entry in entries for name in entry.contributions}
-    return {name.partition(":")[2] for name in names if name.startswith(FROM_HISTORY)}
+    return {item_id for entry in entries for item_id in cited_items(entry.contributions)}
