@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -7,9 +8,22 @@ import pytest
 from recsys.errors import InputError
 from recsys.evaluation.behaviour import run_behaviour_tests
 from recsys.training.fit import FitResult, fit
-from recsys.training.recipe import CLOSED_FORM, FitConfig, recipe_id
+from recsys.training.linked_state import TOLERANCE
+from recsys.training.recipe import (
+    CLOSED_FORM,
+    EMBEDDING,
+    Candidate,
+    EmbeddingConfig,
+    FitConfig,
+    HeadConfig,
+    Trial,
+    recipe_id,
+)
+from recsys.training.selection import best_trial
 
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
+CLOSED = FitConfig(families=(CLOSED_FORM,))
+LEARNED = FitConfig(families=(EMBEDDING,), embedding_dims=(8,), embedding=EmbeddingConfig(epochs=3, batch_size=256))
 
 
 def taste_stream(num_users: int = 300, num_items: int = 60, seed: int = 0) -> pd.DataFrame:
@@ -39,7 +53,7 @@ def catalog() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def result() -> FitResult:
-    return fit(taste_stream(), catalog(), CUT_OFF, 30.0, FitConfig())
+    return fit(taste_stream(), catalog(), CUT_OFF, 30.0, CLOSED)
 
 
 def histories(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
@@ -56,6 +70,34 @@ def test_it_learns_tastes(result: FitResult) -> None:
     assert (parity[lists["user_id"] == "odd"] == 1).mean() >= 0.9
 
 
+def test_learned_vectors_give_a_model_with_the_same_promises_twice_over() -> None:
+    one, other = (fit(taste_stream(), catalog(), CUT_OFF, 30.0, LEARNED) for _ in range(2))
+    assert (one.params["candidate"], one.params["embedding_dim"]) == ("embedding-8", 8)
+    test_it_learns_tastes(one)
+    test_it_passes_every_behaviour_test(one)
+    own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
+    np.testing.assert_array_equal(one.recommender.score(own, ["u"]), other.recommender.score(own, ["u"]))
+
+
+def test_the_best_candidate_wins_and_the_first_stands_in_a_tie() -> None:
+    first, second = Candidate(CLOSED_FORM, 1.0), Candidate(EMBEDDING, 0.0, 16)
+    config = FitConfig()
+
+    def best(*ndcg: float) -> Candidate:
+        trials = [Trial(c, 1.0, value, 10) for c, value in zip((first, second), ndcg, strict=True)]
+        return best_trial(trials, config).candidate
+
+    assert best(0.2, 0.3) == second
+    assert best(0.2, 0.2 * (1 + config.head.min_gain / 2)) == first
+    assert best(0.3, 0.2) == first
+
+
+def test_a_family_that_does_not_exist_is_refused() -> None:
+    for families in ((), ("closed_form", "matrix")):
+        with pytest.raises(InputError, match="Expected at least one family out of closed_form, embedding"):
+            FitConfig(families=families).candidates()
+
+
 def test_validation_is_never_below_the_best_popularity(result: FitResult) -> None:
     assert result.metrics["validation_ndcg_at_10"] >= result.metrics["validation_ndcg_at_10_best_trend"]
     assert result.metrics["validation_num_lists"] > 50
@@ -70,7 +112,7 @@ def test_it_passes_every_behaviour_test(result: FitResult) -> None:
 
 
 def test_the_same_inputs_and_seed_give_the_same_model(result: FitResult) -> None:
-    again = fit(taste_stream(), catalog(), CUT_OFF, 30.0, FitConfig())
+    again = fit(taste_stream(), catalog(), CUT_OFF, 30.0, CLOSED)
     own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
     np.testing.assert_array_equal(again.recommender.score(own, ["u"]), result.recommender.score(own, ["u"]))
 
@@ -91,7 +133,7 @@ def test_without_a_like_there_is_nothing_to_learn() -> None:
 def test_a_tiny_stream_still_gives_a_model(num_rows: int) -> None:
     stream = taste_stream()
     few = stream[stream["label"] == 1].head(num_rows)
-    recommender = fit(few, catalog(), CUT_OFF, 30.0, FitConfig(families=(CLOSED_FORM,))).recommender
+    recommender = fit(few, catalog(), CUT_OFF, 30.0, CLOSED).recommender
     lists = recommender.recommend(histories([("u", "unknown", "like")]), k=10)
     assert len(lists) == few["item_id"].nunique()
 
@@ -100,3 +142,30 @@ def test_a_recipe_is_named_by_its_configuration_and_not_by_its_seed() -> None:
     assert recipe_id(FitConfig(seed=1), None) == recipe_id(FitConfig(seed=2), None)
     assert recipe_id(FitConfig(), None) != recipe_id(FitConfig(min_support=6), None)
     assert recipe_id(FitConfig(), None) != recipe_id(FitConfig(), 10.0)
+
+
+QUICK = FitConfig(
+    trend_half_lives_days=(36_500.0,), transition_reg_grid=(4.0,),
+    head=HeadConfig(grid=(0.0, 0.4), trend_grid=(0.0, 1.0), min_refined=10_000),
+)  # fmt: skip
+
+
+def test_the_next_night_goes_on_from_the_sums_of_the_last_one() -> None:
+    """With the candidate that the last fit chose, and without counting the history again."""
+    stream = taste_stream(num_users=80)
+    trial = Trial(Candidate("closed_form", 1.0), 8.0, 0.0, 0)
+    yesterday = fit(stream, catalog(), CUT_OFF, 30.0, QUICK, trial=trial)
+    known = stream[stream["user_id"].isin(["u3", "u4"])].groupby("user_id").head(1)
+    more = known.assign(item_id="i059", label=1, base_weight=1.0, occurred_at=CUT_OFF + timedelta(hours=5))
+    stream = pd.concat([stream, more], ignore_index=True).drop_duplicates(["user_id", "item_id"], keep="last")
+    later = CUT_OFF + timedelta(days=1)
+    carried = fit(stream, catalog(), later, 30.0, QUICK, trial=trial, state=yesterday.state)
+    rebuilt = fit(stream, catalog(), later, 30.0, QUICK, trial=trial)
+    assert carried.state.landmark == CUT_OFF < rebuilt.state.landmark
+    assert 2 <= carried.state.num_touched < rebuilt.state.num_touched == 80
+    assert carried.state.difference(rebuilt.state) < TOLERANCE
+    own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
+    np.testing.assert_allclose(carried.recommender.score(own, ["u"]), rebuilt.recommender.score(own, ["u"]), atol=1e-5)
+    lasting = replace(trial, candidate=Candidate("closed_form", 0.0))
+    other = fit(stream, catalog(), later, 30.0, QUICK, trial=lasting, state=yesterday.state)
+    assert (other.state.landmark, other.state.num_touched) == (later, 80)  # other settings: counted anew
