@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from recsys.errors import NotFoundError
 from recsys.cli.tensorflow_loading import load_for
+from recsys.errors import NotFoundError
 from recsys.nightly.planning import DEFAULT_THRESHOLD
 from recsys.nightly.workplace import Workplace
 from recsys.records import RecommendationSet

@@ -153,4 +153,4 @@ def _worst(lists: pd.DataFrame, words: str) -> str:
     if lists.empty:
         return ""
     worst = lists.iloc[int(lists["error"].to_numpy().argmax())]
-    return f"user {worst['user_id']}, item {worst['item_id']}: {words.format(**worst.to_dict())}"
+    return f"user {worst['user_id']}, item {worst['item_id']}: {words.format_map(worst)}"

@@ -14,8 +14,12 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys.evaluation.behaviour import BehaviourResult
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.gate import Verdict
+    from recsys.model.recommender import Recommender
 
 FIDELITY_USERS = 200  # of the holdout, whose explanations are checked
 MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
@@ -122,7 +126,6 @@ def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
 
 def refit(place: Workplace, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was judged, and registers the version."""
-    from recsys.evaluation.behaviour import rank_overlap, run_behaviour_tests
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
@@ -136,7 +139,37 @@ def refit(place: Workplace, batch: Batch) -> str:
     fit_into(place, batch, folder, "refit")
     histories = TrainingSet.read(folder / "training_set").histories
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
-    results = run_behaviour_tests(refitted, histories, seed=batch.config["seed"])
+    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
+    version = register(place, batch, folder, "refit")
+    (folder / "refit" / "behaviour.json").write_text(
+        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
+    )
+    place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
+    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    return version
+
+
+def check_refit(
+    version: str, judged: Recommender, refitted: Recommender, histories: pd.DataFrame, seed: int
+) -> tuple[list[BehaviourResult], dict[str, float]]:
+    """Tests how a refit behaves, and whether its lists are close to those that were judged.
+
+    Args:
+        version: of the judged fit.
+        judged: that fit.
+        refitted: the same recipe, fitted through the cut-off.
+        histories: see `recsys.model.histories`.
+        seed: of the sample of users.
+
+    Returns:
+        The outcomes, and what was measured: closeness, and the fidelity of explanations.
+
+    Raises:
+        DataCheckError: if anything failed, with an example of it.
+    """
+    from recsys.evaluation.behaviour import rank_overlap, run_behaviour_tests
+
+    results = run_behaviour_tests(refitted, histories, seed=seed)
     users = sorted(histories["user_id"].unique())[:500]
     own = histories[histories["user_id"].isin(users)]
     overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
@@ -145,19 +178,13 @@ def refit(place: Workplace, batch: Batch) -> str:
         failed.append(f"rank_overlap: {overlap:.2f} of the judged lists' items, expected at least {MIN_OVERLAP}")
     if failed:
         raise DataCheckError(
-            f"Expected the refit of version {batch.challenger_version} to pass its behaviour tests, but: "
+            f"Expected the refit of version {version} to pass its behaviour tests, but: "
             + "; ".join(failed) + ". It is not promoted; the champion stays."
         )  # fmt: skip
-    version = register(place, batch, folder, "refit")
     metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
     for result in results:
         metrics |= result.metrics
-    (folder / "refit" / "behaviour.json").write_text(
-        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
-    )
-    place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
-    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
-    return version
+    return results, metrics
 
 
 def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:

@@ -15,35 +15,18 @@ from recsys.feedback.adjustments import (
     apply_feature_adjustments,
     calculate_feature_adjustment_from_dislike,
 )
-from recsys.feedback.reasons import base_weight
 from recsys.model.calibration import Calibration, calibrate
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.recommender import Recommender
 from recsys.records import DislikeReason
+from tests.unit.recommenders import REASONS, with_reasons
 
-REASONS = [str(reason) for reason in DislikeReason if base_weight(reason) > 0]
 ITEMS = [
     ItemFeatures(("Action", "Drama"), ("Ann",), "Robots"),
     ItemFeatures(("Action",), ("Ann", "Bob"), None),
     ItemFeatures((), (), "Robots"),
     ItemFeatures(),
 ]
-
-
-@pytest.fixture
-def adjusting(recommender: Recommender) -> Recommender:
-    """The random recommender, its items with cast and franchise too."""
-    catalog = recommender.catalog.assign(
-        cast=[("Ann",) if n % 3 == 0 else ("Bob", "Cid") for n in range(len(recommender.catalog))],
-        franchise=["Robots" if n % 5 == 0 else None for n in range(len(recommender.catalog))],
-    )
-    return replace(recommender, catalog=catalog)
-
-
-def with_reasons(histories: pd.DataFrame, seed: int) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    reasons = np.where(histories["signal"] == "dislike", rng.choice(REASONS, len(histories)), "")
-    return histories.assign(reason=reasons, weight=histories["weight"] * 0.4)
 
 
 def test_the_matrix_form_is_the_rule_applied_one_by_one() -> None:
