@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-# The steps that use TensorFlow; it takes seconds to load, so the others do without.
+# The steps, and questions, that use TensorFlow; it takes seconds to load, so the others do without.
 TENSORFLOW_STEPS = {
+    "counterfactuals",
     "try_candidate",
     "train_challenger",
     "evaluate_challenger",

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recsys.evaluation.fidelity import (
+    DELETION_TOLERANCE,
+    SUM_TOLERANCE,
+    Fidelity,
+    measure_fidelity,
+    sample_users,
+)
 from recsys.model.recommender import Recommender
-
-SUM_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
 class BehaviourResult:
-    """Outcome of one behaviour test; `detail` gives the number behind it, or the example that failed."""
+    """Outcome of one behaviour test.
+
+    Attributes:
+        name: of the test.
+        passed: or failed.
+        detail: the number behind it, or the example that failed.
+        metrics: what was measured, to be logged with the version.
+    """
 
     name: str
     passed: bool
     detail: str
+    metrics: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -42,28 +54,38 @@ def run_behaviour_tests(
         seed: of the sample.
     """
     rng = np.random.default_rng(seed)
-    users = np.sort(histories["user_id"].unique())
-    sample = list(rng.choice(users, size=min(num_users, len(users)), replace=False))
+    sample = sample_users(histories, num_users, rng)
     own = histories[histories["user_id"].isin(sample)].reset_index(drop=True)
     tests: tuple[Callable[[Recommender, pd.DataFrame, list[str], np.random.Generator], BehaviourResult], ...] = (
-        contributions_sum_to_score,
         history_never_returns,
         dislike_never_raises,
         reload_scores_equally,
         stranger_gets_a_list,
     )
-    return [test(recommender, own, sample, rng) for test in tests]
+    fidelity = measure_fidelity(recommender, own, sample)
+    return [
+        contributions_sum_to_score(fidelity),
+        deletion_lowers_by_share(fidelity),
+        *(test(recommender, own, sample, rng) for test in tests),
+    ]
 
 
-def contributions_sum_to_score(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
-) -> BehaviourResult:
+def contributions_sum_to_score(fidelity: Fidelity) -> BehaviourResult:
     """The contributions of every recommendation sum to its score within 1e-5."""
-    del rng
-    lists = recommender.recommend(histories, 10, users)
-    sums = np.array([sum(json.loads(text).values()) for text in lists["contributions"]])
-    error = float(np.abs(sums - lists["score"].to_numpy()).max(initial=0.0))
-    return BehaviourResult("contributions_sum_to_score", error <= SUM_TOLERANCE, f"largest error {error:.1e}")
+    error = fidelity.max_sum_error
+    passed = error <= SUM_TOLERANCE
+    detail = f"{fidelity.num_recommendations} recommendations, largest error {error:.1e}"
+    return BehaviourResult(
+        "contributions_sum_to_score", passed, detail if passed else fidelity.worst_sum, fidelity.metrics()
+    )
+
+
+def deletion_lowers_by_share(fidelity: Fidelity) -> BehaviourResult:
+    """Without the items that a reason rests on, the model's score falls by exactly their share."""
+    error = max(fidelity.max_deletion_error_at_1, fidelity.max_deletion_error_at_3)
+    passed = error <= DELETION_TOLERANCE
+    detail = f"{fidelity.num_recommendations} recommendations, largest error {error:.1e}"
+    return BehaviourResult("deletion_lowers_by_share", passed, detail if passed else fidelity.worst_deletion)
 
 
 def history_never_returns(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -34,6 +34,7 @@ class Evidence:
         per_user: see `ranking_metrics.judge`.
         coverage: system -> share of the catalog in anybody's first 10.
         seed: of the bootstrap.
+        fidelity: of the challenger's explanations, see `fidelity.Fidelity.metrics`.
     """
 
     batch_id: str
@@ -45,6 +46,7 @@ class Evidence:
     per_user: pd.DataFrame
     coverage: dict[str, float]
     seed: int
+    fidelity: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

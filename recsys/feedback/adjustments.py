@@ -108,6 +108,20 @@ def apply_feature_adjustments(
     }
 
 
+def largest_dislikes(adjustments: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """For each adjusted feature, the disliked item that plays it down most: what a reason cites.
+
+    Args:
+        adjustments: item id -> as `calculate_feature_adjustment_from_dislike` gives it; of equal ones the first is taken.
+    """
+    result: dict[str, str] = {}
+    for item_id, adjustment in adjustments.items():
+        for name, change in adjustment.items():
+            if name not in result or change < adjustments[result[name]][name]:
+                result[name] = item_id
+    return result
+
+
 def adjustment_contributions(
     score: float, features: Iterable[str], multipliers: Mapping[str, float]
 ) -> dict[str, float]:

@@ -148,9 +148,11 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
 
         Args:
             inputs: `likes`, `recent` and `dislikes`, each float32 `(batch_size, num_items)`: the weight where the user
-                liked, lately met, or disliked the item, else 0.
+                liked, lately met, or disliked the item, else 0. `taste`, float32 `(batch_size, num_genres)`, unless it
+                follows from `likes`: what a like says of genres is then told apart from what it says of items.
         """
         rest = [[0, 0], [0, self.num_items - self.num_linked]]
+        taste = inputs["taste"] if "taste" in inputs else self.taste(inputs["likes"])
 
         def linked(name: str, weights: Any) -> Any:
             return ops.pad(ops.matmul(inputs[name][:, : self.num_linked], weights), rest)  # (batch_size, num_items)
@@ -160,7 +162,7 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
             linked("recent", self.transitions),
             -linked("dislikes", ops.relu(self.item_item)),
             -linked("dislikes", ops.relu(self.disliked_together)),
-            ops.matmul(self.taste(inputs["likes"]), ops.transpose(self.genres)),
+            ops.matmul(taste, ops.transpose(self.genres)),
         ]
 
     def sparse_personal_terms(self, inputs: Mapping[str, sp.csr_matrix]) -> list[FloatArray]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from recsys.feedback.adjustments import adjustment_contributions
-from recsys.model.explanations import named_contributions
+from recsys.model.explanations import MAX_NAMED_ITEMS, Terms, named_contributions, with_adjustments
 
 if TYPE_CHECKING:
     from recsys.model.additive import AdditiveModel
@@ -50,70 +49,105 @@ class Explainer:
         self.genre_base = keras.ops.convert_to_numpy(model.genre_base)
         self.shrinkage = model.SHRINKAGE
         self.item_ids = item_ids
-        self.genre_names = np.asarray(genre_names, dtype=object)
+        self.labels = {kind: _labels(kind, item_ids) for kind in ("like", "recent", "dislike")}
+        self.labels["genre"] = _labels("genre", genre_names)
         self.features = features
 
-    def explain(self, block: HistoryMatrices, row: int, positions: npt.NDArray[np.int32]) -> list[dict[str, float]]:
-        """Contributions of the items at `positions` for one user.
+    def explain(
+        self,
+        block: HistoryMatrices,
+        rows: npt.NDArray[np.int64],
+        positions: npt.NDArray[np.int32],
+        limit: int = MAX_NAMED_ITEMS,
+    ) -> list[dict[str, float]]:
+        """Contributions of many scores at once.
 
         Args:
             block: histories.
-            row: of the user.
-            positions: `(k,)`.
+            rows: `(num_scores,)`, of the users.
+            positions: `(num_scores,)`, of the items.
+            limit: of the contributions that are named, see `named_contributions`.
 
         Returns:
-            One dict per position; largest contribution first; the values sum to the item's score.
+            One dict per score: largest contribution first, the values sum to the score.
         """
-        regard, trend = self.regard[positions], self.trend[positions]
-        parts = self._parts(block, row, positions)
-        multipliers = self.features.multipliers_by_name(block.feature_logs[row])
-        result = []
-        for column, position in enumerate(positions):
-            terms = {"trend": float(regard[column] * trend[column])} if trend[column] else {}
-            for kind, names, values in parts:
-                terms |= named_contributions(kind, names, regard[column] * values[:, column])
-            if multipliers:
-                features = self.features.features_of(int(position))
-                terms |= adjustment_contributions(math.fsum(terms.values()), features, multipliers)
-            result.append(dict(sorted(terms.items(), key=lambda term: -abs(term[1]))))
+        result = named_contributions(self._terms(block, rows, positions), len(rows), limit)
+        logs = self.features.summed_logs(block.dislike_logs)
+        for row in np.unique(rows[np.diff(logs.indptr)[rows] > 0]):
+            multipliers = self.features.multipliers_by_name(logs[row])
+            for score in np.flatnonzero(rows == row):
+                features = self.features.features_of(positions[score])
+                result[score] = with_adjustments(result[score], features, multipliers)
         return result
 
-    def _parts(
-        self, block: HistoryMatrices, row: int, positions: npt.NDArray[np.int32]
-    ) -> list[tuple[str, npt.NDArray[np.object_], FloatArray]]:
-        """Kind, names `(n,)` and contributions before regard `(n, k)` of everything but the trend."""
-        weight = self.weight
-        liked, like_weights = _entries(block.likes, row)
-        met, recency = _entries(block.recent, row)
-        disliked, dislike_weights = _entries(block.dislikes, row)
-        lately = weight["recent"] + weight["trend_recent"] * self.trend[positions]  # (k,)
-        against = weight["dislikes"] * np.maximum(_linked(self.item_item, disliked, positions), 0.0)
-        against += weight["disliked_together"] * np.maximum(_linked(self.disliked_together, disliked, positions), 0.0)
-        taste = weight["genres"] * self._taste(liked, like_weights)  # (num_genres,)
-        return [
-            ("like", self.item_ids[liked], weight["likes"] * like_weights * _linked(self.item_item, liked, positions)),
-            ("recent", self.item_ids[met], lately * recency * _linked(self.transitions, met, positions)),
-            ("dislike", self.item_ids[disliked], -dislike_weights * against),
-            ("genre", self.genre_names, taste[:, None] * self.genres[positions].T),
-        ]
+    def largest_dislikes(self, block: HistoryMatrices) -> list[dict[str, str]]:
+        """For every user of the block: adjusted feature -> id of the disliked item that plays it down most."""
+        found = self.features.largest_dislikes(block.dislike_logs)
+        return [{name: str(self.item_ids[item]) for name, item in own.items()} for own in found]
 
-    def _taste(self, liked: npt.NDArray[np.int32], like_weights: FloatArray) -> FloatArray:
-        total = float(like_weights.sum())
-        profile = like_weights[:, 0] @ self.genres[liked]
-        return np.asarray(np.maximum(profile - total * self.genre_base, 0.0) / (total + self.shrinkage))
+    def _terms(
+        self, block: HistoryMatrices, rows: npt.NDArray[np.int64], positions: npt.NDArray[np.int32]
+    ) -> dict[str, Terms]:
+        """Everything that is no adjustment, by kind."""
+        weight, labels = self.weight, self.labels
+        regard, trend = self.regard[positions], self.trend[positions]
+        scores = np.arange(len(rows))
+        terms = {"trend": Terms(scores, np.asarray(["trend"] * len(rows), dtype=object), regard * trend)}
+
+        def add(kind: str, pairs: Pairs, values: FloatArray) -> None:
+            terms[kind] = Terms(pairs.scores, labels[kind][pairs.items], regard[pairs.scores] * values)
+
+        pairs = self._pairs(block.likes, rows, positions)
+        add("like", pairs, weight["likes"] * pairs.weights * pairs.linked(self.item_item))
+        pairs = self._pairs(block.recent, rows, positions)
+        lately = weight["recent"] + weight["trend_recent"] * trend  # (num_scores,)
+        add("recent", pairs, lately[pairs.scores] * pairs.weights * pairs.linked(self.transitions))
+        pairs = self._pairs(block.dislikes, rows, positions)
+        against = weight["dislikes"] * np.maximum(pairs.linked(self.item_item), 0.0)
+        against += weight["disliked_together"] * np.maximum(pairs.linked(self.disliked_together), 0.0)
+        add("dislike", pairs, -pairs.weights * against)
+
+        liked = weight["genres"] * self._taste(block.likes)[rows] * self.genres[positions]  # (num_scores, num_genres)
+        of, genre = np.nonzero(liked)
+        terms["genre"] = Terms(of, labels["genre"][genre], regard[of] * liked[of, genre])
+        return terms
+
+    def _pairs(self, matrix: sp.csr_matrix, rows: npt.NDArray[np.int64], positions: npt.NDArray[np.int32]) -> Pairs:
+        """Each score with each item of its user in `matrix`, as far as both items have item-item weights."""
+        own = matrix[rows]
+        scores = np.repeat(np.arange(len(rows)), np.diff(own.indptr))
+        num_linked = len(self.item_item)
+        known = (own.indices < num_linked) & (positions[scores] < num_linked)
+        scores = scores[known]
+        return Pairs(scores, own.indices[known], own.data[known].astype(np.float64), positions[scores])
+
+    def _taste(self, likes: sp.csr_matrix) -> FloatArray:
+        """See `AdditiveModel.taste`; float64 `(num_users, num_genres)`."""
+        weights = likes.astype(np.float64)
+        total = np.asarray(weights.sum(axis=1))  # (num_users, 1)
+        return np.asarray(np.maximum(weights @ self.genres - total * self.genre_base, 0.0) / (total + self.shrinkage))
 
 
-def _entries(matrix: sp.csr_matrix, row: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
-    """Columns `(n,)` and values `(n, 1)` of a row."""
-    inside = slice(matrix.indptr[row], matrix.indptr[row + 1])
-    return matrix.indices[inside], matrix.data[inside].astype(np.float64)[:, None]
+class Pairs(NamedTuple):
+    """Scores beside the items of their users' histories; arrays of one length.
+
+    Attributes:
+        scores: which score.
+        items: position of the item in the history.
+        weights: of that item in the history.
+        targets: position of the item that is scored.
+    """
+
+    scores: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    weights: FloatArray
+    targets: npt.NDArray[np.int32]
+
+    def linked(self, matrix: npt.NDArray[np.float32]) -> FloatArray:
+        """`matrix[items, targets]`."""
+        return matrix[self.items, self.targets].astype(np.float64)
 
 
-def _linked(
-    weights: npt.NDArray[np.float32], sources: npt.NDArray[np.int32], targets: npt.NDArray[np.int32]
-) -> FloatArray:
-    """`weights[sources, targets]` as float64 `(num_sources, num_targets)`; 0 for items without item-item weights."""
-    result = np.zeros((len(sources), len(targets)))
-    known, wanted = sources < len(weights), targets < len(weights)
-    result[np.ix_(known, wanted)] = weights[np.ix_(sources[known], targets[wanted])]
-    return result
+def _labels(kind: str, names: Iterable[str]) -> npt.NDArray[np.object_]:
+    """Names of the contributions of one kind, by position."""
+    return np.asarray([f"{kind}:{name}" for name in names], dtype=object)

@@ -37,32 +37,33 @@ class FeatureVocabulary:
     Attributes:
         names: `<kind>:<name>` of every feature.
         of_items: float64 `(num_items, num_features)`: 1 where the item has the feature.
-        columns: kind -> its features are these columns.
+        by_kind: float64 `(num_kinds * num_items, num_features)`: the same, with a row for each kind of each item.
     """
 
     names: tuple[str, ...]
     of_items: sp.csr_matrix
-    columns: Mapping[FeatureKind, slice]
+    by_kind: sp.csr_matrix
 
     @classmethod
     def build(cls, items: Iterable[ItemFeatures]) -> FeatureVocabulary:
         """From the features of every item, in the order of the vocabulary."""
         features = list(items)
         names: list[str] = []
-        columns, rows, places = {}, [], []
-        for kind in FeatureKind:
+        rows, places = [], []
+        for number, kind in enumerate(FeatureKind):
             found = sorted({name for item in features for name in item.of_kind(kind)})
             place = {name: len(names) + n for n, name in enumerate(found)}
-            columns[kind] = slice(len(names), len(names) + len(found))
             names += [feature_name(kind, name) for name in found]
-            for row, item in enumerate(features):
+            for row, item in enumerate(features, start=number * len(features)):
                 for name in item.of_kind(kind):
                     rows.append(row)
                     places.append(place[name])
-        shape = (len(features), len(names))
-        return cls(tuple(names), sp.csr_matrix((np.ones(len(rows)), (rows, places)), shape), columns)
+        shape = (len(FeatureKind) * len(features), len(names))
+        by_kind = sp.csr_matrix((np.ones(len(rows)), (rows, places)), shape)
+        of_items = sum(by_kind[n * len(features) : (n + 1) * len(features)] for n in range(len(FeatureKind)))
+        return cls(tuple(names), sp.csr_matrix(of_items), by_kind)
 
-    def user_logs(
+    def dislike_logs(
         self,
         rows: npt.NDArray[np.int64],
         items: npt.NDArray[np.int64],
@@ -70,7 +71,7 @@ class FeatureVocabulary:
         decay: FloatArray,
         num_users: int,
     ) -> sp.csr_matrix:
-        """Logarithms of each user's feature multipliers.
+        """Logarithms of what each dislike leaves of its item's features of each kind.
 
         Args:
             rows: `(num_dislikes,)`, position of the user.
@@ -80,19 +81,54 @@ class FeatureVocabulary:
             num_users: rows of the result.
 
         Returns:
-            float64 `(num_users, num_features)`, in [log(`ADJUSTMENT_FLOOR`), 0]; stored only where below 0.
+            float64 `(num_users, num_kinds * num_items)`, kind by kind; below 0 where something is stored.
         """
         parts = []
         for kind in FeatureKind:
             factors = np.array([FACTORS[kind].get(str(reason), 0.0) for reason in reasons]) * decay
             chosen = factors > 0
             shape = (num_users, self.of_items.shape[0])
-            logs = sp.csr_matrix((np.log1p(-factors[chosen]), (rows[chosen], items[chosen])), shape)
-            parts.append(logs @ self.of_items[:, self.columns[kind]])
-        total = sp.hstack(parts, format="csr")
+            parts.append(sp.csr_matrix((np.log1p(-factors[chosen]), (rows[chosen], items[chosen])), shape))
+        return sp.hstack(parts, format="csr")
+
+    def summed_logs(self, dislike_logs: sp.csr_matrix) -> sp.csr_matrix:
+        """Logarithms of each user's feature multipliers.
+
+        Args:
+            dislike_logs: as `dislike_logs` gives them.
+
+        Returns:
+            float64 `(num_users, num_features)`, in [log(`ADJUSTMENT_FLOOR`), 0]; stored only where below 0.
+        """
+        total = dislike_logs @ self.by_kind
         total.data = np.maximum(total.data, np.log(ADJUSTMENT_FLOOR))
         total.eliminate_zeros()
         return total
+
+    def user_logs(
+        self,
+        rows: npt.NDArray[np.int64],
+        items: npt.NDArray[np.int64],
+        reasons: npt.NDArray[np.object_],
+        decay: FloatArray,
+        num_users: int,
+    ) -> sp.csr_matrix:
+        """`summed_logs` of `dislike_logs`."""
+        return self.summed_logs(self.dislike_logs(rows, items, reasons, decay, num_users))
+
+    def largest_dislikes(self, dislike_logs: sp.csr_matrix) -> list[dict[str, int]]:
+        """For each user: adjusted feature -> position of the disliked item that plays it down most.
+
+        Args:
+            dislike_logs: as `dislike_logs` gives them; of equal ones the first item is taken.
+        """
+        result: list[dict[str, int]] = [{} for _ in range(dislike_logs.shape[0])]
+        users, sources = dislike_logs.nonzero()
+        strongest_first = np.argsort(dislike_logs.data, kind="stable")
+        for user, source in zip(users[strongest_first], sources[strongest_first], strict=True):
+            for feature in self.by_kind.indices[self.by_kind.indptr[source] : self.by_kind.indptr[source + 1]]:
+                result[user].setdefault(self.names[feature], int(source % self.of_items.shape[0]))
+        return result
 
     def item_multipliers(self, user_logs: sp.csr_matrix) -> npt.NDArray[np.float32]:
         """Each user's multiplier of every item; float32 `(num_users, num_items)` in (0, 1]."""

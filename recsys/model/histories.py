@@ -94,7 +94,8 @@ class HistoryMatrices:
         dislikes: the same, aged like the likes.
         recent: the same shape: `recency_weights` of likes and neutral signals.
         seen: the same: 1.0 for any signal.
-        feature_logs: sparse float64 `(num_users, num_features)`: logarithms of the users' feature multipliers.
+        dislike_logs: sparse float64 `(num_users, num_kinds * num_items)`: what dislikes leave of features, see
+            `FeatureVocabulary.dislike_logs`.
     """
 
     user_ids: npt.NDArray[np.object_]
@@ -102,7 +103,7 @@ class HistoryMatrices:
     dislikes: sp.csr_matrix
     recent: sp.csr_matrix
     seen: sp.csr_matrix
-    feature_logs: sp.csr_matrix
+    dislike_logs: sp.csr_matrix
 
     @classmethod
     def build(
@@ -140,7 +141,7 @@ class HistoryMatrices:
         return cls(
             user_ids=users,
             seen=event_matrix(np.ones(len(own)), rows, columns, shape),
-            feature_logs=features.user_logs(rows[known], columns[known], reasons[known], decay, len(users)),
+            dislike_logs=features.dislike_logs(rows[known], columns[known], reasons[known], decay, len(users)),
             **personal_matrices(rows[tells], columns[tells], signal[tells], weight[tells], age_days[tells], shape),
         )
 
@@ -154,12 +155,45 @@ class HistoryMatrices:
                 self.dislikes[block],
                 self.recent[block],
                 self.seen[block],
-                self.feature_logs[block],
+                self.dislike_logs[block],
             )
+
+    def without(self, rows: npt.NDArray[np.int64], removed: Sequence[Sequence[int]]) -> HistoryMatrices:
+        """Users as if some items of their histories told nothing.
+
+        The removed items' entries are 0; all others keep their weights, although the newest like and the order of events
+        might have given them others. What was removed still counts as seen: it does not come back.
+
+        Args:
+            rows: `(num_results,)`: whose history each row of the result is; a user may come more than once.
+            removed: for each row of the result the positions of the removed items.
+        """
+        columns = np.array([item for items in removed for item in items], np.int64)
+        of = np.repeat(np.arange(len(rows)), [len(items) for items in removed])
+        gone = sp.csr_matrix((np.ones(len(of), np.float32), (of, columns)), (len(rows), self.seen.shape[1]))
+
+        def left(matrix: sp.csr_matrix) -> sp.csr_matrix:
+            own = matrix[rows]
+            own -= own.multiply(sp.hstack([gone] * (own.shape[1] // gone.shape[1])))
+            own.eliminate_zeros()
+            return own
+
+        return HistoryMatrices(
+            self.user_ids[rows],
+            left(self.likes),
+            left(self.dislikes),
+            left(self.recent),
+            self.seen[rows],
+            left(self.dislike_logs),
+        )
+
+    def opinions(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Dense inputs of `AdditiveModel` for these users' scores before adjustments."""
+        return {name: getattr(self, name).toarray() for name in ("likes", "recent", "dislikes")}
 
     def inputs(self, features: FeatureVocabulary) -> dict[str, npt.NDArray[np.float32]]:
         """Dense inputs of `AdditiveModel` for these users."""
-        found = {name: getattr(self, name).toarray() for name in ("likes", "recent", "dislikes")}
-        if self.feature_logs.nnz:
-            found["multipliers"] = features.item_multipliers(self.feature_logs)
+        found = self.opinions()
+        if self.dislike_logs.nnz:
+            found["multipliers"] = features.item_multipliers(features.summed_logs(self.dislike_logs))
         return found

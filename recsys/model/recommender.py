@@ -44,6 +44,7 @@ class Recommender:
 
     def __post_init__(self) -> None:
         self.item_ids: npt.NDArray[np.object_] = self.catalog["item_id"].to_numpy(dtype=object)
+        self.positions = {item_id: position for position, item_id in enumerate(self.item_ids)}
         self.titles: dict[str, str] = dict(zip(self.catalog["item_id"], self.catalog["title"], strict=True))
         self.features = FeatureVocabulary.build(catalog_features(self.catalog))
         self.calibration = Calibration(**self.recipe["calibration"]) if "calibration" in self.recipe else None
@@ -93,21 +94,30 @@ class Recommender:
         self, histories: pd.DataFrame, k: int, user_ids: Sequence[str] | None = None
     ) -> Iterator[pd.DataFrame]:
         """What `recommend` gives, a few hundred users at a time, with each `contributions` a dict."""
-        explainer = Explainer(self.model, self.item_ids, self.genre_names, self.features)
+        explainer = self.explainer()
         for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(block, k)
             frame = self._long(block.user_ids, positions, scores)
-            explained = [
-                terms
-                for row, own in enumerate(scores)
-                for terms in explainer.explain(block, row, positions[row][np.isfinite(own)])
+            rows, columns = np.nonzero(np.isfinite(scores))
+            explained = explainer.explain(block, rows, positions[rows, columns])
+            causes = explainer.largest_dislikes(block)
+            frame["reason"] = [
+                reason_sentence(terms, self.titles, causes[row])
+                for row, terms in zip(rows.tolist(), explained, strict=True)
             ]
-            frame["reason"] = [reason_sentence(terms, self.titles) for terms in explained]
             frame["contributions"] = pd.Series(explained, dtype=object)
             yield frame
 
+    def explainer(self) -> Explainer:
+        """Of the model as it is now."""
+        return Explainer(self.model, self.item_ids, self.genre_names, self.features)
+
+    def matrices(self, histories: pd.DataFrame, user_ids: Sequence[str] | None = None) -> HistoryMatrices:
+        """Histories over the model's vocabulary; see `HistoryMatrices.build`."""
+        return HistoryMatrices.build(histories, list(self.item_ids), self.features, user_ids)
+
     def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
-        return HistoryMatrices.build(histories, list(self.item_ids), self.features, user_ids).batches(BATCH_SIZE)
+        return self.matrices(histories, user_ids).batches(BATCH_SIZE)
 
     def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""

@@ -14,15 +14,21 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys.evaluation.behaviour import BehaviourResult
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.gate import Verdict
+    from recsys.model.recommender import Recommender
 
+FIDELITY_USERS = 200  # of the holdout, whose explanations are checked
 MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
 
 
 def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
     """Lists of every system for the holdout's users, judged; the same histories and cut-off for all."""
     from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.fidelity import measure_fidelity
     from recsys.evaluation.holdout import compared_lists
     from recsys.evaluation.ranking_metrics import coverage, judge
     from recsys.model.recommender import Recommender
@@ -48,6 +54,7 @@ def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
         per_user=judge(lists, holdout),
         coverage={name: coverage(top, len(challenger.item_ids), 10) for name, top in lists.items()},
         seed=batch.config["seed"],
+        fidelity=measure_fidelity(challenger, training_set.histories, users[:FIDELITY_USERS]).metrics(),
     )
 
 
@@ -66,7 +73,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:
-    """Mean of each metric by system, as `<system>_<metric>`; without those that no user could give."""
+    """Mean of each metric by system, as `<system>_<metric>`, without those that no user could give; and the fidelity."""
     from recsys.evaluation.ranking_metrics import METRICS
 
     means = evidence.per_user.groupby("system")[list(METRICS)].mean()
@@ -75,7 +82,7 @@ def metrics_of(evidence: Evidence) -> dict[str, float]:
     }
     flat |= {f"{system}_coverage_at_10": float(share) for system, share in evidence.coverage.items()}
     challenger = evidence.per_user[evidence.per_user["system"] == "challenger"]
-    return {**flat, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
+    return {**flat, **evidence.fidelity, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
 
 
 def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
@@ -119,7 +126,6 @@ def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
 
 def refit(place: Workplace, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was judged, and registers the version."""
-    from recsys.evaluation.behaviour import rank_overlap, run_behaviour_tests
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
@@ -133,7 +139,37 @@ def refit(place: Workplace, batch: Batch) -> str:
     fit_into(place, batch, folder, "refit")
     histories = TrainingSet.read(folder / "training_set").histories
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
-    results = run_behaviour_tests(refitted, histories, seed=batch.config["seed"])
+    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
+    version = register(place, batch, folder, "refit")
+    (folder / "refit" / "behaviour.json").write_text(
+        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
+    )
+    place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
+    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    return version
+
+
+def check_refit(
+    version: str, judged: Recommender, refitted: Recommender, histories: pd.DataFrame, seed: int
+) -> tuple[list[BehaviourResult], dict[str, float]]:
+    """Tests how a refit behaves, and whether its lists are close to those that were judged.
+
+    Args:
+        version: of the judged fit.
+        judged: that fit.
+        refitted: the same recipe, fitted through the cut-off.
+        histories: see `recsys.model.histories`.
+        seed: of the sample of users.
+
+    Returns:
+        The outcomes, and what was measured: closeness, and the fidelity of explanations.
+
+    Raises:
+        DataCheckError: if anything failed, with an example of it.
+    """
+    from recsys.evaluation.behaviour import rank_overlap, run_behaviour_tests
+
+    results = run_behaviour_tests(refitted, histories, seed=seed)
     users = sorted(histories["user_id"].unique())[:500]
     own = histories[histories["user_id"].isin(users)]
     overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
@@ -142,17 +178,13 @@ def refit(place: Workplace, batch: Batch) -> str:
         failed.append(f"rank_overlap: {overlap:.2f} of the judged lists' items, expected at least {MIN_OVERLAP}")
     if failed:
         raise DataCheckError(
-            f"Expected the refit of version {batch.challenger_version} to pass its behaviour tests, but: "
+            f"Expected the refit of version {version} to pass its behaviour tests, but: "
             + "; ".join(failed) + ". It is not promoted; the champion stays."
         )  # fmt: skip
-    version = register(place, batch, folder, "refit")
     metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
-    (folder / "refit" / "behaviour.json").write_text(
-        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
-    )
-    place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
-    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
-    return version
+    for result in results:
+        metrics |= result.metrics
+    return results, metrics
 
 
 def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:

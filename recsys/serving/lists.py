@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recsys.errors import NotFoundError
 from recsys.feedback.adjustments import (
     ADJUSTMENT,
     ItemFeatures,
-    adjustment_contributions,
     apply_feature_adjustments,
     calculate_feature_adjustment_from_dislike,
+    largest_dislikes,
 )
 from recsys.model.calibration import Calibration
-from recsys.model.explanations import reason_sentence
+from recsys.model.explanations import FROM_HISTORY, REST, cited_items, reason_sentence, with_adjustments
 from recsys.records import Item, RecommendationEntry, RecommendationSet, SetKind, UserSignal
 from recsys.store import FeedbackStore
 
@@ -88,11 +88,19 @@ def _adjusted(
     met = {signal.item_id for signal in signals}
     fillers = [] if strangers is None else list(strangers.entries)
     items = store.items(met | {entry.item_id for entry in (*candidates, *fillers)} | _cited(candidates))
-    multipliers = feature_multipliers(signals, items, store.half_life_of_version(published.model_version), now)
-    calibration = None if published.calibration is None else Calibration(**published.calibration)
+    adjustments = _adjustments(signals, items, store.half_life_of_version(published.model_version), now)
+    holds = {f"{signal.signal}:{signal.item_id}" for signal in signals}
+    holds |= {f"recent:{signal.item_id}" for signal in signals if signal.signal != "dislike"}
+    state = _Now(
+        frozenset(holds | {f"{kind}:{REST}" for kind in FROM_HISTORY}),
+        apply_feature_adjustments({}, adjustments.values()),
+        largest_dislikes(adjustments),
+        items,
+        None if published.calibration is None else Calibration(**published.calibration),
+    )
 
     def renewed(entries: Iterable[RecommendationEntry]) -> list[RecommendationEntry]:
-        left = [_renew(e, signals, items, multipliers, calibration) for e in entries if e.item_id not in met]
+        left = [state.renew(entry) for entry in entries if entry.item_id not in met]
         return sorted(left, key=lambda entry: (-entry.score, entry.rank))
 
     chosen = renewed(candidates)
@@ -114,8 +122,15 @@ def feature_multipliers(
         half_life_days: of the adjustments; None: they do not fade.
         now: ages are counted from here.
     """
-    adjustments = [
-        calculate_feature_adjustment_from_dislike(
+    return apply_feature_adjustments({}, _adjustments(signals, items, half_life_days, now).values())
+
+
+def _adjustments(
+    signals: Iterable[UserSignal], items: dict[str, Item], half_life_days: float | None, now: datetime
+) -> dict[str, dict[str, float]]:
+    """What each disliked item plays down, by its id."""
+    return {
+        signal.item_id: calculate_feature_adjustment_from_dislike(
             signal.reason,
             items[signal.item_id].genres,
             items[signal.item_id].cast,
@@ -125,40 +140,49 @@ def feature_multipliers(
         )
         for signal in signals
         if signal.signal == "dislike" and signal.item_id in items
-    ]
-    return apply_feature_adjustments({}, adjustments)
+    }
+
+
+@dataclass(frozen=True)
+class _Now:
+    """What holds for a user now, and so changes published entries.
+
+    Attributes:
+        names: of the contributions `FROM_HISTORY` that still hold.
+        multipliers: of features.
+        largest_dislikes: adjusted feature -> the disliked item that plays it down most.
+        items: by id: those in the lists, and those in the reasons.
+        calibration: of the version.
+    """
+
+    names: frozenset[str]
+    multipliers: dict[str, float]
+    largest_dislikes: dict[str, str]
+    items: dict[str, Item]
+    calibration: Calibration | None
+
+    def renew(self, entry: RecommendationEntry) -> RecommendationEntry:
+        """The entry without what no longer holds, adjusted by what holds."""
+        terms = {
+            name: value
+            for name, value in entry.contributions.items()
+            if name.partition(":")[0] not in (ADJUSTMENT, *FROM_HISTORY) or name in self.names
+        }
+        item = self.items[entry.item_id]
+        features = ItemFeatures(item.genres, item.cast, item.franchise).names()
+        terms = with_adjustments(terms, features, self.multipliers)
+        if terms == entry.contributions:
+            return entry
+        score = math.fsum(terms.values())
+        titles = {item_id: item.title for item_id, item in self.items.items()}
+        return replace(
+            entry,
+            score=score,
+            predicted_score=None if self.calibration is None else float(self.calibration.predict(score)),
+            reason=reason_sentence(terms, titles, self.largest_dislikes),
+            contributions=terms,
+        )
 
 
 def _cited(entries: Iterable[RecommendationEntry]) -> set[str]:
-    names = {name for entry in entries for name in entry.contributions}
-    return {name.partition(":")[2] for name in names if name.startswith(("like:", "dislike:"))}
-
-
-def _renew(
-    entry: RecommendationEntry,
-    signals: Sequence[UserSignal],
-    items: dict[str, Item],
-    multipliers: dict[str, float],
-    calibration: Calibration | None,
-) -> RecommendationEntry:
-    """The entry as of now: without what no longer holds, adjusted by what holds."""
-    holds = {f"{signal.signal}:{signal.item_id}" for signal in signals} | {"like:*", "dislike:*"}
-    terms = {
-        name: value
-        for name, value in entry.contributions.items()
-        if not name.startswith((f"{ADJUSTMENT}:", "like:", "dislike:")) or name in holds
-    }
-    item = items[entry.item_id]
-    features = ItemFeatures(item.genres, item.cast, item.franchise).names()
-    terms |= adjustment_contributions(math.fsum(terms.values()), features, multipliers)
-    if terms == entry.contributions:
-        return entry
-    terms = dict(sorted(terms.items(), key=lambda term: -abs(term[1])))
-    score = math.fsum(terms.values())
-    return replace(
-        entry,
-        score=score,
-        predicted_score=None if calibration is None else float(calibration.predict(score)),
-        reason=reason_sentence(terms, {item_id: item.title for item_id, item in items.items()}),
-        contributions=terms,
-    )
+    return {item_id for entry in entries for item_id in cited_items(entry.contributions)}

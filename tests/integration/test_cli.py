@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -129,6 +130,16 @@ def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:
     assert "For user u001, model version 2" in shown.out
     assert "Film " in shown.out
     assert "+0." in shown.out
+
+
+def test_recommend_shows_where_an_item_would_rank_without_what_it_rests_on(
+    champion: Champion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**champion.settings.as_environment(), "COLUMNS": "250"}.items():
+        monkeypatch.setenv(name, value)
+    shown = CliRunner().invoke(app, ["recommend", "u001", "--counterfactuals"])
+    assert shown.exit_code == 0
+    assert re.search(r"Without Film \d+ it would be rank \d+, without Film \d+ rank \d+", shown.stdout)
 
 
 def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> None:

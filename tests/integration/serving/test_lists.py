@@ -48,7 +48,7 @@ def published(store: FeedbackStore) -> FeedbackStore:
     store.upsert_items([*FILMS, Item("liked", "Liked"), Item("disliked", "Disliked")])
     store.insert_interactions([Interaction("u", "liked", "like", NOW - MINUTE, NOW - MINUTE, is_like=True)])
     store.record_dislikes([Dislike("u", NOW - MINUTE, NOW - MINUTE, item_id="disliked")])
-    own = entries(0, 6, **{"like:liked": 0.3, "dislike:disliked": -0.1})
+    own = entries(0, 6, **{"like:liked": 0.3, "recent:liked": 0.2, "dislike:disliked": -0.1})
     chances = CALIBRATION.as_dict()
     store.replace_recommendation_sets(
         "7",
@@ -114,7 +114,7 @@ def test_a_dislike_acts_at_once_and_its_undo_undoes_it_exactly(
     assert set(ids(served)) == set(before) - {disliked}
     for entry in served.entries:
         assert entry.score == pytest.approx(before[entry.item_id].score * lowered.get(entry.item_id, 1.0), abs=1e-9)
-        assert ("since your dislikes" in entry.reason) == (entry.item_id in lowered)
+        assert ("since you disliked Film 0" in entry.reason) == (entry.item_id in lowered)
     published.retract_dislike("u", number, NOW + 2 * MINUTE)
     after = serve_list(published, "u", NOW + 3 * MINUTE, k=6)
     assert {e.item_id: (e.score, e.contributions) for e in after.entries} == {

@@ -1,6 +1,7 @@
 """Adjusted scores of the model: the same rules as one by one, exact explanations, never higher."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,35 +15,18 @@ from recsys.feedback.adjustments import (
     apply_feature_adjustments,
     calculate_feature_adjustment_from_dislike,
 )
-from recsys.feedback.reasons import base_weight
 from recsys.model.calibration import Calibration, calibrate
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.recommender import Recommender
 from recsys.records import DislikeReason
+from tests.unit.recommenders import REASONS, with_reasons
 
-REASONS = [str(reason) for reason in DislikeReason if base_weight(reason) > 0]
 ITEMS = [
     ItemFeatures(("Action", "Drama"), ("Ann",), "Robots"),
     ItemFeatures(("Action",), ("Ann", "Bob"), None),
     ItemFeatures((), (), "Robots"),
     ItemFeatures(),
 ]
-
-
-@pytest.fixture
-def adjusting(recommender: Recommender) -> Recommender:
-    """The random recommender, its items with cast and franchise too."""
-    catalog = recommender.catalog.assign(
-        cast=[("Ann",) if n % 3 == 0 else ("Bob", "Cid") for n in range(len(recommender.catalog))],
-        franchise=["Robots" if n % 5 == 0 else None for n in range(len(recommender.catalog))],
-    )
-    return replace(recommender, catalog=catalog)
-
-
-def with_reasons(histories: pd.DataFrame, seed: int) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    reasons = np.where(histories["signal"] == "dislike", rng.choice(REASONS, len(histories)), "")
-    return histories.assign(reason=reasons, weight=histories["weight"] * 0.4)
 
 
 def test_the_matrix_form_is_the_rule_applied_one_by_one() -> None:
@@ -74,7 +58,6 @@ def test_contributions_of_adjusted_scores_sum_exactly(
     assert np.abs(errors).max() < 1e-5
     adjusted = [name for terms in contributions for name in terms if name.startswith("adjustment:")]
     assert {name.split(":")[1] for name in adjusted} == {"genre", "cast", "franchise"}
-    assert lists["reason"].str.contains("since your dislikes").any()
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -129,3 +112,23 @@ def test_a_model_that_ranks_backwards_predicts_even_odds_for_all() -> None:
     scores = np.linspace(0, 1, 100)
     found = calibrate(scores, scores < 0.5, scores)
     np.testing.assert_array_equal(found.predict(scores), 0.5)
+
+
+def test_the_sentence_cites_the_dislike_that_plays_a_feature_down_most(adjusting: Recommender) -> None:
+    rows = [
+        ("i00", "poor_quality", 0.2),
+        ("i03", "poor_quality", 0.8),
+        ("i06", "wrong_genre", 0.8),
+        ("i10", "tired_of_franchise", 0.8),
+    ]
+    own = pd.DataFrame(rows, columns=["item_id", "reason", "weight"]).assign(
+        user_id="u", signal="dislike", age_days=0.0
+    )
+    lists = adjusting.recommend(own, k=30)
+    cites = {"of Ann": "Film 3", "of Robots": "Film 10", adjusting.catalog["genres"][6][0]: "Film 6"}
+    found = set()
+    for reason in lists["reason"]:
+        for less, films in re.findall(r"less (.+?) since you disliked (Film \d+)", reason):
+            assert {cites[name] for name in less.split(" and less ")} == {films}
+            found.add(films)
+    assert found == set(cites.values())

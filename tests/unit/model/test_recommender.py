@@ -44,23 +44,6 @@ def test_lists_are_sorted_and_hold_nothing_from_the_history(
     assert (lists.groupby("user_id")["rank"].first() == 1).all()
 
 
-def test_one_more_dislike_never_raises_a_score(recommender: Recommender, random_histories: Histories) -> None:
-    histories = random_histories(10_000, seed=4)
-    users = sorted(histories["user_id"].unique())
-    rng = np.random.default_rng(5)
-    extra = pd.DataFrame({
-        "user_id": users, "item_id": rng.choice(recommender.item_ids, len(users)), "signal": "dislike", "weight": 0.8,
-        "age_days": 0.0,
-    })  # fmt: skip
-    known = pd.MultiIndex.from_frame(histories[["user_id", "item_id"]])
-    extra = extra[~pd.MultiIndex.from_frame(extra[["user_id", "item_id"]]).isin(known)]
-    change = recommender.score(pd.concat([histories, extra], ignore_index=True), users) - recommender.score(
-        histories, users
-    )
-    assert change.max() <= 1e-6
-    assert (change.min(axis=1) < -1e-4).mean() > 0.4  # and a dislike of a linked item does lower something
-
-
 def test_a_user_without_history_gets_the_trend_and_that_reason(recommender: Recommender) -> None:
     empty = pd.DataFrame({"user_id": [], "item_id": [], "signal": [], "weight": []}).astype({"weight": float})
     lists = recommender.recommend(empty, k=10, user_ids=["nobody"])

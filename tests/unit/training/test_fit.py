@@ -108,7 +108,7 @@ def test_it_passes_every_behaviour_test(result: FitResult) -> None:
     own = stream.assign(signal=np.where(stream["label"] == 1, "like", "dislike"), weight=0.8)
     outcomes = run_behaviour_tests(result.recommender, own[["user_id", "item_id", "signal", "weight"]], num_users=60)
     assert [o.name for o in outcomes if not o.passed] == []
-    assert len(outcomes) == 5
+    assert len(outcomes) == 6
 
 
 def test_the_same_inputs_and_seed_give_the_same_model(result: FitResult) -> None:
