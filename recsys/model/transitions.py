@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.recency import NEUTRAL_STRENGTH
+from recsys.model.ridge import ridge_inverse
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -16,12 +18,49 @@ HALF_LIFE_EVENTS = 5.0  # within the past, and within the future, of a place in 
 REACH = 20  # events looked at on either side: what is further away has less than 1/16
 NEUTRAL_TARGET = 0.3  # how much a neutral signal is to be foretold; a like has 1
 DISLIKE_TARGET = -1.0  # what users go on to dislike is foretold not to come
-ROWS_PER_BLOCK = 50_000
+ROWS_PER_BLOCK = 100_000
+
+
+def sequence_order(
+    users: npt.NDArray[np.int64], age_days: npt.NDArray[np.float64], draws: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int64]:
+    """Sorts events: one user after another, oldest first; those of one user and one age by their draws.
+
+    Args:
+        users: `(num_events,)`, positions.
+        age_days: `(num_events,)`.
+        draws: `(num_events,)`, see `pair_draws`: a user's order then depends on nobody else's events.
+    """
+    return np.lexsort((draws, -age_days, users))
+
+
+def pair_draws(
+    user_keys: npt.NDArray[np.uint64], item_keys: npt.NDArray[np.uint64], seed: int
+) -> npt.NDArray[np.uint64]:
+    """Numbers that look random and depend on a user, an item and the seed alone.
+
+    Args:
+        user_keys: `(num_events,)`, hashes of the users' ids.
+        item_keys: `(num_events,)`, hashes of the items' ids.
+        seed: any integer.
+
+    References:
+        Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014 (the finalizer of SplitMix64).
+    """
+    started = _mixed(user_keys ^ np.uint64(seed & 0xFFFFFFFFFFFFFFFF))
+    return _mixed(started ^ item_keys)
+
+
+def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Signals of all users, one user after another, oldest first. All arrays are `(num_events,)`.
+    """Signals of all users in the order of `sequence_order`. All arrays are `(num_events,)`.
 
     Attributes:
         users: positions of users, never decreasing.
@@ -29,22 +68,9 @@ class Sequences:
         signal: int8: 1 like, 0 neutral, -1 dislike.
     """
 
-    users: npt.NDArray[np.int64]
-    items: npt.NDArray[np.int64]
+    users: npt.NDArray[np.signedinteger[Any]]
+    items: npt.NDArray[np.signedinteger[Any]]
     signal: npt.NDArray[np.int8]
-
-    @classmethod
-    def build(
-        cls,
-        users: npt.NDArray[np.int64],
-        items: npt.NDArray[np.int64],
-        age_days: npt.NDArray[np.float64],
-        signal: npt.NDArray[np.int8],
-        seed: int,
-    ) -> Sequences:
-        """Sorts events; those of one user and one age come in an order that only the seed decides."""
-        order = np.lexsort((np.random.default_rng(seed).random(len(users)), -age_days, users))
-        return cls(users[order], items[order], signal[order])
 
     def moments(self, num_items: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sums over all places in all sequences: past with past, and past with future.
@@ -56,8 +82,25 @@ class Sequences:
             the row of F its decayed future.
         """
         past_past, past_future = np.zeros((num_items, num_items)), np.zeros((num_items, num_items))
+        self.add_moments(past_past, past_future)
+        return past_past, past_future
+
+    def add_moments(
+        self,
+        past_past: npt.NDArray[np.float64],
+        past_future: npt.NDArray[np.float64],
+        signs: npt.NDArray[np.float64] | float = 1.0,
+    ) -> None:
+        """Adds what `moments` gives to two such matrices, in place.
+
+        Args:
+            past_past: float64 `(num_items, num_items)`.
+            past_future: the same.
+            signs: `(num_events,)`, the same for all events of a user: with -1 what the user adds is taken away.
+        """
+        num_items = len(past_past)
         lengths = np.bincount(self.users)[self.users] if len(self.users) else np.zeros(0)
-        worth = 1.0 / np.sqrt(np.maximum(lengths, 1.0))
+        worth = signs / np.sqrt(np.maximum(lengths, 1.0))
         given = np.select([self.signal == 1, self.signal == 0], [1.0, NEUTRAL_STRENGTH], 0.0)
         wanted = np.select([self.signal == 1, self.signal == 0], [1.0, NEUTRAL_TARGET], DISLIKE_TARGET)
         for start in range(0, len(self.users), ROWS_PER_BLOCK):
@@ -67,7 +110,6 @@ class Sequences:
             weighted = past.multiply(worth[rows][:, None]).T.tocsr()
             past_past += (weighted @ past).toarray()
             past_future += (weighted @ future).toarray()
-        return past_past, past_future
 
     def _around(
         self, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float64], offsets: list[int], num_items: int
@@ -109,12 +151,8 @@ def transition_weights(
     """
     import tensorflow as tf
 
-    if reg <= 0:
-        raise ValueError(f"Expected reg > 0, got {reg}.")
     if not past_past.size:
         return past_past.astype(np.float32)
-    ridge = reg * max(float(np.diag(past_past).mean()), 1e-6)
-    regular = tf.constant(past_past, tf.float32) + ridge * tf.eye(len(past_past))
-    weights = tf.linalg.cholesky_solve(tf.linalg.cholesky(regular), tf.constant(past_future, tf.float32)).numpy()
+    weights = np.array(tf.matmul(ridge_inverse(past_past, reg), tf.constant(past_future, tf.float32)))
     np.fill_diagonal(weights, 0.0)
-    return np.asarray(weights, np.float32)
+    return weights

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
 
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.recency import recency_weights, refreshed_weights
-from recsys.model.transitions import Sequences
+from recsys.model.transitions import pair_draws, sequence_order
 from recsys.model.trend import trend_matrix
 from recsys.training.weights import time_decay, user_share_factors
 
@@ -54,8 +56,9 @@ class Events:
         base_weight: of the signal and its reason, before decay and cap, in (0, 1].
         reasons: of dislikes, else empty.
         half_life_days: of the sample weights.
-        num_users: of all positions.
-        num_items: of all positions.
+        as_of: the cut-off.
+        user_ids: `(num_users,)`, of all positions.
+        item_ids: `(num_items,)`, of all positions.
         max_user_share: of the whole weight that one user may hold.
         neutral: what the same users met without an opinion.
     """
@@ -67,17 +70,28 @@ class Events:
     base_weight: npt.NDArray[np.float64]
     reasons: npt.NDArray[np.object_]
     half_life_days: float
-    num_users: int
-    num_items: int
+    as_of: datetime
+    user_ids: npt.NDArray[np.object_]
+    item_ids: npt.NDArray[np.object_]
     max_user_share: float
     neutral: NeutralEvents
 
+    @property
+    def num_users(self) -> int:
+        """Of all positions."""
+        return len(self.user_ids)
+
+    @property
+    def num_items(self) -> int:
+        """Of all positions."""
+        return len(self.item_ids)
+
     def chosen(self, keep: npt.NDArray[np.bool_], keep_neutral: npt.NDArray[np.bool_], days: float = 0.0) -> Events:
         """Those to keep, as of `days` before the cut-off."""
-        return Events(
-            self.users[keep], self.items[keep], self.is_like[keep], self.age_days[keep] - days, self.base_weight[keep],
-            self.reasons[keep], self.half_life_days, self.num_users, self.num_items, self.max_user_share,
-            self.neutral.chosen(keep_neutral, days),
+        return replace(
+            self, users=self.users[keep], items=self.items[keep], is_like=self.is_like[keep],
+            age_days=self.age_days[keep] - days, base_weight=self.base_weight[keep], reasons=self.reasons[keep],
+            as_of=self.as_of - timedelta(days=days), neutral=self.neutral.chosen(keep_neutral, days),
         )  # fmt: skip
 
     def before(self, days: float) -> Events:
@@ -92,7 +106,12 @@ class Events:
     @cached_property
     def user_factor(self) -> npt.NDArray[np.float64]:
         """What the cap on a user's share leaves of each event."""
-        return user_share_factors(self.users, self.base_weight * self.decay, self.max_user_share)[self.users]
+        return self.capped(1.0)
+
+    def capped(self, decay_power: float) -> npt.NDArray[np.float64]:
+        """The same for weights with another power of the decay."""
+        weights = self.base_weight * self.decay**decay_power
+        return user_share_factors(self.users, weights, self.max_user_share)[self.users]
 
     def weights(self, decay_power: float = 1.0) -> npt.NDArray[np.float64]:
         """Sample weights as of the cut-off: base weight, times decay, times what the cap leaves.
@@ -102,8 +121,7 @@ class Events:
         """
         if decay_power == 1.0:
             return self.base_weight * self.decay * self.user_factor
-        weights = self.base_weight * self.decay**decay_power
-        return np.asarray(weights * user_share_factors(self.users, weights, self.max_user_share)[self.users])
+        return np.asarray(self.base_weight * self.decay**decay_power * self.capped(decay_power))
 
     def matrix(self, values: npt.NDArray[np.float64]) -> sp.csr_matrix:
         """Sparse float32 `(num_users, num_items)` with `values` at the events; zeros are dropped."""
@@ -134,16 +152,17 @@ class Events:
         items = np.concatenate([self.items, self.neutral.items[known]])
         return sp.csr_matrix((np.ones(len(users), np.float32), (users, items)), (self.num_users, self.num_items))
 
-    def sequences(self, num_linked: int, seed: int) -> Sequences:
-        """All signals of all users in their order; items without item-item weights are -1."""
-        items = np.concatenate([self.items, self.neutral.items])
-        return Sequences.build(
-            np.concatenate([self.users, self.neutral.users]),
-            np.where(items < num_linked, items, -1),
-            np.concatenate([self.age_days, self.neutral.age_days]),
-            np.concatenate([np.where(self.is_like, 1, -1), np.zeros(len(self.neutral.users))]).astype(np.int8),
-            seed,
-        )
+    def sequence_order(self, seed: int) -> npt.NDArray[np.int64]:
+        """Sorts all signals, opinions first and then the neutral ones, as `recsys.model.transitions.sequence_order` does.
+
+        What one user met in one moment comes in an order that only the two ids and the seed decide.
+        """
+        users = np.concatenate([self.users, self.neutral.users])
+        user_keys = pd.util.hash_array(self.user_ids, categorize=False)
+        # Neutral signals on items that are not in the vocabulary have position -1, the last: they share one key.
+        item_keys = np.append(pd.util.hash_array(self.item_ids, categorize=False), np.uint64(0))
+        draws = pair_draws(user_keys[users], item_keys[np.concatenate([self.items, self.neutral.items])], seed)
+        return sequence_order(users, np.concatenate([self.age_days, self.neutral.age_days]), draws)
 
     def regard(self) -> npt.NDArray[np.float32]:
         """Decayed share of likes among the opinions on each item, shrunk to everybody's; `(num_items,)` in (0, 1]."""

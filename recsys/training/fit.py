@@ -13,6 +13,7 @@ import pandas as pd
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
 from recsys.training.fit_data import FitData
+from recsys.training.linked_state import LinkedState
 from recsys.training.recipe import Candidate, FitConfig
 from recsys.training.selection import Selection, Settings, Trial, best_trial, build_model, solve
 
@@ -21,11 +22,12 @@ Progress = Callable[[str], None]
 
 @dataclass
 class FitResult:
-    """A fitted recommender, what validation chose, and the numbers behind it (all JSON-able)."""
+    """A fitted recommender, what validation chose, the numbers behind it (all JSON-able), and the sums for the next night."""
 
     recommender: Recommender
     params: dict[str, Any]
     metrics: dict[str, float]
+    state: LinkedState
 
 
 def try_candidate(
@@ -50,6 +52,7 @@ def fit(
     progress: Progress = lambda message: None,
     neutral: pd.DataFrame | None = None,
     trial: Trial | None = None,
+    state: LinkedState | None = None,
 ) -> FitResult:
     """Fits on every example up to `cut_off`; the last days before it choose the settings, then all of it is used.
 
@@ -63,13 +66,20 @@ def fit(
         progress: called with a few words before each part.
         neutral: ratings without an opinion, and clicks (`user_id`, `item_id`, `occurred_at`), none after `cut_off`.
         trial: the candidate to fit; None tries all of `config` and takes the best.
+        state: that an earlier fit left; the sums are carried on from it where `trial` is given and its settings are the
+            same, else all is counted anew.
 
     Raises:
         InputError: if there is no liked example to learn from.
         ValueError: if an example is newer than `cut_off`.
     """
     data = _data(examples, items, cut_off, half_life_days, config, neutral)
-    selection = Selection(data, config)
+    if trial is not None and state is not None and state.can_advance(data.events, trial.candidate.decay_power, config):
+        progress("carrying on the sums over the users")
+        state = state.advanced(data.events, data.num_linked, config)
+    else:
+        state = None
+    selection = Selection(data, config, state)
     if trial is None:
         trials = []
         for name, candidate in config.candidates().items():
@@ -79,7 +89,8 @@ def fit(
     progress("weighing the terms on what is newest")
     settings = selection.settings(trial)
     progress("solving for the item-item weights")
-    solved = solve(data.events, data.num_linked, trial, settings.transition_reg, config)
+    state = state or LinkedState.rebuild(data.events, data.num_linked, trial.candidate.decay_power, config)
+    solved = solve(state.linked_items(), data.events, trial, settings.transition_reg, config)
     model = build_model(data.events, data.genres, solved, config)
     model.head.assign(settings.head.weights)
     recipe = {"cut_off": cut_off.isoformat(), "half_life_days": half_life_days, "config": asdict(config)}
@@ -98,6 +109,7 @@ def fit(
             **{f"head_{name}": float(w) for name, w in zip(model.head_names, settings.head.weights, strict=True)},
         },
         metrics=settings.head.metrics,
+        state=state,
     )
 
 

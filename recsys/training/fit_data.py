@@ -112,8 +112,9 @@ def to_events(
         base_weight=examples["base_weight"].to_numpy(np.float64),
         reasons=examples["reason"].to_numpy(dtype=object),
         half_life_days=half_life_days,
-        num_users=len(user_ids),
-        num_items=len(catalog),
+        as_of=cut_off,
+        user_ids=np.asarray(user_ids, dtype=object),
+        item_ids=catalog["item_id"].to_numpy(dtype=object),
         max_user_share=max_user_share,
         neutral=NeutralEvents(
             pd.Index(user_ids).get_indexer(neutral["user_id"]).astype(np.int64),

@@ -20,6 +20,7 @@ from recsys.training.head import Head, fit_head, opinions_of
 from recsys.training.head_examples import HeadExamples, collect_examples, validation_splits
 from recsys.training.head_search import best_of, search_setting, term_value
 from recsys.training.linked_items import LinkedItems, signed_gram
+from recsys.training.linked_state import LinkedState
 from recsys.training.recipe import CLOSED_FORM, Candidate, FitConfig
 
 Matrix = npt.NDArray[np.float32]
@@ -66,9 +67,11 @@ def best_trial(trials: list[Trial], config: FitConfig) -> Trial:
     return best_of([(trial, trial.ndcg_at_10) for trial in trials], config.head.min_gain)[0]
 
 
-def solve(events: Events, num_linked: int, trial: Trial, transition_reg: float, config: FitConfig) -> dict[str, Matrix]:
-    """The three matrices over linked items, by their names in `Parts`, from all of `events`."""
-    linked = LinkedItems.count(events, num_linked, trial.candidate.decay_power, config)
+def solve(
+    linked: LinkedItems, events: Events, trial: Trial, transition_reg: float, config: FitConfig
+) -> dict[str, Matrix]:
+    """The three matrices over linked items, by their names in `Parts`, from the sums over all of `events`."""
+    num_linked = len(linked.gram)
     return {
         "item_item": _item_item(linked.gram, events, num_linked, trial, config),
         "transitions": transition_weights(linked.past_past, linked.past_future, transition_reg),
@@ -76,7 +79,9 @@ def solve(events: Events, num_linked: int, trial: Trial, transition_reg: float, 
     }
 
 
-def _item_item(gram: Matrix, events: Events, num_linked: int, trial: Trial, config: FitConfig) -> Matrix:
+def _item_item(
+    gram: npt.NDArray[np.float64], events: Events, num_linked: int, trial: Trial, config: FitConfig
+) -> Matrix:
     if trial.candidate.family == CLOSED_FORM:
         return item_item_weights(gram, trial.reg)
     return embedding_weights(events, num_linked, trial.candidate, config.embedding, config.seed)
@@ -101,18 +106,31 @@ def build_model(events: Events, genres: Matrix, solved: dict[str, Matrix], confi
 
 
 class Selection:
-    """Foretells what is newest from what was before. All matrices are solved once, from before the first window."""
+    """Foretells what is newest from what was before. All matrices are solved once, from before the first window.
 
-    def __init__(self, data: FitData, config: FitConfig) -> None:
-        self.data, self.config = data, config
+    Args:
+        data: all that is known.
+        config: what to choose from.
+        state: of all of `data`; what was known before the first window is then counted from it.
+    """
+
+    def __init__(self, data: FitData, config: FitConfig, state: LinkedState | None = None) -> None:
+        self.data, self.config, self.state = data, config, state
         self.splits = validation_splits(data.events, config.head, config.seed)
         pasts = (split.past for split in self.splits)
         self.earliest: Events = min(pasts, key=lambda past: len(past.users), default=data.events)
 
     @cached_property
     def linked(self) -> LinkedItems:
-        """Of the earliest past, with the decay of the sample weights."""
-        return LinkedItems.count(self.earliest, self.data.num_linked, 1.0, self.config)
+        """Of the earliest past, with the decay of the sample weights, or that of the state."""
+        if self.state is None:
+            return LinkedItems.count(self.earliest, self.data.num_linked, 1.0, self.config)
+        return self.state.advanced(self.earliest, self.data.num_linked, self.config).linked_items()
+
+    def _gram(self, decay_power: float) -> npt.NDArray[np.float64]:
+        if decay_power == (1.0 if self.state is None else self.state.decay_power):
+            return self.linked.gram
+        return signed_gram(self.earliest, self.data.num_linked, decay_power, self.config)
 
     @cached_property
     def disliked_together(self) -> Matrix:
@@ -131,7 +149,7 @@ class Selection:
             return examples
 
         if candidate.family == CLOSED_FORM:
-            gram = signed_gram(self.earliest, num_linked, candidate.decay_power, config)
+            gram = self._gram(candidate.decay_power)
             reg, ndcg = search_setting(
                 config.reg_grid, lambda reg: examples_with(item_item_weights(gram, reg)), "likes", config.head
             )
@@ -153,7 +171,7 @@ class Selection:
             "recent",
             config.head,
         )
-        gram = signed_gram(self.earliest, self.data.num_linked, trial.candidate.decay_power, config)
+        gram = self._gram(trial.candidate.decay_power)
         weights = _item_item(gram, self.earliest, self.data.num_linked, trial, config)
         examples = self._examples(None, item_item=weights, transitions=transitions_of(transition_reg))
         head = fit_head(examples, config.head, config.seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +39,9 @@ def to_events(stream: pd.DataFrame) -> Events:
         users=opinions["user"].to_numpy(), items=opinions["item"].to_numpy(),
         is_like=(opinions["signal"] == "like").to_numpy(), age_days=opinions["age_days"].to_numpy(),
         base_weight=np.where(opinions["signal"] == "like", 1.0, 0.8), reasons=opinions["reason"].to_numpy(object),
-        half_life_days=20.0, num_users=NUM_USERS, num_items=NUM_ITEMS, max_user_share=1.0,
+        half_life_days=20.0, as_of=datetime(2024, 3, 1, tzinfo=UTC), max_user_share=1.0,
+        user_ids=np.array([f"{user:02d}" for user in range(NUM_USERS)], object),
+        item_ids=np.array([str(item) for item in range(NUM_ITEMS)], object),
         neutral=NeutralEvents(
             neutral["user"].to_numpy(), neutral["item"].to_numpy(), neutral["age_days"].to_numpy()
         ),

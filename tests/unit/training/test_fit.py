@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from recsys.errors import InputError
 from recsys.evaluation.behaviour import run_behaviour_tests
 from recsys.training.fit import FitResult, fit
-from recsys.training.recipe import FitConfig, recipe_id
+from recsys.training.linked_state import TOLERANCE
+from recsys.training.recipe import Candidate, FitConfig, HeadConfig, recipe_id
+from recsys.training.selection import Trial
 
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -100,3 +103,30 @@ def test_a_recipe_is_named_by_its_configuration_and_not_by_its_seed() -> None:
     assert recipe_id(FitConfig(seed=1), None) == recipe_id(FitConfig(seed=2), None)
     assert recipe_id(FitConfig(), None) != recipe_id(FitConfig(min_support=6), None)
     assert recipe_id(FitConfig(), None) != recipe_id(FitConfig(), 10.0)
+
+
+QUICK = FitConfig(
+    trend_half_lives_days=(36_500.0,), transition_reg_grid=(4.0,),
+    head=HeadConfig(grid=(0.0, 0.4), trend_grid=(0.0, 1.0), power_grid=(0.0,), min_refined=10_000),
+)  # fmt: skip
+
+
+def test_the_next_night_goes_on_from_the_sums_of_the_last_one() -> None:
+    """With the candidate that the last fit chose, and without counting the history again."""
+    stream = taste_stream(num_users=80)
+    trial = Trial(Candidate("closed_form", 1.0), 8.0, 0.0, 0)
+    yesterday = fit(stream, catalog(), CUT_OFF, 30.0, QUICK, trial=trial)
+    known = stream[stream["user_id"].isin(["u3", "u4"])].groupby("user_id").head(1)
+    more = known.assign(item_id="i059", label=1, base_weight=1.0, occurred_at=CUT_OFF + timedelta(hours=5))
+    stream = pd.concat([stream, more], ignore_index=True).drop_duplicates(["user_id", "item_id"], keep="last")
+    later = CUT_OFF + timedelta(days=1)
+    carried = fit(stream, catalog(), later, 30.0, QUICK, trial=trial, state=yesterday.state)
+    rebuilt = fit(stream, catalog(), later, 30.0, QUICK, trial=trial)
+    assert carried.state.landmark == CUT_OFF < rebuilt.state.landmark
+    assert 2 <= carried.state.num_touched < rebuilt.state.num_touched == 80
+    assert carried.state.difference(rebuilt.state) < TOLERANCE
+    own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
+    np.testing.assert_allclose(carried.recommender.score(own, ["u"]), rebuilt.recommender.score(own, ["u"]), atol=1e-5)
+    lasting = replace(trial, candidate=Candidate("closed_form", 0.0))
+    other = fit(stream, catalog(), later, 30.0, QUICK, trial=lasting, state=yesterday.state)
+    assert (other.state.landmark, other.state.num_touched) == (later, 80)  # other settings: counted anew

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,9 @@ def events(ages: list[float], users: list[int] | None = None, is_like: bool = Tr
     return Events(
         users=np.array(users or range(count), np.int64), items=np.zeros(count, np.int64),
         is_like=np.full(count, is_like), age_days=np.array(ages, np.float64), base_weight=np.ones(count),
-        reasons=np.full(count, "", object), half_life_days=10.0, num_users=count, num_items=1, max_user_share=1.0,
+        reasons=np.full(count, "", object), half_life_days=10.0, as_of=datetime(2024, 3, 1, tzinfo=UTC),
+        user_ids=np.array([f"u{n}" for n in range(count)], object), item_ids=np.array(["i0"], object),
+        max_user_share=1.0,
         neutral=NeutralEvents.none(),
     )  # fmt: skip
 

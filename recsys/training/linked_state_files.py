@@ -1,0 +1,86 @@
+"""A state on disk: one folder that is whole or not there.
+
+state.json       format, cut-off, landmark, half-life, settings
+<name>.npy       the fields of `LinkedItems`: float64 `(num_linked, num_linked)`
+terms.parquet    the fields of `UserTerms`
+users.parquet    `user_id`; personal data: an erasure has to reach it, see `LinkedState.without_user`
+items.parquet    `item_id`
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys.errors import InputError, NotFoundError
+from recsys.training.linked_items import LinkedItems, UserTerms
+from recsys.training.linked_state import LinkedState
+from recsys.whole_folder import whole_folder
+
+FORMAT = 1
+
+
+def save_state(state: LinkedState, folder: Path) -> None:
+    """Writes the state; what was in `folder` stays until the new one is whole."""
+    about = {
+        "format": FORMAT,
+        "as_of": state.as_of.isoformat(),
+        "landmark": state.landmark.isoformat(),
+        "half_life_days": state.half_life_days,
+        "settings": state.settings,
+        "num_touched": state.num_touched,
+    }
+    terms = {field.name: getattr(state.terms, field.name) for field in fields(UserTerms)}
+    with whole_folder(folder) as building:
+        for field in fields(LinkedItems):
+            np.save(building / f"{field.name}.npy", getattr(state.sums, field.name))
+        pq.write_table(pa.table(terms), building / "terms.parquet")
+        pq.write_table(pa.table({"user_id": pa.array(state.user_ids, pa.string())}), building / "users.parquet")
+        pq.write_table(pa.table({"item_id": pa.array(state.item_ids, pa.string())}), building / "items.parquet")
+        (building / "state.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
+
+
+def load_state(folder: Path) -> LinkedState:
+    """Reads what `save_state` wrote.
+
+    Raises:
+        NotFoundError: if there is no state in the folder.
+        InputError: if it has another format, or a file is missing.
+    """
+    if not (folder / "state.json").exists():
+        raise NotFoundError(f"Expected a state in {folder}, found none: rebuild it with LinkedState.rebuild.")
+    about = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"Expected a state of format {FORMAT} in {folder}, got {about.get('format')}: rebuild it with "
+            "LinkedState.rebuild."
+        )
+    try:
+        terms = pq.read_table(folder / "terms.parquet")
+        return LinkedState(
+            sums=LinkedItems(*(np.load(folder / f"{field.name}.npy") for field in fields(LinkedItems))),
+            terms=UserTerms(*(terms[field.name].to_numpy() for field in fields(UserTerms))),
+            user_ids=_ids(folder / "users.parquet"),
+            item_ids=_ids(folder / "items.parquet"),
+            as_of=datetime.fromisoformat(about["as_of"]),
+            landmark=datetime.fromisoformat(about["landmark"]),
+            half_life_days=about["half_life_days"],
+            settings=about["settings"],
+            num_touched=about["num_touched"],
+        )
+    except FileNotFoundError as error:
+        raise InputError(
+            f"Expected a whole state in {folder}, {Path(error.filename).name} is missing: rebuild it with "
+            "LinkedState.rebuild."
+        ) from error
+
+
+def _ids(path: Path) -> npt.NDArray[np.object_]:
+    return np.asarray(pq.read_table(path).column(0).to_numpy(zero_copy_only=False), dtype=object)
