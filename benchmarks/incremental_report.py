@@ -32,6 +32,9 @@ who changed out of the sums and puts their new ones in ({num_touched:,} users he
 3. The whole fit. The rebuild tries every candidate and ridge; the night keeps the candidate and the ridge of B that the last
    full fit chose (here {candidate}), carries the sums of tonight and of its validation past, and chooses the rest anew.
 
+At this size the sums are a small part of a whole fit (row 1 beside row 3), and reading, placing and writing the state can
+cost as much as counting them anew: what makes the night cheap is above all that no candidate is tried again.
+
 The promise is a night of at most {limit:.0%} of a full rebuild. **For the whole fit it {verdict}.**
 
 The state takes {state_mib:,.0f} MiB, {read the state:.1f} s to read and {write the state:.1f} s to write: both count for the
