@@ -172,7 +172,7 @@ def step_arguments(name: str, text: str) -> dict[str, Any]:
         InputError: if there is no such step, the text is no JSON object, or a name or a type does not fit.
     """
     if name not in pipeline.STEPS:
-        raise InputError(f"Expected one of the steps {', '.join(pipeline.STEPS)}, got {name!r}.")
+        raise InputError(f"Expected one of the steps {', '.join(sorted(pipeline.STEPS))}, got {name!r}.")
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:

@@ -85,7 +85,7 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
     refit = {"model_version": results["refit_challenger"]["model_version"]}
     return {
         "check_backlog": {**night, "as_of": SECOND_AS_OF},
-        "claim_backlog": {**night, "as_of": SECOND_AS_OF},
+        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "families": [FAMILY]},
         "try_candidate": {**batch, "candidate": results["try_candidate"]["candidate"]},
         "settle_backlog": {**batch, "now": NOW},
         "decide_promotion": {**night, **judged},

@@ -132,7 +132,7 @@ CASES = {
     "replay from no date": on("champion", "replay --from a --to b", WRONG_INPUT, "Expected a day such as", "got 'a'"),
     "replay into a file as folder": on("champion", "replay --from 2024-03-20 --to 2024-03-20 --json {files}/empty.csv/x",
                                        WRONG_INPUT, "Expected to read and write files", "Check the path"),
-    "unknown step": Case("champion", step("nope", {}), WRONG_INPUT, ("Expected one of the steps check_backlog", "'nope'")),
+    "unknown step": Case("champion", step("nope", {}), WRONG_INPUT, ("Expected one of the steps build_training_set", "'nope'")),
     "step with broken JSON": Case("champion", step("check_backlog", "{"), WRONG_INPUT,
                                   ("Expected --arguments to be a JSON object, got '{'",)),
     "step with a list": Case("champion", step("check_backlog", [1]), WRONG_INPUT,

@@ -21,6 +21,7 @@ import pytest
 from recsys.records import BatchStatus
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from recsys.training.recipe import FitConfig
 from tests.integration.command_line import Finished, recsys, state
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
@@ -152,9 +153,11 @@ def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_r
     assert list(settings.artifacts.rglob("*.*")) == []
     disk.free()
     times = {"as_of": FIRST_AS_OF.isoformat(), "now": FIRST_AS_OF.isoformat()}
-    assert step(disk, settings, "claim_backlog", run_id="r", **times).code == 0
+    assert step(disk, settings, "claim_backlog", run_id="r", families=[FAMILY], **times).code == 0
     for name in ("build_training_set", "validate_training_set"):
         assert step(disk, settings, name, batch_id="r").code == 0
+    for candidate in FitConfig(families=(FAMILY,)).candidates():
+        assert step(disk, settings, "try_candidate", batch_id="r", candidate=candidate).code == 0
     trains_with_room(disk, settings)
     with FeedbackStore.open(settings.database_url) as store:
         batch = store.get_batch("r")

@@ -1,0 +1,109 @@
+"""Interactive pictures for notebooks; needs the extra `notebook` (Plotly)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+SUPPORTS, OPPOSES = "#2a7f62", "#b5443c"
+
+
+def training_history(history: Mapping[str, Sequence[float]]) -> go.Figure:
+    """Loss, and below it the other curves, by epoch.
+
+    Args:
+        history: name -> one value per epoch, as Keras's `fit` returns in `history`; must hold `loss`.
+    """
+    others = [name for name in history if name != "loss"]
+    figure = make_subplots(rows=1 + bool(others), cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    for name in ("loss", *others):
+        values = list(history[name])
+        curve = go.Scatter(x=list(range(1, len(values) + 1)), y=values, name=name, mode="lines+markers")
+        figure.add_trace(curve, row=1 + (name != "loss"), col=1)
+    figure.update_xaxes(title_text="epoch", row=1 + bool(others), col=1)
+    figure.update_yaxes(title_text="loss", row=1, col=1)
+    return figure.update_layout(title="Training history")
+
+
+def recommendation_scores(titles: Sequence[str], scores: npt.ArrayLike, title: str = "Recommendations") -> go.Figure:
+    """Bars of one list, best on top.
+
+    Args:
+        titles: `(k,)`, best first.
+        scores: `(k,)`.
+        title: of the picture.
+    """
+    bars = go.Bar(x=np.asarray(scores, float), y=list(titles), orientation="h", marker_color=SUPPORTS)
+    figure = go.Figure(bars).update_yaxes(autorange="reversed")
+    return figure.update_layout(title=title, xaxis_title="score")
+
+
+def contribution_bars(contributions: Mapping[str, float], title: str = "Why") -> go.Figure:
+    """Signed parts of one score, the largest on top, and their sum.
+
+    Args:
+        contributions: name -> signed part.
+        title: of the picture.
+    """
+    ordered = sorted(contributions.items(), key=lambda part: -abs(part[1]))
+    total = float(sum(contributions.values()))
+    bars = go.Bar(
+        x=[value for _, value in ordered],
+        y=[name for name, _ in ordered],
+        orientation="h",
+        marker_color=[SUPPORTS if value >= 0 else OPPOSES for _, value in ordered],
+    )
+    figure = go.Figure(bars).update_yaxes(autorange="reversed")
+    return figure.update_layout(title=f"{title}: sum {total:.3f}", xaxis_title="contribution to the score")
+
+
+def similarity_matrix(similarities: npt.ArrayLike, titles: Sequence[str], title: str = "Similarity") -> go.Figure:
+    """A square matrix with titles on both axes.
+
+    Args:
+        similarities: `(n, n)` in [-1, 1].
+        titles: `(n,)`.
+        title: of the picture.
+
+    Raises:
+        ValueError: if the shapes do not go together.
+    """
+    values = np.asarray(similarities, float)
+    if values.shape != (len(titles), len(titles)):
+        raise ValueError(f"Expected similarities ({len(titles)}, {len(titles)}), got {values.shape}.")
+    heat = go.Heatmap(z=values, x=list(titles), y=list(titles), zmin=-1, zmax=1, colorscale="RdBu_r")
+    return go.Figure(heat).update_yaxes(autorange="reversed").update_layout(title=title)
+
+
+def diversity(lists: npt.ArrayLike, names: Sequence[str]) -> go.Figure:
+    """Which share of their lists each two users have in common; 1 on the diagonal.
+
+    Args:
+        lists: `(num_users, k)`, item ids; -1 fills a shorter list up.
+        names: `(num_users,)`, of the users.
+    """
+    own = [{int(item) for item in row if item >= 0} for row in np.asarray(lists)]
+    shared = [[len(one & other) / max(len(one | other), 1) for other in own] for one in own]
+    heat = go.Heatmap(z=shared, x=list(names), y=list(names), zmin=0, zmax=1, colorscale="Blues")
+    figure = go.Figure(heat).update_yaxes(autorange="reversed")
+    return figure.update_layout(title="Overlap of lists (Jaccard): the paler, the more diverse")
+
+
+def weights_by_age(age_days: npt.ArrayLike, weights: npt.ArrayLike, signals: Sequence[str]) -> go.Figure:
+    """Sample weights over age, one colour for each signal.
+
+    Args:
+        age_days: `(num_events,)`, >= 0.
+        weights: `(num_events,)` in (0, 1].
+        signals: `(num_events,)`, such as `like`.
+    """
+    ages, values, kinds = np.asarray(age_days, float), np.asarray(weights, float), np.asarray(signals)
+    figure = go.Figure()
+    for kind in sorted(set(kinds.tolist())):
+        chosen = kinds == kind
+        figure.add_trace(go.Scatter(x=ages[chosen], y=values[chosen], mode="markers", name=kind, marker={"size": 4}))
+    return figure.update_layout(title="Weight by age", xaxis_title="age in days", yaxis_title="sample weight")

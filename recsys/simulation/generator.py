@@ -1,0 +1,142 @@
+"""Synthetic streams with a known truth: tastes, likes and dislikes, popularity, and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+GENRES = ("Action", "Comedy", "Drama", "Horror", "Romance", "Science fiction", "Thriller", "Western")
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What a stream looks like.
+
+    Attributes:
+        num_users: >= 1.
+        num_items: >= 1.
+        num_interactions: >= 1; a user who has met all that is out draws nothing, so a dense stream holds a few less.
+        num_days: length of the stream, >= 1.
+        num_tastes: latent dimensions of taste, from 1 to the number of `GENRES`: each is the liking for a genre.
+        popularity_skew: exponent of Zipf's law over items, >= 0; 0 makes all equally popular, 1 is typical of catalogs.
+        taste_strength: how much a user's taste decides what they watch, >= 0; 0 leaves it to popularity.
+        freshness_days: half-life of an item's popularity after its release, > 0.
+        noise: standard deviation of what an opinion owes to chance, in units of taste, >= 0.
+        like_share: share of the interactions that are likes, > 0.
+        dislike_share: share that are dislikes, > 0; what is left over is neutral. Together at most 1.
+    """
+
+    num_users: int = 1_000
+    num_items: int = 500
+    num_interactions: int = 30_000
+    num_days: int = 90
+    num_tastes: int = 6
+    popularity_skew: float = 0.8
+    taste_strength: float = 1.0
+    freshness_days: float = 30.0
+    noise: float = 0.5
+    like_share: float = 0.5
+    dislike_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("num_users", "num_items", "num_interactions", "num_days"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Expected {name} >= 1, got {getattr(self, name)}.")
+        if not 1 <= self.num_tastes <= len(GENRES):
+            raise ValueError(f"Expected num_tastes from 1 to {len(GENRES)}, got {self.num_tastes}.")
+        for name in ("popularity_skew", "taste_strength", "noise"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"Expected {name} >= 0, got {getattr(self, name)}.")
+        if not self.freshness_days > 0:
+            raise ValueError(f"Expected freshness_days > 0, got {self.freshness_days}.")
+        if min(self.like_share, self.dislike_share) <= 0 or self.like_share + self.dislike_share > 1:
+            raise ValueError(
+                f"Expected like_share and dislike_share > 0 and at most 1 together, got {self.like_share} and "
+                f"{self.dislike_share}."
+            )
+
+
+@dataclass(frozen=True)
+class GeneratedStream:
+    """A stream and the truth behind it.
+
+    Attributes:
+        interactions: `user_id` and `item_id` (int64 positions), `signal` (`like`, `neutral` or `dislike`), `affinity`
+            (float64, the truth behind the signal, before chance) and `occurred_at` (UTC); oldest first, one row per pair.
+        items: `item_id`, `title`, `genres` (tuple of str, the strongest first) and `released_at` (UTC).
+        user_tastes: float64 `(num_users, num_tastes)`.
+        item_tastes: float64 `(num_items, num_tastes)`, >= 0; rows sum to 1.
+    """
+
+    interactions: pd.DataFrame
+    items: pd.DataFrame
+    user_tastes: npt.NDArray[np.float64]
+    item_tastes: npt.NDArray[np.float64]
+
+
+def generate(config: GeneratorConfig, seed: int = 0, start: str = "2024-01-01") -> GeneratedStream:
+    """Draws a stream; the same arguments give the same one.
+
+    Users watch what is popular, fresh and to their taste (a softmax over the items that are out); what they then think of
+    it is their affinity for its genres plus chance, cut into dislike, neutral and like at its quantiles.
+
+    Args:
+        config: what it looks like.
+        seed: of everything random.
+        start: its first day, ISO 8601, UTC.
+    """
+    rng = np.random.default_rng(seed)
+    user_tastes = rng.normal(size=(config.num_users, config.num_tastes))
+    item_tastes = rng.dirichlet(np.full(config.num_tastes, 0.3), config.num_items)
+    popularity = -config.popularity_skew * np.log(rng.permutation(config.num_items) + 1.0)
+    # Half of the catalog is there from the first day; the rest comes out while the stream runs.
+    released = np.where(
+        rng.random(config.num_items) < 0.5, 0, rng.integers(0, config.num_days * DAY_S, config.num_items)
+    )
+    released[rng.integers(config.num_items)] = 0  # something is always out
+    affinity = user_tastes @ item_tastes.T * np.sqrt(config.num_tastes)  # (num_users, num_items), of order 1
+    activity = rng.pareto(1.5, config.num_users) + 0.2
+    users = rng.choice(config.num_users, config.num_interactions, p=activity / activity.sum())
+    seconds = np.sort(rng.integers(0, config.num_days * DAY_S, config.num_interactions))
+    items = np.full(config.num_interactions, -1)
+    left = np.ones(affinity.shape, bool)  # nobody meets an item twice
+    for row in range(config.num_interactions):
+        age_days = (seconds[row] - released) / DAY_S
+        appeal = popularity + config.taste_strength * affinity[users[row]]
+        appeal = appeal - np.maximum(age_days, 0.0) / config.freshness_days * np.log(2.0) * (released > 0)
+        # The largest of these is a draw from the softmax (Gumbel 1954).
+        drawn = np.where((age_days >= 0) & left[users[row]], appeal + rng.gumbel(size=len(appeal)), -np.inf)
+        if np.isfinite(drawn).any():
+            items[row] = np.argmax(drawn)
+            left[users[row], items[row]] = False
+    met = items >= 0
+    users, items, seconds = users[met], items[met], seconds[met]
+    frame = pd.DataFrame({"user_id": users, "item_id": items, "affinity": affinity[users, items], "second": seconds})
+    opinion = frame["affinity"] + config.noise * rng.normal(size=len(frame))
+    low, high = np.quantile(opinion, [config.dislike_share, 1.0 - config.like_share])
+    frame["signal"] = np.select([opinion <= low, opinion > high], ["dislike", "like"], "neutral")
+    origin = pd.Timestamp(start, tz="UTC")
+    frame["occurred_at"] = origin + pd.to_timedelta(frame.pop("second"), unit="s")
+    return GeneratedStream(frame, _catalog(item_tastes, released, origin), user_tastes, item_tastes)
+
+
+def _catalog(
+    item_tastes: npt.NDArray[np.float64], released: npt.NDArray[np.int64], origin: pd.Timestamp
+) -> pd.DataFrame:
+    """Titles, and the genres that make up at least a fifth of an item, the strongest first."""
+    genres = []
+    for row in item_tastes:
+        order = np.argsort(-row)
+        genres.append(tuple(GENRES[taste] for taste in order if row[taste] >= 0.2))
+    return pd.DataFrame(
+        {
+            "item_id": np.arange(len(item_tastes)),
+            "title": [f"{own[0]} {number}" for number, own in enumerate(genres)],
+            "genres": genres,
+            "released_at": origin + pd.to_timedelta(released, unit="s"),
+        }
+    )
