@@ -36,6 +36,7 @@ from recsys.model.recommender import BATCH_SIZE, Recommender
 SUM_TOLERANCE = 1e-5
 DELETION_TOLERANCE = 1e-5
 LIST_LENGTH = 10
+SMALLEST = 1e-12  # instead of a division by 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Fidelity:
         max_sum_error: largest |sum of contributions - score|.
         max_deletion_error_at_1: largest |fall of the score - share| without the item with the largest share.
         max_deletion_error_at_3: the same without the three largest.
-        mean_share_at_1: mean |share| of the largest item, as part of all absolute contributions; in [0, 1].
+        mean_share_at_1: mean of the largest |share| as part of all absolute contributions; in [0, 1].
         mean_share_at_3: the same of the three largest.
         worst_sum: the recommendation with the largest sum error, in words; empty without recommendations.
         worst_deletion: the same for both deletions.
@@ -82,20 +83,18 @@ def measure_fidelity(recommender: Recommender, histories: pd.DataFrame, users: l
         users: whose lists; see `sample_users`.
     """
     lists = recommender.recommend(histories, LIST_LENGTH, users)
-    contributions = [json.loads(text) for text in lists["contributions"]]
-    lists["sum"] = [math.fsum(terms.values()) for terms in contributions]
-    lists["size"] = [math.fsum(map(abs, terms.values())) for terms in contributions]
+    lists["sum"] = [math.fsum(json.loads(text).values()) for text in lists["contributions"]]
     lists["error"] = (lists["sum"] - lists["score"]).abs()
     deletion = Deletion(recommender, recommender.matrices(histories, users), lists)
     at_1, at_3 = deletion.without_largest(1), deletion.without_largest(3)
     both = pd.concat([at_1, at_3], ignore_index=True)
     return Fidelity(
         num_recommendations=len(lists),
-        max_sum_error=_largest_error(lists),
-        max_deletion_error_at_1=_largest_error(at_1),
-        max_deletion_error_at_3=_largest_error(at_3),
-        mean_share_at_1=_mean_part(at_1),
-        mean_share_at_3=_mean_part(at_3),
+        max_sum_error=_largest(lists["error"]),
+        max_deletion_error_at_1=_largest(at_1["error"]),
+        max_deletion_error_at_3=_largest(at_3["error"]),
+        mean_share_at_1=_mean(at_1["part"]),
+        mean_share_at_3=_mean(at_3["part"]),
         worst_sum=_worst(lists, "the contributions sum to {sum:.6f}, the score is {score:.6f}"),
         worst_deletion=_worst(both, "without {removed} the score falls by {fall:.6f}, the share is {share:.6f}"),
     )
@@ -116,16 +115,23 @@ class Deletion:
         self.positions = np.array([recommender.positions[item] for item in lists["item_id"]], np.int32)
         every = len(recommender.item_ids)  # is named
         self.terms = recommender.explainer().explain(block, self.rows, self.positions, limit=every)
+        self.size = np.array([math.fsum(map(abs, terms.values())) for terms in self.terms])
         self.taste = keras.ops.convert_to_numpy(recommender.model.taste(block.likes.toarray()))[self.rows]
         self.before = self._scores([[]] * len(lists))
 
     def without_largest(self, k: int) -> pd.DataFrame:
-        """`lists` with `removed` (item ids), their `share`, the `fall` of the score without them, and the `error`."""
+        """`lists` with what was `removed` (item ids) and what became of the score.
+
+        Columns `share` (of the removed items), `part` (their absolute shares, of all absolute contributions), `fall` (of
+        the score) and `error` (between `fall` and `share`).
+        """
         cited = [dict(islice(cited_items(terms).items(), k)) for terms in self.terms]
         share = np.array([math.fsum(items.values()) for items in cited])
+        size = np.array([math.fsum(map(abs, items.values())) for items in cited])
         fall = self.before - self._scores([[self.recommender.positions[item] for item in items] for items in cited])
         removed = [", ".join(items) for items in cited]
-        return self.lists.assign(removed=removed, share=share, fall=fall, error=np.abs(fall - share))
+        part = size / np.maximum(self.size, SMALLEST)
+        return self.lists.assign(removed=removed, share=share, part=part, fall=fall, error=np.abs(fall - share))
 
     def _scores(self, removed: list[list[int]]) -> npt.NDArray[np.float64]:
         """Scores `(num_recommendations,)` before adjustments, without what is removed of each, the taste held."""
@@ -138,14 +144,12 @@ class Deletion:
         return np.concatenate(scores)
 
 
-def _largest_error(lists: pd.DataFrame) -> float:
-    return float(lists["error"].to_numpy().max(initial=0.0))
+def _largest(values: pd.Series[float]) -> float:
+    return float(values.to_numpy().max(initial=0.0))
 
 
-def _mean_part(lists: pd.DataFrame) -> float:
-    """Mean absolute share, as part of all absolute contributions."""
-    parts = lists["share"].abs() / lists["size"].where(lists["size"] > 0, 1.0)
-    return float(parts.sum() / max(len(parts), 1))
+def _mean(values: pd.Series[float]) -> float:
+    return float(values.sum() / max(len(values), 1))
 
 
 def _worst(lists: pd.DataFrame, words: str) -> str:

@@ -88,7 +88,7 @@ def _adjusted(
     met = {signal.item_id for signal in signals}
     fillers = [] if strangers is None else list(strangers.entries)
     items = store.items(met | {entry.item_id for entry in (*candidates, *fillers)} | _cited(candidates))
-    adjustments = _adjustments(signals, items, store.half_life_of_version(published.model_version), now)
+    adjustments = current_adjustments(signals, items, store.half_life_of_version(published.model_version), now)
     holds = {f"{signal.signal}:{signal.item_id}" for signal in signals}
     holds |= {f"recent:{signal.item_id}" for signal in signals if signal.signal != "dislike"}
     state = _Now(
@@ -111,10 +111,10 @@ def _adjusted(
     return tuple(replace(entry, rank=rank) for rank, entry in enumerate(chosen, start=1))
 
 
-def feature_multipliers(
+def current_adjustments(
     signals: Iterable[UserSignal], items: dict[str, Item], half_life_days: float | None, now: datetime
-) -> dict[str, float]:
-    """What is left of each feature for a user: `<kind>:<name>` -> multiplier in [`ADJUSTMENT_FLOOR`, 1).
+) -> dict[str, dict[str, float]]:
+    """What each item that a user dislikes plays down: item id -> feature -> change, in (-1, 0).
 
     Args:
         signals: what holds between the user and the items they met.
@@ -122,13 +122,6 @@ def feature_multipliers(
         half_life_days: of the adjustments; None: they do not fade.
         now: ages are counted from here.
     """
-    return apply_feature_adjustments({}, _adjustments(signals, items, half_life_days, now).values())
-
-
-def _adjustments(
-    signals: Iterable[UserSignal], items: dict[str, Item], half_life_days: float | None, now: datetime
-) -> dict[str, dict[str, float]]:
-    """What each disliked item plays down, by its id."""
     return {
         signal.item_id: calculate_feature_adjustment_from_dislike(
             signal.reason,

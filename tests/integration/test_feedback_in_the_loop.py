@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
+from recsys.feedback.adjustments import apply_feature_adjustments
 from recsys.loop import NightOptions, run_night
 from recsys.nightly.workplace import Workplace
 from recsys.records import Dislike, DislikeReason, Item
-from recsys.serving.lists import feature_multipliers, serve_list
+from recsys.serving.lists import current_adjustments, serve_list
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import dislike_feedback_impact
@@ -80,11 +81,11 @@ def test_what_is_served_is_what_the_champion_published(night: AfterTheNight) -> 
     assert published is not None
     newest = night.store.stream_summary(SECOND_AS_OF).last_recorded_at  # ages of a published list count from here
     assert newest is not None
-    multipliers = feature_multipliers(
+    adjustments = current_adjustments(
         night.store.user_signals(ANGRY, SECOND_AS_OF), night.store.catalog(),
         night.store.half_life_of_version(published.model_version), newest,
     )  # fmt: skip
-    (multiplier,) = multipliers.values()
+    (multiplier,) = apply_feature_adjustments({}, adjustments.values()).values()
     assert 0.85**2 * 0.925 < multiplier < 0.85**2 * 0.925 * 1.02  # three dislikes, five hours old
     for entry in published.entries:
         taken = entry.contributions.get(f"adjustment:genre:{GENRES[0]}", 0.0)

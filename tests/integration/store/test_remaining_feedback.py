@@ -21,7 +21,7 @@ from recsys.records import (
     RecommendationSet,
     SetKind,
 )
-from recsys.serving.lists import feature_multipliers
+from recsys.serving.lists import current_adjustments
 from recsys.store import FeedbackStore
 from recsys.store.tables import (
     dislike_feedback_impact,
@@ -75,7 +75,7 @@ def state(store: FeedbackStore, now: datetime) -> dict[str, Any]:
     catalog = store.catalog()
     training_set = store.read_training_set(now, now, 30.0).drop_columns(["source_id"]).to_pylist()
     return {
-        "adjustments": {user: feature_multipliers(store.user_signals(user, now), catalog, 30.0, now) for user in USERS},
+        "adjustments": {user: current_adjustments(store.user_signals(user, now), catalog, 30.0, now) for user in USERS},
         "impacts": sorted(
             (s.dislike.user_id, s.dislike.item_id, s.dislike.created_at, tuple(sorted(s.adjustments.items())))
             for user in USERS

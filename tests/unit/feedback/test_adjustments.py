@@ -12,10 +12,11 @@ from recsys.feedback.adjustments import (
     adjustment_contributions,
     apply_feature_adjustments,
     calculate_feature_adjustment_from_dislike,
+    largest_dislikes,
 )
 from recsys.feedback.reasons import REASON_EFFECTS, base_weight
 from recsys.records import DislikeReason, Item, UserSignal
-from recsys.serving.lists import feature_multipliers
+from recsys.serving.lists import current_adjustments
 
 FILM = {"genres": ("Action", "Sci-Fi"), "cast": ("Ann", "Bob"), "franchise": "Robots"}
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -103,5 +104,14 @@ def test_of_one_user_only_the_dislikes_that_hold_count() -> None:
         UserSignal("y", "like", "", NOW),
         UserSignal("gone", "dislike", "wrong_genre", NOW),
     ]
-    assert feature_multipliers(signals, items, 10.0, NOW) == pytest.approx({"genre:Action": 1 - 0.075})
-    assert feature_multipliers(signals[1:], items, 10.0, NOW) == {}
+    assert current_adjustments(signals, items, 10.0, NOW) == {"x": pytest.approx({"genre:Action": -0.075})}
+    assert current_adjustments(signals[1:], items, 10.0, NOW) == {}
+
+
+def test_the_largest_dislike_of_a_feature_is_the_one_that_changes_it_most() -> None:
+    adjustments = {
+        "x": {"genre:Action": -0.075, "genre:Drama": -0.075},
+        "y": {"genre:Action": -0.15},
+        "z": {"genre:Action": -0.15, "cast:Ann": -0.1},
+    }
+    assert largest_dislikes(adjustments) == {"genre:Action": "y", "genre:Drama": "x", "cast:Ann": "z"}

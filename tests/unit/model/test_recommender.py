@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recsys.errors import InputError
-from recsys.model.recommender import Recommender
+from recsys.model.recommender import RECOMMENDATION_COLUMNS, Recommender
 
 Histories = Callable[..., pd.DataFrame]
 
@@ -63,6 +63,26 @@ def test_who_has_seen_everything_gets_an_empty_list_and_who_has_seen_nearly_all_
     assert set(lists["item_id"]) == set(recommender.item_ids[-2:])
 
 
+def test_asked_about_nobody_it_answers_with_nothing_in_the_same_shape(recommender: Recommender) -> None:
+    empty = pd.DataFrame({"user_id": [], "item_id": [], "signal": [], "weight": []}).astype({"weight": float})
+    assert recommender.score(empty, []).shape == (0, len(recommender.item_ids))
+    assert list(recommender.recommend(empty).columns) == RECOMMENDATION_COLUMNS
+    assert list(recommender.top_items(empty, [], 10).columns) == RECOMMENDATION_COLUMNS[:4]
+    everything = pd.DataFrame({"user_id": "u", "item_id": recommender.item_ids, "signal": "seen", "weight": 1.0})
+    for histories, users in ((empty, []), (everything, ["u"])):
+        assert recommender.recommend(histories, 10, users).empty
+        assert recommender.top_items(histories, users, 10).empty
+    np.testing.assert_array_equal(recommender.score(everything, ["u"]), recommender.score(empty, ["nobody"]))
+
+
+def test_a_history_of_one_like_is_all_that_a_reason_cites(recommender: Recommender) -> None:
+    own = pd.DataFrame({"user_id": ["u"], "item_id": ["i03"], "signal": ["like"], "weight": [0.1]})
+    lists = recommender.recommend(own, k=30, user_ids=["u", "nobody"])
+    assert lists["user_id"].value_counts().to_dict() == {"nobody": 30, "u": 29}
+    names = {name for text in lists["contributions"] for name in json.loads(text) if not name.startswith("genre:")}
+    assert names == {"trend", "like:i03", "recent:i03"}
+
+
 def test_items_that_the_model_does_not_know_change_nothing(recommender: Recommender) -> None:
     histories = pd.DataFrame({"user_id": ["u"], "item_id": ["unheard of"], "signal": ["like"], "weight": [1.0]})
     scores = recommender.score(histories, ["u", "nobody"])
@@ -93,7 +113,7 @@ def test_a_fresh_process_gives_equal_scores(
     recommender.save(tmp_path / "saved")
     histories.to_parquet(tmp_path / "histories.parquet")
     code = (
-        "import sys, numpy, pandas; from recsys.model.recommender import Recommender\n"
+        "import sys, numpy, pandas; from recsys.model.recommender import RECOMMENDATION_COLUMNS, Recommender\n"
         "folder = sys.argv[1]; histories = pandas.read_parquet(folder + '/histories.parquet')\n"
         "scores = Recommender.load(folder + '/saved').score(histories, sorted(histories['user_id'].unique()))\n"
         "numpy.save(folder + '/scores.npy', scores)"
