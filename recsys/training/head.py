@@ -2,8 +2,8 @@
 
 A trend, what the user likes, met lately and dislikes, and their genres each give a term; the head says how much each counts.
 It has less than twenty non-negative weights, so it is found by direct search on validation NDCG@10 from two starting points,
-the best single trend and the likes alone, and refined with Keras where that is better. The best single trend is
-always among the candidates: the head is never worse on validation than the best popularity baseline.
+the best single trend and the likes alone, and refined with Keras where that is better. The best single trend stands where
+it is clearly better: on validation the head is never further below the best popularity baseline than `trend_margin`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Head:
 
 
 def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
-    """Best trend, then search, then Keras; each stands only where it beats the one before."""
+    """Search, unless the best trend is clearly better; then Keras, where that is better."""
     if not len(examples.num_liked):
         return _untuned_head(examples, config)
     search = HeadSearch(examples, config)
@@ -42,7 +42,7 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     value = search.value(search.scores(weights))
     starts = (search.personal(start) for start in (weights, search.likes_alone()))
     searched = max((search.improve(start) for start in starts), key=_value)
-    if searched[1] > value + config.min_gain * max(value, 0.0):
+    if searched[1] > value - config.trend_margin * max(value, 0.0):
         weights, value, source = *searched, "search"
     if len(examples.num_liked) >= config.min_refined:
         refined = keras_refinement(search, weights, seed)

@@ -43,6 +43,7 @@ class HeadConfig:
         trend_grid: the same for the trends, of which there are many.
         regard_power: of an item's share of likes among opinions, which scales its scores. It is not searched: dislikes are
             so few in validation that what spares them there is chance, while this spares them at next to no cost.
+        trend_margin: the best trend alone, the same list for everybody, stands only where it is better by this share.
         min_gain: a change must improve the objective by this share of it.
         min_refined: lists from which on the head is refined with Keras; on fewer the search finds all there is.
         epochs: of the Keras refinement.
@@ -52,8 +53,8 @@ class HeadConfig:
     k: int = 10
     horizon_days: float = 1.0
     num_setting_windows: int = 2
-    num_users: int = 4_000
-    max_windows: int = 21
+    num_users: int = 1_200
+    max_windows: int = 14
     fallback_share: float = 0.05
     min_events: int = 5
     min_known_share: float = 0.05
@@ -65,6 +66,7 @@ class HeadConfig:
     grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
     trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
     regard_power: float = 2.0
+    trend_margin: float = 0.02
     min_gain: float = 2e-3
     min_refined: int = 300
     epochs: int = 8

@@ -59,14 +59,14 @@ def test_the_search_is_never_below_its_start(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_head_is_never_less_accurate_than_the_best_trend(seed: int) -> None:
+def test_the_head_is_never_clearly_less_accurate_than_the_best_trend(seed: int) -> None:
     examples = make_examples(seed)
     head = fit_head(examples, CONFIG, seed)
     search = HeadSearch(examples, CONFIG)
     _, exposure = search.measure(search.scores(search.trend_alone(search.best_trend())))
     # NDCG may only be given away for fewer disliked items.
     found = head.metrics["validation_ndcg_at_10"] + CONFIG.exposure_penalty * exposure
-    assert found >= head.metrics["validation_ndcg_at_10_best_trend"]
+    assert found >= (1.0 - CONFIG.trend_margin) * head.metrics["validation_ndcg_at_10_best_trend"]
     assert head.best_trend_half_life_days == HALF_LIVES[search.best_trend()]
     assert head.source in {"trend", "search", "keras"}
     assert head.metrics["validation_num_lists"] == len(examples.num_liked)
