@@ -11,10 +11,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test lint format up down fuzz-api replay bench bench-api lock clean
+.PHONY: help demo test lint format up down fuzz-api replay bench bench-api bench-night lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
@@ -65,6 +65,9 @@ bench: $(STAMP) ## accuracy and speed beside peers; writes docs/benchmark.md (DA
 
 bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast; writes docs/api_load.md
 	@RECSYS_TEST_POSTGRES_DURABLE=1 scripts/test_postgres.sh run -- $(BIN)/python benchmarks/feedback_load.py $(ARGS)
+
+bench-night: $(STAMP) ## a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
+	@$(BIN)/python -m benchmarks.incremental $(ARGS)
 
 lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras \

@@ -40,7 +40,7 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     position = search.best_trend()
     weights, source = search.trend_alone(position), "trend"
     value = search.value(search.scores(weights))
-    starts = (search.regarded(start) for start in (weights, search.likes_alone()))
+    starts = (search.personal(start) for start in (weights, search.likes_alone()))
     searched = max((search.improve(start) for start in starts), key=_value)
     if searched[1] > value + config.min_gain * max(value, 0.0):
         weights, value, source = *searched, "search"

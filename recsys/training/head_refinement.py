@@ -73,4 +73,4 @@ def keras_refinement(search: HeadSearch, start: FloatArray, seed: int) -> FloatA
     targets = np.where(examples.labels == -2, -2.0, np.sign(examples.labels) * examples.weights).astype(np.float32)
     model.fit(inputs, targets, batch_size=256, epochs=search.config.epochs, verbose=0)
     found = np.asarray(ops.convert_to_numpy(model.layers[-1].head) / temperature, np.float32)
-    return search.regarded(search.least(found))
+    return search.personal(found)

@@ -55,10 +55,12 @@ class HeadSearch:
         weights[self.place("likes")], weights[self.num_trends - 1] = 1.0, 1e-3
         return self.least(weights)
 
-    def regarded(self, weights: FloatArray) -> FloatArray:
-        """The same weights, with the power of the regard that is not left to validation; see `HeadConfig`."""
-        result = weights.copy()
+    def personal(self, weights: FloatArray) -> FloatArray:
+        """The same weights, with what is not left to validation: the regard's power, the least of likes and recent events."""
+        result = self.least(weights)
         result[self.place("regard_power")] = self.config.regard_power
+        for name in ("likes", "recent"):
+            result[self.place(name)] = max(result[self.place(name)], self.config.min_personal_weight)
         return result
 
     def scores(self, weights: FloatArray) -> FloatArray:
@@ -104,7 +106,7 @@ class HeadSearch:
         def with_value(value: float) -> FloatArray:
             trial = weights.copy()
             trial[position] = value
-            return self.least(trial)
+            return self.personal(trial)
 
         # A score is a straight line in any one of these weights: two points give all.
         low, high = with_value(0.0), with_value(1.0)

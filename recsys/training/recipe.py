@@ -37,6 +37,8 @@ class HeadConfig:
         candidates_per_term: each user's list is made from the best items of each term.
         exposure_penalty: validation objective = NDCG@k - this * dislike exposure@k.
         min_dislike_weight: the dislike term never counts less: a dislike always has an effect.
+        min_personal_weight: of likes and of recent events, beside a trend of 1: lists are their users' own wherever they
+            might as well be. It costs nothing that can be measured, and validation is too noisy to see what it is worth.
         grid: values tried for each weight. Each term is measured in units of its 99th percentile among the candidates.
         trend_grid: the same for the trends, of which there are many.
         regard_power: of an item's share of likes among opinions, which scales its scores. It is not searched: dislikes are
@@ -59,6 +61,7 @@ class HeadConfig:
     candidates_per_term: int = 30
     exposure_penalty: float = 0.25
     min_dislike_weight: float = 0.1
+    min_personal_weight: float = 0.03
     grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
     trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
     regard_power: float = 2.0

@@ -48,7 +48,7 @@ def worth(search: HeadSearch, weights: np.ndarray) -> float:
 @settings(max_examples=30, deadline=None)
 def test_the_search_is_never_below_its_start(seed: int) -> None:
     search = HeadSearch(make_examples(seed), CONFIG)
-    for start in (search.trend_alone(search.best_trend()), search.regarded(search.likes_alone())):
+    for start in (search.trend_alone(search.best_trend()), search.personal(search.likes_alone())):
         found, value = search.improve(start)
         assert value >= worth(search, start)
         assert value == pytest.approx(worth(search, found), abs=0.02)  # float32 sums in another order may swap a tie
@@ -148,11 +148,13 @@ def test_padding_is_never_ranked() -> None:
     assert padded.ndcg(padded.trend_alone(0)) == alone.ndcg(alone.trend_alone(0)) == pytest.approx(1 / np.log2(3))
 
 
-def test_regard_counts_wherever_the_head_was_searched_for() -> None:
+def test_regard_and_what_is_personal_count_wherever_the_head_was_searched_for() -> None:
     for term in ("likes", "recent", "genres"):
         head = fit_head(make_examples(1, informative=term), CONFIG, 0)
         assert head.source in {"search", "keras"}
         assert head.weights[NAMES.index("regard_power")] == CONFIG.regard_power
+        assert head.weights[NAMES.index("likes")] > 0
+        assert head.weights[NAMES.index("recent")] > 0
 
 
 def loss(targets: list[float], scores: list[float]) -> float:
