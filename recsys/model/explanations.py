@@ -91,12 +91,12 @@ def with_adjustments(
     """Contributions of a score, and what the user's feature adjustments take off it; largest first.
 
     Args:
-        contributions: of the score before adjustments.
+        contributions: of the score before adjustments, largest first.
         features: of the item.
         multipliers: of the user, see `adjustment_contributions`.
     """
     taken = adjustment_contributions(math.fsum(contributions.values()), features, multipliers)
-    return dict(sorted({**contributions, **taken}.items(), key=_size))
+    return dict(sorted({**contributions, **taken}.items(), key=_size)) if taken else dict(contributions)
 
 
 def cited_items(contributions: Mapping[str, float]) -> dict[str, float]:

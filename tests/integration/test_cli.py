@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,15 @@ def test_feedback_metrics_say_how_the_loop_does(champion: Champion) -> None:
         metrics["total_negative_examples"]
         == metrics["loop_efficiency"]["dislikes_used"] + metrics["time_to_champion"]["waiting"]
     )
+
+
+def test_the_fidelity_of_explanations_is_logged_with_the_judged_version_and_the_refit(champion: Champion) -> None:
+    with closing(sqlite3.connect(champion.settings.home / "mlflow" / "mlflow.db")) as connection:
+        rows = connection.execute("SELECT run_uuid, key, value FROM metrics WHERE key LIKE 'fidelity_max_%'").fetchall()
+    assert len({run for run, _, _ in rows}) == 2
+    names = ("sum_error", "deletion_error_at_1", "deletion_error_at_3")
+    assert sorted(key for _, key, _ in rows) == sorted(f"fidelity_max_{name}" for name in names * 2)
+    assert all(0 < value < 1e-5 for _, _, value in rows)
 
 
 def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:
