@@ -70,7 +70,7 @@ def test_demo_shows_a_skip_and_a_promotion_and_doubles_nothing(tmp_path: Path) -
     assert first["model_promotions"] == 2
     assert dict(first["aliases"]) == {"challenger": 3, "champion": 4, "previous_champion": 2}
     for text in ("8 new dislikes, threshold 20: not enough to retrain", "NDCG@10", "digest", "Popular right now",
-                 "decayed_popularity", "make up",
+                 "because you liked", "decayed_popularity", "make up",
                  "closed_form-lasting", "embedding-64"):  # fmt: skip
         assert text in shown
     assert re.search(r"train_challenger\s*│\s*\d+\.\d", shown)
