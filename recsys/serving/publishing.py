@@ -24,7 +24,8 @@ STRANGER = ""  # stands for users without history while scoring; stored as None
 
 
 def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of: datetime, now: datetime) -> int:
-    """Replaces the lists of (`version`, `as_of`) in one transaction; returns the number of users with a list.
+    """Replaces the lists of (`version`, `as_of`) in one transaction; returns how many users they are for (a list is empty for
+    who has seen everything).
 
     Histories are read as of `as_of`, so nobody is given what they have seen or disliked by then.
     """
