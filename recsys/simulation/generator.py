@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from recsys.model.arguments import whole_number
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Romance", "Science fiction", "Thriller", "Western")
 DAY_S = 86_400
@@ -19,12 +22,13 @@ class GeneratorConfig:
     Attributes:
         num_users: >= 1.
         num_items: >= 1.
-        num_interactions: >= 1; a user who has met all that is out draws nothing, so a dense stream holds a few less.
+        num_interactions: >= 1; a user who has met all that is out draws nothing, so a dense stream holds fewer.
         num_days: length of the stream, >= 1.
+        activity_skew: standard deviation of the logarithm of users' activity, >= 0; 0 makes all equally active.
         num_tastes: latent dimensions of taste, from 1 to the number of `GENRES`: each is the liking for a genre.
         popularity_skew: exponent of Zipf's law over items, >= 0; 0 makes all equally popular, 1 is typical of catalogs.
         taste_strength: how much a user's taste decides what they watch, >= 0; 0 leaves it to popularity.
-        freshness_days: half-life of an item's popularity after its release, > 0.
+        freshness_days: half-life of an item's popularity after its release, > 0; what was out from the start does not fade.
         noise: standard deviation of what an opinion owes to chance, in units of taste, >= 0.
         like_share: share of the interactions that are likes, > 0.
         dislike_share: share that are dislikes, > 0; what is left over is neutral. Together at most 1.
@@ -34,6 +38,7 @@ class GeneratorConfig:
     num_items: int = 500
     num_interactions: int = 30_000
     num_days: int = 90
+    activity_skew: float = 0.8
     num_tastes: int = 6
     popularity_skew: float = 0.8
     taste_strength: float = 1.0
@@ -44,16 +49,15 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         for name in ("num_users", "num_items", "num_interactions", "num_days"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Expected {name} >= 1, got {getattr(self, name)}.")
-        if not 1 <= self.num_tastes <= len(GENRES):
+            whole_number(getattr(self, name), name)
+        if whole_number(self.num_tastes, "num_tastes") > len(GENRES):
             raise ValueError(f"Expected num_tastes from 1 to {len(GENRES)}, got {self.num_tastes}.")
-        for name in ("popularity_skew", "taste_strength", "noise"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"Expected {name} >= 0, got {getattr(self, name)}.")
+        for name in ("activity_skew", "popularity_skew", "taste_strength", "noise"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"Expected a finite {name} >= 0, got {getattr(self, name)}.")
         if not self.freshness_days > 0:
             raise ValueError(f"Expected freshness_days > 0, got {self.freshness_days}.")
-        if min(self.like_share, self.dislike_share) <= 0 or self.like_share + self.dislike_share > 1:
+        if not (self.like_share > 0 and self.dislike_share > 0 and self.like_share + self.dislike_share <= 1):
             raise ValueError(
                 f"Expected like_share and dislike_share > 0 and at most 1 together, got {self.like_share} and "
                 f"{self.dislike_share}."
@@ -88,6 +92,9 @@ def generate(config: GeneratorConfig, seed: int = 0, start: str = "2024-01-01") 
         config: what it looks like.
         seed: of everything random.
         start: its first day, ISO 8601, UTC.
+
+    Raises:
+        ValueError: if `seed` is negative or `start` is no date.
     """
     rng = np.random.default_rng(seed)
     user_tastes = rng.normal(size=(config.num_users, config.num_tastes))
@@ -99,7 +106,7 @@ def generate(config: GeneratorConfig, seed: int = 0, start: str = "2024-01-01") 
     )
     released[rng.integers(config.num_items)] = 0  # something is always out
     affinity = user_tastes @ item_tastes.T * np.sqrt(config.num_tastes)  # (num_users, num_items), of order 1
-    activity = rng.pareto(1.5, config.num_users) + 0.2
+    activity = rng.lognormal(0.0, config.activity_skew, config.num_users)
     users = rng.choice(config.num_users, config.num_interactions, p=activity / activity.sum())
     seconds = np.sort(rng.integers(0, config.num_days * DAY_S, config.num_interactions))
     items = np.full(config.num_interactions, -1)
@@ -127,11 +134,11 @@ def generate(config: GeneratorConfig, seed: int = 0, start: str = "2024-01-01") 
 def _catalog(
     item_tastes: npt.NDArray[np.float64], released: npt.NDArray[np.int64], origin: pd.Timestamp
 ) -> pd.DataFrame:
-    """Titles, and the genres that make up at least a fifth of an item, the strongest first."""
+    """Titles, and genres: the strongest of an item, and after it those that make up at least a fifth."""
     genres = []
     for row in item_tastes:
-        order = np.argsort(-row)
-        genres.append(tuple(GENRES[taste] for taste in order if row[taste] >= 0.2))
+        first, *others = np.argsort(-row)
+        genres.append((GENRES[first], *(GENRES[taste] for taste in others if row[taste] >= 0.2)))
     return pd.DataFrame(
         {
             "item_id": np.arange(len(item_tastes)),

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ def test_history_puts_the_loss_above_the_other_curves() -> None:
     assert (loss.name, list(loss.x), list(loss.y), loss.yaxis) == ("loss", [1, 2], [3.0, 2.0], "y")
     assert (recall.name, recall.yaxis) == ("recall", "y2")
     assert len(plots.training_history({"loss": [1.0]}).data) == 1
+    assert {curve.yaxis for curve in plots.training_history({"loss": [1.0], "val_loss": [2.0]}).data} == {"y"}
 
 
 def test_contributions_come_largest_first_with_their_sign_and_sum() -> None:
@@ -20,13 +23,14 @@ def test_contributions_come_largest_first_with_their_sign_and_sum() -> None:
     assert figure.layout.title.text == "Alien: sum -0.100"
 
 
-def test_lists_and_matrices_show_titles() -> None:
-    (bars,) = plots.recommendation_scores(["Alien", "Heat"], [2.0, 1.0]).data
-    assert list(bars.y) == ["Alien", "Heat"]
-    (heat,) = plots.similarity_matrix(np.eye(2), ["Alien", "Heat"]).data
-    assert list(heat.x) == list(heat.y) == ["Alien", "Heat"]
-    with pytest.raises(ValueError, match=r"Expected similarities \(1, 1\), got \(2, 2\)"):
-        plots.similarity_matrix(np.eye(2), ["Alien"])
+def test_lists_and_matrices_show_titles_also_where_two_are_the_same() -> None:
+    titles = ("King Kong", "Heat", "King Kong")
+    scores = plots.recommendation_scores(titles, [3.0, 2.0, 1.0])
+    assert list(scores.data[0].y) == [0, 1, 2]
+    assert scores.layout.yaxis.ticktext == titles
+    square = plots.similarity_matrix(np.eye(3), titles)
+    assert list(square.data[0].x) == list(square.data[0].y) == [0, 1, 2]
+    assert square.layout.xaxis.ticktext == square.layout.yaxis.ticktext == titles
 
 
 def test_diversity_is_the_overlap_of_lists() -> None:
@@ -38,3 +42,21 @@ def test_weights_have_a_colour_for_each_signal() -> None:
     like, dislike = reversed(plots.weights_by_age([0, 1, 2], [1.0, 0.4, 0.25], ["like", "dislike", "like"]).data)
     assert (like.name, list(like.x), list(like.y)) == ("like", [0, 2], [1.0, 0.25])
     assert (dislike.name, list(dislike.x)) == ("dislike", [1])
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (
+            lambda: plots.training_history({"recall": [1.0]}),
+            r"Expected a history with the curve loss, got \['recall'\]",
+        ),
+        (lambda: plots.recommendation_scores(["Alien"], [1.0, 2.0]), r"Expected scores \(1,\).*got \(2,\)"),
+        (lambda: plots.similarity_matrix(np.eye(2), ["Alien"]), r"Expected similarities \(1, 1\), got \(2, 2\)"),
+        (lambda: plots.diversity([[1], [2]], ["a"]), "Expected one name for each of 2 lists, got 1"),
+        (lambda: plots.weights_by_age([1.0], [1.0, 0.5], ["like"]), r"got \(1,\), \(2,\) and \(1,\)"),
+    ],
+)
+def test_shapes_that_do_not_go_together_are_named(draw: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        draw()

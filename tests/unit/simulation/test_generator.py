@@ -23,7 +23,7 @@ def test_the_same_seed_gives_the_same_stream_and_another_one_another(stream: Gen
 
 def test_everything_is_in_its_bounds(stream: GeneratedStream) -> None:
     events, items = stream.interactions, stream.items
-    assert 0.8 * SMALL.num_interactions <= len(events) <= SMALL.num_interactions
+    assert 0.9 * SMALL.num_interactions <= len(events) <= SMALL.num_interactions, "some have met all that is out"
     assert events["user_id"].between(0, SMALL.num_users - 1).all()
     assert not events.duplicated(["user_id", "item_id"]).any()
     assert events["occurred_at"].is_monotonic_increasing
@@ -60,6 +60,37 @@ def test_skew_and_taste_decide_what_is_watched() -> None:
     assert mean_affinity(replace(even, taste_strength=2.0)) > mean_affinity(even) + 0.5
 
 
+def test_users_differ_in_activity_only_where_asked() -> None:
+    def spread(skew: float) -> float:
+        counts = (
+            generate(replace(SMALL, activity_skew=skew, num_items=200), seed=3).interactions["user_id"].value_counts()
+        )
+        return float(counts.std() / counts.mean())
+
+    assert spread(0.0) < 0.4 < spread(1.0)
+
+
+def test_a_film_is_watched_most_just_after_its_release() -> None:
+    def early_share(freshness_days: float) -> float:
+        """Of the events of films that came out while the stream ran: those in the first five days after it."""
+        stream = generate(replace(SMALL, freshness_days=freshness_days), seed=3)
+        events = stream.interactions.merge(stream.items, on="item_id")
+        new = events[events["released_at"] > stream.items["released_at"].min()]
+        return float(((new["occurred_at"] - new["released_at"]) < pd.Timedelta(days=5)).mean())
+
+    assert early_share(2.0) > 1.3 * early_share(1e6)
+
+
+def test_every_film_has_a_genre_however_mixed_it_is() -> None:
+    stream = generate(GeneratorConfig(num_users=1, num_items=20_000, num_interactions=1, num_tastes=len(GENRES)))
+    assert stream.item_tastes.max(axis=1).min() < 0.2, "one of them has no genre that makes up a fifth"
+    assert stream.items["genres"].map(len).min() == 1
+
+
+def test_a_sparse_stream_holds_every_interaction() -> None:
+    assert len(generate(replace(SMALL, num_items=300), seed=1).interactions) == SMALL.num_interactions
+
+
 def test_someone_who_has_met_everything_draws_nothing_more() -> None:
     tiny = GeneratorConfig(num_users=1, num_items=1, num_interactions=5)
     assert len(generate(tiny).interactions) == 1
@@ -68,12 +99,15 @@ def test_someone_who_has_met_everything_draws_nothing_more() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_users": 0}, "Expected num_users >= 1, got 0"),
+        ({"num_users": 0}, "Expected num_users to be a whole number >= 1, got 0"),
+        ({"num_days": 1.5}, "Expected num_days to be a whole number >= 1, got 1.5"),
         ({"num_tastes": 9}, "Expected num_tastes from 1 to 8, got 9"),
-        ({"popularity_skew": -0.1}, "Expected popularity_skew >= 0"),
-        ({"noise": float("nan")}, "Expected noise >= 0"),
+        ({"popularity_skew": -0.1}, "Expected a finite popularity_skew >= 0, got -0.1"),
+        ({"taste_strength": float("inf")}, "Expected a finite taste_strength >= 0, got inf"),
+        ({"noise": float("nan")}, "Expected a finite noise >= 0, got nan"),
         ({"freshness_days": 0.0}, "Expected freshness_days > 0"),
         ({"like_share": 0.9}, "at most 1 together, got 0.9 and 0.2"),
+        ({"like_share": float("nan")}, "at most 1 together, got nan"),
         ({"dislike_share": 0.0}, "Expected like_share and dislike_share > 0"),
     ],
 )
