@@ -24,10 +24,10 @@ STRANGER = ""  # stands for users without history while scoring; stored as None
 
 
 def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of: datetime, now: datetime) -> int:
-    """Replaces the lists of (`version`, `as_of`) in one transaction; returns how many users they are for (a list is empty for
-    who has seen everything).
+    """Replaces the lists of (`version`, `as_of`) in one transaction and returns how many users they are for.
 
-    Histories are read as of `as_of`, so nobody is given what they have seen or disliked by then.
+    A list is empty for a user who has seen everything. Histories are read as of `as_of`, so nobody is given what they
+    have seen or disliked by then.
     """
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
