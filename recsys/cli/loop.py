@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -186,11 +187,10 @@ def step_arguments(name: str, text: str) -> dict[str, Any]:
     except TypeError as error:
         raise InputError(f"Expected the --arguments {expected} of {name}, but: {error}.") from error
     for key, value in given.items():
-        as_read = (
-            float(value) if type(value) is int and isinstance(0.0, hints[key]) else value
-        )  # JSON may say 10 for 10.0
-        if not isinstance(as_read, hints[key]) or (isinstance(value, bool) and hints[key] is not bool):
-            raise InputError(f"Expected the --arguments {expected} of {name}, got {value!r} as {key}.")
+        try:
+            TypeAdapter(hints[key]).validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            raise InputError(f"Expected the --arguments {expected} of {name}, got {value!r} as {key}.") from error
     return given
 
 

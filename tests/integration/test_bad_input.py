@@ -143,6 +143,8 @@ CASES = {
                                        (*CHECK_ARGUMENTS, "missing a required argument: 'run_id'")),
     "step with text for a number": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "threshold": "many"}),
                                         WRONG_INPUT, (*CHECK_ARGUMENTS, "got 'many' as threshold")),
+    "step with a word for a list": Case("champion", step("claim_backlog", {"run_id": "r", **TIMES, "families": "closed_form"}),
+                                        WRONG_INPUT, ("families: Sequence[str]", "got 'closed_form' as families")),
     "step with a number for a time": Case("champion", step("check_backlog", {"run_id": "r", "as_of": 5, "now": "x"}),
                                           WRONG_INPUT, (*CHECK_ARGUMENTS, "got 5 as as_of")),
     "step with a time without zone": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "as_of": "2024-03-10"}),

@@ -143,14 +143,10 @@ def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:
     assert "+0." in shown.out
 
 
-def test_recommend_shows_where_an_item_would_rank_without_what_it_rests_on(
-    champion: Champion, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {**champion.settings.as_environment(), "COLUMNS": "250"}.items():
-        monkeypatch.setenv(name, value)
-    shown = CliRunner().invoke(app, ["recommend", "u001", "--counterfactuals"])
-    assert shown.exit_code == 0
-    assert re.search(r"Without Film \d+ it would be rank \d+, without Film \d+ rank \d+", shown.stdout)
+def test_recommend_shows_where_an_item_would_rank_without_what_it_rests_on(champion: Champion) -> None:
+    shown = recsys(champion.settings, "recommend", "u001", "--counterfactuals", COLUMNS="250")
+    assert shown.code == 0
+    assert re.search(r"Without Film \d+ it would be rank \d+, without Film \d+ rank \d+", shown.out)
 
 
 def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> None:

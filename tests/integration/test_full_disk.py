@@ -89,7 +89,7 @@ def assert_says_full(finished: Finished) -> None:
     assert not finished.out
 
 
-def step(disk: Disk, settings: Settings, name: str, **arguments: str) -> Finished:
+def step(disk: Disk, settings: Settings, name: str, **arguments: object) -> Finished:
     return disk.recsys(settings, "step", name, "--arguments", json.dumps(arguments))
 
 
