@@ -12,11 +12,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from keras import ops
 
+from recsys.model.linked_weights import LinkedWeights, Matrix, num_stored, positive_part
+
 FloatArray = npt.NDArray[np.float32]
 
 # Terms of a user, after the trends; then what is no term of its own: see `combine`.
 PERSONAL_TERMS = ("likes", "recent", "dislikes", "disliked_together", "genres")
 MODIFIERS = ("trend_recent", "regard_power")
+LINKED = ("item_item", "transitions", "disliked_together")  # matrices over the linked items
 
 
 def head_names(trend_half_lives_days: Sequence[float]) -> tuple[str, ...]:
@@ -45,7 +48,7 @@ def combine(trend: Any, personal: Sequence[Any], regard: Any, head: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a fit puts into the model; all float32.
+    """What a fit puts into the model; all float32. The matrices over linked items are dense or sparse.
 
     Attributes:
         trends: `(num_trends, num_items)` in [0, 1].
@@ -58,12 +61,16 @@ class Parts:
     """
 
     trends: FloatArray
-    item_item: FloatArray
-    transitions: FloatArray
-    disliked_together: FloatArray
+    item_item: Matrix
+    transitions: Matrix
+    disliked_together: Matrix
     genres: FloatArray
     genre_base: FloatArray
     regard: FloatArray
+
+    def num_stored(self) -> dict[str, int | None]:
+        """How the matrices over linked items are to be stored; see `AdditiveModel`."""
+        return {name: num_stored(getattr(self, name)) for name in LINKED}
 
 
 @keras.saving.register_keras_serializable(package="recsys")
@@ -95,6 +102,7 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         num_linked: items that have item-item weights; they come first in the vocabulary.
         num_genres: distinct genres (0 is allowed).
         trend_half_lives_days: one trend term per entry.
+        num_stored: entries of each matrix over the linked items that is sparse; by default all are dense.
     """
 
     SHRINKAGE = 3.0
@@ -105,6 +113,7 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         num_linked: int,
         num_genres: int,
         trend_half_lives_days: Sequence[float],
+        num_stored: Mapping[str, int | None] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -112,18 +121,21 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         self.num_linked = num_linked
         self.num_genres = num_genres
         self.trend_half_lives_days = tuple(float(h) for h in trend_half_lives_days)
+        self.num_stored = dict(num_stored or {})
         shapes = {
             "trends": (len(self.trend_half_lives_days), num_items),
-            "item_item": (num_linked, num_linked),
-            "transitions": (num_linked, num_linked),
-            "disliked_together": (num_linked, num_linked),
+            **dict.fromkeys(LINKED),
             "genres": (num_items, num_genres),
             "genre_base": (num_genres,),
             "regard": (num_items,),
         }
         for name, shape in shapes.items():
-            kind = "ones" if name == "regard" else "zeros"
-            setattr(self, name, self.add_weight(name=name, shape=shape, initializer=kind, trainable=False))
+            if shape is None:
+                weights = LinkedWeights(self, name, num_linked, self.num_stored.get(name))
+            else:
+                kind = "ones" if name == "regard" else "zeros"
+                weights = self.add_weight(name=name, shape=shape, initializer=kind, trainable=False)
+            setattr(self, name, weights)
         self.head = self.add_weight(
             name="head",
             shape=(len(self.head_names),),
@@ -154,36 +166,36 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         rest = [[0, 0], [0, self.num_items - self.num_linked]]
         taste = inputs["taste"] if "taste" in inputs else self.taste(inputs["likes"])
 
-        def linked(name: str, weights: Any) -> Any:
-            return ops.pad(ops.matmul(inputs[name][:, : self.num_linked], weights), rest)  # (batch_size, num_items)
+        def linked(name: str, weights: LinkedWeights, positive: bool = False) -> Any:
+            known = inputs[name][:, : self.num_linked]
+            return ops.pad(weights.product(known, positive), rest)  # (batch_size, num_items)
 
         return [
             linked("likes", self.item_item),
             linked("recent", self.transitions),
-            -linked("dislikes", ops.relu(self.item_item)),
-            -linked("dislikes", ops.relu(self.disliked_together)),
+            -linked("dislikes", self.item_item, positive=True),
+            -linked("dislikes", self.disliked_together, positive=True),
             ops.matmul(taste, ops.transpose(self.genres)),
         ]
 
     def sparse_personal_terms(self, inputs: Mapping[str, sp.csr_matrix]) -> list[FloatArray]:
         """What `personal_terms` gives, from sparse inputs and in NumPy: many times as fast where histories are short."""
 
-        def weights(name: str) -> FloatArray:
-            return np.asarray(ops.convert_to_numpy(getattr(self, name)))
-
-        def linked(name: str, matrix: FloatArray) -> FloatArray:
+        def linked(name: str, matrix: Matrix) -> FloatArray:
             terms = np.zeros(inputs[name].shape, np.float32)
-            terms[:, : self.num_linked] = inputs[name][:, : self.num_linked] @ matrix
+            found = inputs[name][:, : self.num_linked] @ matrix
+            terms[:, : self.num_linked] = found.toarray() if sp.issparse(found) else found
             return terms
 
-        likes, item_item, genres = inputs["likes"], weights("item_item"), weights("genres")
+        likes, item_item = inputs["likes"], self.item_item.numpy()
+        genres, genre_base = (ops.convert_to_numpy(weights) for weights in (self.genres, self.genre_base))
         total = np.asarray(likes.sum(axis=1))
-        taste = np.maximum(likes @ genres - total * weights("genre_base"), 0.0) / (total + self.SHRINKAGE)
+        taste = np.maximum(likes @ genres - total * genre_base, 0.0) / (total + self.SHRINKAGE)
         return [
             linked("likes", item_item),
-            linked("recent", weights("transitions")),
-            -linked("dislikes", np.maximum(item_item, 0.0)),
-            -linked("dislikes", np.maximum(weights("disliked_together"), 0.0)),
+            linked("recent", self.transitions.numpy()),
+            -linked("dislikes", positive_part(item_item)),
+            -linked("dislikes", positive_part(self.disliked_together.numpy())),
             taste @ genres.T,
         ]
 
@@ -215,4 +227,5 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
             "num_linked": self.num_linked,
             "num_genres": self.num_genres,
             "trend_half_lives_days": list(self.trend_half_lives_days),
+            "num_stored": self.num_stored,
         }

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.explanations import MAX_NAMED_ITEMS, Terms, named_contributions, with_adjustments
+from recsys.model.linked_weights import Matrix
 
 if TYPE_CHECKING:
     from recsys.model.additive import AdditiveModel
@@ -42,9 +43,9 @@ class Explainer:
         self.weight = dict(zip(model.head_names[number:], head[number:], strict=True))
         self.regard = keras.ops.convert_to_numpy(model.regard).astype(np.float64) ** self.weight["regard_power"]
         self.trend = head[:number] @ keras.ops.convert_to_numpy(model.trends).astype(np.float64)
-        self.item_item = keras.ops.convert_to_numpy(model.item_item)
-        self.transitions = keras.ops.convert_to_numpy(model.transitions)
-        self.disliked_together = keras.ops.convert_to_numpy(model.disliked_together)
+        self.item_item = model.item_item.numpy()
+        self.transitions = model.transitions.numpy()
+        self.disliked_together = model.disliked_together.numpy()
         self.genres = keras.ops.convert_to_numpy(model.genres)
         self.genre_base = keras.ops.convert_to_numpy(model.genre_base)
         self.shrinkage = model.SHRINKAGE
@@ -116,7 +117,7 @@ class Explainer:
         """Each score with each item of its user in `matrix`, as far as both items have item-item weights."""
         own = matrix[rows]
         scores = np.repeat(np.arange(len(rows)), np.diff(own.indptr))
-        num_linked = len(self.item_item)
+        num_linked = self.item_item.shape[0]
         known = (own.indices < num_linked) & (positions[scores] < num_linked)
         scores = scores[known]
         return Pairs(scores, own.indices[known], own.data[known].astype(np.float64), positions[scores])
@@ -143,9 +144,11 @@ class Pairs(NamedTuple):
     weights: FloatArray
     targets: npt.NDArray[np.int32]
 
-    def linked(self, matrix: npt.NDArray[np.float32]) -> FloatArray:
+    def linked(self, matrix: Matrix) -> FloatArray:
         """`matrix[items, targets]`."""
-        return matrix[self.items, self.targets].astype(np.float64)
+        if not len(self.items):  # a sparse matrix gives another sparse one for no entries, and one row for some
+            return np.zeros(0)
+        return np.asarray(matrix[self.items, self.targets], np.float64).ravel()
 
 
 def _labels(kind: str, names: Iterable[str]) -> npt.NDArray[np.object_]:

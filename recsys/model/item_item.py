@@ -9,12 +9,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.ridge import ridge_inverse
+from recsys.model.sums import Sums, added, empty_sums
 
 
-def gram_matrix(signed: sp.csr_matrix) -> npt.NDArray[np.float64]:
+def gram_matrix(signed: sp.csr_matrix, is_sparse: bool = False) -> Sums:
     """G = X'X of a sparse signed user-item matrix `(num_users, num_items)`; float64 `(num_items, num_items)`."""
     signed = signed.astype(np.float64)
-    return np.asarray((signed.T @ signed).toarray())
+    return added(empty_sums(signed.shape[1], is_sparse), signed.T @ signed)
 
 
 def item_item_weights(

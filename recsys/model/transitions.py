@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from recsys.model.recency import NEUTRAL_STRENGTH
 from recsys.model.ridge import ridge_inverse
+from recsys.model.sums import Sums, added, empty_sums
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -72,7 +73,7 @@ class Sequences:
     items: npt.NDArray[np.signedinteger[Any]]
     signal: npt.NDArray[np.int8]
 
-    def moments(self, num_items: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def moments(self, num_items: int, is_sparse: bool = False) -> tuple[Sums, Sums]:
         """Sums over all places in all sequences: past with past, and past with future.
 
         Users count by the square root of their length, or the few with long histories would decide.
@@ -81,24 +82,19 @@ class Sequences:
             Two float64 `(num_items, num_items)`: `P'P` and `P'F`, where a row of P holds the decayed past of a place and
             the row of F its decayed future.
         """
-        past_past, past_future = np.zeros((num_items, num_items)), np.zeros((num_items, num_items))
-        self.add_moments(past_past, past_future)
-        return past_past, past_future
+        return self.added_to(empty_sums(num_items, is_sparse), empty_sums(num_items, is_sparse))
 
-    def add_moments(
-        self,
-        past_past: npt.NDArray[np.float64],
-        past_future: npt.NDArray[np.float64],
-        signs: npt.NDArray[np.float64] | float = 1.0,
-    ) -> None:
-        """Adds what `moments` gives to two such matrices, in place.
+    def added_to(
+        self, past_past: Sums, past_future: Sums, signs: npt.NDArray[np.float64] | float = 1.0
+    ) -> tuple[Sums, Sums]:
+        """Adds what `moments` gives to two such sums; dense ones are changed in place.
 
         Args:
             past_past: float64 `(num_items, num_items)`.
             past_future: the same.
             signs: `(num_events,)`, the same for all events of a user: with -1 what the user adds is taken away.
         """
-        num_items = len(past_past)
+        num_items = past_past.shape[0]
         lengths = np.bincount(self.users)[self.users] if len(self.users) else np.zeros(0)
         worth = signs / np.sqrt(np.maximum(lengths, 1.0))
         given = np.select([self.signal == 1, self.signal == 0], [1.0, NEUTRAL_STRENGTH], 0.0)
@@ -108,8 +104,8 @@ class Sequences:
             past = self._around(rows, given, [-1 - d for d in range(REACH)], num_items)  # (num_rows, num_items)
             future = self._around(rows, wanted, list(range(REACH)), num_items)  # (num_rows, num_items)
             weighted = past.multiply(worth[rows][:, None]).T.tocsr()
-            past_past += (weighted @ past).toarray()
-            past_future += (weighted @ future).toarray()
+            past_past, past_future = added(past_past, weighted @ past), added(past_future, weighted @ future)
+        return past_past, past_future
 
     def _around(
         self, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float64], offsets: list[int], num_items: int

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.model.explainable import ExplainableRecommendationModel
+from recsys.model.linked_weights import Matrix, no_weights
 from recsys.model.losses import SampledSoftmaxLoss
+from recsys.model.nearest_items import nearest_dot_products
 from recsys.training.events import Events
 from recsys.training.recipe import Candidate, EmbeddingConfig
 
@@ -46,8 +48,13 @@ class _Likes(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def embedding_weights(
-    events: Events, num_linked: int, candidate: Candidate, config: EmbeddingConfig, seed: int
-) -> npt.NDArray[np.float32]:
+    events: Events,
+    num_linked: int,
+    candidate: Candidate,
+    config: EmbeddingConfig,
+    seed: int,
+    num_neighbors: int | None = None,
+) -> Matrix:
     """Trains the vectors on the likes; gives the dot products of the items' vectors.
 
     Args:
@@ -56,13 +63,14 @@ def embedding_weights(
         candidate: of the family `embedding`.
         config: how to train.
         seed: of vectors, order and draws.
+        num_neighbors: the largest of each item that are kept, in a sparse matrix; None: all, in a dense one.
 
     Returns:
-        float32 `(num_linked, num_linked)`, symmetric, zeros on the diagonal.
+        float32 `(num_linked, num_linked)`, zeros on the diagonal; symmetric if dense.
     """
     chosen = events.is_like & (events.items < num_linked)
     if not chosen.any():
-        return np.zeros((num_linked, num_linked), np.float32)
+        return no_weights(num_linked, num_neighbors is not None)
     keras.utils.set_random_seed(seed)
     model = ExplainableRecommendationModel(
         events.num_users, num_linked, candidate.embedding_dim, top_k=1, l2_reg=config.l2_reg, seed=seed
@@ -72,4 +80,6 @@ def embedding_weights(
     weights = events.weights(candidate.decay_power)[chosen]
     likes = _Likes(events.users[chosen], events.items[chosen], weights, num_linked, config, seed)
     model.fit(likes, epochs=config.epochs, verbose=0, shuffle=False)
-    return model.item_similarities(normalized=False)
+    if num_neighbors is None:
+        return model.item_similarities(normalized=False)
+    return nearest_dot_products(keras.ops.convert_to_numpy(model.embedding.item_embeddings), num_neighbors)

@@ -15,7 +15,8 @@ from recsys.model.recommender import Recommender
 from recsys.training.fit_data import FitData
 from recsys.training.linked_state import LinkedState
 from recsys.training.recipe import Candidate, FitConfig, Trial
-from recsys.training.selection import Selection, Settings, best_trial, build_model, solve
+from recsys.training.selection import Selection, Settings, best_trial, build_model
+from recsys.training.solving import solve
 
 Progress = Callable[[str], None]
 

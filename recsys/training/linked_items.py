@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.item_item import gram_matrix
+from recsys.model.sums import Sums
 from recsys.model.transitions import Sequences
 from recsys.training.events import Events
 from recsys.training.recipe import FitConfig
@@ -22,6 +23,7 @@ class LinkedItems:
     """The closed-form matrices over the linked items before their ridge: sums over users, of what was known by a cut-off.
 
     All are float64 `(num_linked, num_linked)`: in float32 what is added one night and taken away another would not cancel.
+    All are dense, or all sparse: see `FitConfig.is_sparse`.
 
     Attributes:
         gram: of likes, and dislikes as smaller negative entries.
@@ -30,21 +32,22 @@ class LinkedItems:
         past_future: the same.
     """
 
-    gram: npt.NDArray[np.float64]
-    dislike_gram: npt.NDArray[np.float64]
-    past_past: npt.NDArray[np.float64]
-    past_future: npt.NDArray[np.float64]
+    gram: Sums
+    dislike_gram: Sums
+    past_past: Sums
+    past_future: Sums
 
     @classmethod
     def count(cls, events: Events, num_linked: int, decay_power: float, config: FitConfig) -> LinkedItems:
         """From all events."""
-        return UserTerms.of(events, num_linked, decay_power, config, events.as_of).sums(num_linked)
+        terms = UserTerms.of(events, num_linked, decay_power, config, events.as_of)
+        return terms.sums(num_linked, config.is_sparse(num_linked))
 
 
-def signed_gram(events: Events, num_linked: int, decay_power: float, config: FitConfig) -> npt.NDArray[np.float64]:
+def signed_gram(events: Events, num_linked: int, decay_power: float, config: FitConfig) -> Sums:
     """Gram matrix of likes, and dislikes as smaller negative entries; float64 `(num_linked, num_linked)`."""
     terms = UserTerms.of(events, num_linked, decay_power, config, events.as_of)
-    return gram_matrix(terms.matrix(terms.signed, (events.num_users, num_linked)))
+    return gram_matrix(terms.matrix(terms.signed, (events.num_users, num_linked)), config.is_sparse(num_linked))
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,13 @@ class UserTerms:
         keep = (values != 0) & (self.items >= 0)
         return sp.csr_matrix((values[keep], (self.users[keep], self.items[keep])), shape)
 
-    def sums(self, num_linked: int) -> LinkedItems:
+    def sums(self, num_linked: int, is_sparse: bool) -> LinkedItems:
         """Over all users."""
         shape = (int(self.users.max(initial=-1)) + 1, num_linked)
         return LinkedItems(
-            gram_matrix(self.matrix(self.signed, shape)),
-            gram_matrix(self.matrix(self.disliked, shape)),
-            *self.sequences.moments(num_linked),
+            gram_matrix(self.matrix(self.signed, shape), is_sparse),
+            gram_matrix(self.matrix(self.disliked, shape), is_sparse),
+            *self.sequences.moments(num_linked, is_sparse),
         )
 
 

@@ -27,12 +27,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from recsys.errors import InputError
+from recsys.model.sums import Sums, added, empty_sums
 from recsys.model.transitions import Sequences
 from recsys.training.events import Events
 from recsys.training.linked_items import LinkedItems, UserTerms
 from recsys.training.recipe import FitConfig, recipe_id
-
-FloatMatrix = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-9  # of the largest diagonal entry: how far carried sums may be from rebuilt ones
 ROWS_PER_BLOCK = 64
@@ -69,8 +68,9 @@ class LinkedState:
     def rebuild(cls, events: Events, num_linked: int, decay_power: float, config: FitConfig) -> LinkedState:
         """From all events; arguments as for `LinkedItems.count`."""
         terms = UserTerms.of(events, num_linked, decay_power, config, events.as_of)
+        sums = terms.sums(num_linked, config.is_sparse(num_linked))
         return cls(
-            terms.sums(num_linked), terms, events.user_ids, events.item_ids[:num_linked], events.as_of, events.as_of,
+            sums, terms, events.user_ids, events.item_ids[:num_linked], events.as_of, events.as_of,
             events.half_life_days, settings_of(events, decay_power, config), len(np.unique(terms.users)),
         )  # fmt: skip
 
@@ -115,12 +115,12 @@ class LinkedState:
             raise InputError(f"Expected {reason}: rebuild the state with LinkedState.rebuild.")
         terms = UserTerms.of(events, num_linked, self.decay_power, config, self.landmark)
         item_ids = events.item_ids[:num_linked]
-        before = self._moved_to(events.user_ids, item_ids)
+        before = self._moved_to(events.user_ids, item_ids, config.is_sparse(num_linked))
         reordered, differs = _differences(before.terms, terms)
-        _exchange_rows(before.sums, *(own.chosen(differs[own.users]) for own in (before.terms, terms)))
-        _exchange_sequences(before.sums, *(own.chosen(reordered[own.users]) for own in (before.terms, terms)))
+        sums = _with_rows(before.sums, *(own.chosen(differs[own.users]) for own in (before.terms, terms)))
+        sums = _with_sequences(sums, *(own.chosen(reordered[own.users]) for own in (before.terms, terms)))
         return replace(
-            before, terms=terms, user_ids=events.user_ids, as_of=events.as_of, num_touched=int(differs.sum())
+            before, sums=sums, terms=terms, user_ids=events.user_ids, as_of=events.as_of, num_touched=int(differs.sum())
         )
 
     def without_user(self, user_id: str) -> LinkedState:
@@ -134,8 +134,7 @@ class LinkedState:
         gone = self.terms.users == position
         own, nothing, rest = (self.terms.chosen(keep) for keep in (gone, np.zeros_like(gone), ~gone))
         sums = LinkedItems(*(matrix.copy() for matrix in _matrices(self.sums)))
-        _exchange_rows(sums, own, nothing)
-        _exchange_sequences(sums, own, nothing)
+        sums = _with_sequences(_with_rows(sums, own, nothing), own, nothing)
         users = rest.users - (rest.users > position).astype(np.int32)
         return replace(
             self,
@@ -168,10 +167,12 @@ class LinkedState:
         ours, theirs = self.linked_items(), rebuilt.linked_items()
         largest = 0.0
         for matrix, other, scale in zip(_matrices(ours), _matrices(theirs), _scales(theirs), strict=True):
-            largest = max(largest, float(np.abs(matrix - other).max(initial=0.0)) / scale)
+            largest = max(largest, float(abs(matrix - other).max() if matrix.shape[0] else 0.0) / scale)
         return largest
 
-    def _moved_to(self, user_ids: npt.NDArray[np.object_], item_ids: npt.NDArray[np.object_]) -> LinkedState:
+    def _moved_to(
+        self, user_ids: npt.NDArray[np.object_], item_ids: npt.NDArray[np.object_], is_sparse: bool
+    ) -> LinkedState:
         """The same sums and terms at other positions: users who are gone come last, items that are not linked drop out."""
         ours, wanted = pd.Index(self.item_ids), pd.Index(item_ids)
         columns = ours.get_indexer(wanted)  # (num_linked,), -1 for an item that is newly linked
@@ -184,7 +185,7 @@ class LinkedState:
             items=places[self.terms.items].astype(np.int32),
         )
         terms = terms.chosen(np.argsort(terms.users, kind="stable"))
-        sums = LinkedItems(*(_placed(matrix, columns) for matrix in _matrices(self.sums)))
+        sums = LinkedItems(*(_placed(matrix, columns, is_sparse) for matrix in _matrices(self.sums)))
         return replace(self, sums=sums, terms=terms, item_ids=item_ids)
 
 
@@ -199,18 +200,23 @@ def settings_of(events: Events, decay_power: float, config: FitConfig) -> dict[s
     }
 
 
-def _matrices(sums: LinkedItems) -> tuple[FloatMatrix, FloatMatrix, FloatMatrix, FloatMatrix]:
+def _matrices(sums: LinkedItems) -> tuple[Sums, Sums, Sums, Sums]:
     return sums.gram, sums.dislike_gram, sums.past_past, sums.past_future
 
 
 def _scales(sums: LinkedItems) -> list[float]:
     """Largest diagonal entry of each matrix; `past_future` is measured by that of `past_past`."""
-    diagonals = (np.diag(matrix) for matrix in (sums.gram, sums.dislike_gram, sums.past_past, sums.past_past))
+    diagonals = (matrix.diagonal() for matrix in (sums.gram, sums.dislike_gram, sums.past_past, sums.past_past))
     return [float(diagonal.max(initial=0.0)) or 1.0 for diagonal in diagonals]
 
 
-def _placed(matrix: FloatMatrix, columns: npt.NDArray[np.int64]) -> FloatMatrix:
+def _placed(matrix: Sums, columns: npt.NDArray[np.int64], is_sparse: bool) -> Sums:
     """A copy with `columns` as its rows and columns, zeros where they are -1."""
+    if is_sparse or not isinstance(matrix, np.ndarray):
+        kept = np.flatnonzero(columns >= 0)
+        shape = (len(columns), matrix.shape[0])
+        places = sp.csr_matrix((np.ones(len(kept)), (kept, columns[kept])), shape)
+        return added(empty_sums(len(columns), is_sparse), places @ sp.csr_matrix(matrix) @ places.T)
     placed = np.zeros((len(columns), len(columns)))
     if not len(matrix):
         return placed
@@ -234,24 +240,27 @@ def _differences(before: UserTerms, after: UserTerms) -> tuple[npt.NDArray[np.bo
     return reordered, differs
 
 
-def _exchange_rows(sums: LinkedItems, old: UserTerms, new: UserTerms) -> None:
-    """Takes old rows of some users out of the Gram matrices and puts their new ones in, in place."""
+def _with_rows(sums: LinkedItems, old: UserTerms, new: UserTerms) -> LinkedItems:
+    """Takes old rows of some users out of the Gram matrices and puts their new ones in; dense ones in place."""
     users = np.union1d(old.users, new.users)  # positions among these only: nobody else has rows here
     old, new = (replace(own, users=np.searchsorted(users, own.users).astype(np.int32)) for own in (old, new))
-    shape = (len(users), len(sums.gram))
-    _add_change(sums.gram, old.matrix(old.signed, shape), new.matrix(new.signed, shape))
-    _add_change(sums.dislike_gram, old.matrix(old.disliked, shape), new.matrix(new.disliked, shape))
+    shape = (len(users), sums.gram.shape[0])
+    return replace(
+        sums,
+        gram=_with_change(sums.gram, old.matrix(old.signed, shape), new.matrix(new.signed, shape)),
+        dislike_gram=_with_change(sums.dislike_gram, old.matrix(old.disliked, shape), new.matrix(new.disliked, shape)),
+    )
 
 
-def _add_change(gram: FloatMatrix, before: sp.csr_matrix, after: sp.csr_matrix) -> None:
-    """Adds `after' after - before' before`, in place."""
+def _with_change(gram: Sums, before: sp.csr_matrix, after: sp.csr_matrix) -> Sums:
+    """Adds `after' after - before' before`."""
     changed = after - before
     changed.eliminate_zeros()
     half = ((before + after) * 0.5).T @ changed  # (num_linked, num_linked)
-    gram += (half + half.T).toarray()
+    return added(gram, half + half.T)
 
 
-def _exchange_sequences(sums: LinkedItems, old: UserTerms, new: UserTerms) -> None:
+def _with_sequences(sums: LinkedItems, old: UserTerms, new: UserTerms) -> LinkedItems:
     """The same for the moments of their sequences."""
     both = Sequences(
         np.concatenate([old.users, new.users + (old.users.max(initial=-1) + 1)]),
@@ -259,4 +268,5 @@ def _exchange_sequences(sums: LinkedItems, old: UserTerms, new: UserTerms) -> No
         np.concatenate([old.signal, new.signal]),
     )
     signs = np.repeat([-1.0, 1.0], [len(old.users), len(new.users)])
-    both.add_moments(sums.past_past, sums.past_future, signs)
+    past_past, past_future = both.added_to(sums.past_past, sums.past_future, signs)
+    return replace(sums, past_past=past_past, past_future=past_future)

@@ -1,7 +1,7 @@
 """A state on disk: one folder that is whole or not there.
 
 state.json       format, cut-off, landmark, half-life, settings
-<name>.npy       the fields of `LinkedItems`: float64 `(num_linked, num_linked)`
+<name>.npy       the fields of `LinkedItems`: float64 `(num_linked, num_linked)`; `<name>.npz` where they are sparse
 terms.parquet    the fields of `UserTerms`
 users.parquet    `user_id`; personal data: an erasure has to reach it, see `LinkedState.without_user`
 items.parquet    `item_id`
@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy.sparse as sp
 
 from recsys.errors import InputError, NotFoundError
+from recsys.model.sums import Sums
 from recsys.training.linked_items import LinkedItems, UserTerms
 from recsys.training.linked_state import LinkedState
 from recsys.whole_folder import whole_folder
@@ -40,7 +42,7 @@ def save_state(state: LinkedState, folder: Path) -> None:
     terms = {field.name: getattr(state.terms, field.name) for field in fields(UserTerms)}
     with whole_folder(folder) as building:
         for field in fields(LinkedItems):
-            np.save(building / f"{field.name}.npy", getattr(state.sums, field.name))
+            _save_sums(getattr(state.sums, field.name), building / field.name)
         pq.write_table(pa.table(terms), building / "terms.parquet")
         pq.write_table(pa.table({"user_id": pa.array(state.user_ids, pa.string())}), building / "users.parquet")
         pq.write_table(pa.table({"item_id": pa.array(state.item_ids, pa.string())}), building / "items.parquet")
@@ -65,7 +67,7 @@ def load_state(folder: Path) -> LinkedState:
     try:
         terms = pq.read_table(folder / "terms.parquet")
         return LinkedState(
-            sums=LinkedItems(*(np.load(folder / f"{field.name}.npy") for field in fields(LinkedItems))),
+            sums=LinkedItems(*(_load_sums(folder / field.name) for field in fields(LinkedItems))),
             terms=UserTerms(*(terms[field.name].to_numpy() for field in fields(UserTerms))),
             user_ids=_ids(folder / "users.parquet"),
             item_ids=_ids(folder / "items.parquet"),
@@ -80,6 +82,18 @@ def load_state(folder: Path) -> LinkedState:
             f"Expected a whole state in {folder}, {Path(error.filename).name} is missing: rebuild it with "
             "LinkedState.rebuild."
         ) from error
+
+
+def _save_sums(sums: Sums, path: Path) -> None:
+    if isinstance(sums, np.ndarray):
+        np.save(path.with_suffix(".npy"), sums)
+    else:
+        sp.save_npz(path.with_suffix(".npz"), sums)
+
+
+def _load_sums(path: Path) -> Sums:
+    sparse = path.with_suffix(".npz")
+    return sp.csr_matrix(sp.load_npz(sparse)) if sparse.exists() else np.load(path.with_suffix(".npy"))
 
 
 def _ids(path: Path) -> npt.NDArray[np.object_]:

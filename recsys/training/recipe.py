@@ -156,7 +156,10 @@ class FitConfig:
         transition_reg_grid: relative ridge values of the transition weights to choose from.
         dislike_reg: relative ridge of the item-item weights of dislikes.
         min_support: likes that an item needs to have item-item weights.
-        max_linked: at most this many items have item-item weights (memory and time grow with its square and cube).
+        max_linked: at most this many items have weights from item to item.
+        max_dense: more linked items than these have sparse weights (memory and time of dense ones grow with the square
+            and the cube of their number).
+        num_neighbors: of an item, where weights are sparse.
         dislike_signal: a dislike enters the item-item fit as minus this; -0.3 to -0.6 separates likes from dislikes at
             no cost in accuracy, -1 costs accuracy.
         max_user_share: no user holds more than this share of the training set's weight (see `user_share_factors`).
@@ -173,11 +176,17 @@ class FitConfig:
     transition_reg_grid: tuple[float, ...] = (4.0, 16.0)
     dislike_reg: float = 15.0
     min_support: int = 3
-    max_linked: int = 4_000
+    max_linked: int = 200_000
+    max_dense: int = 4_000
+    num_neighbors: int = 100
     dislike_signal: float = 0.5
     max_user_share: float = MAX_USER_SHARE
     head: HeadConfig = field(default_factory=HeadConfig)
     seed: int = 0
+
+    def is_sparse(self, num_linked: int) -> bool:
+        """Whether the weights from item to item are kept for the nearest items only."""
+        return num_linked > self.max_dense
 
     def candidates(self) -> dict[str, Candidate]:
         """The grid of each family by name, in the order of preference.

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.calibration import Calibration, calibrate
-from recsys.model.item_item import item_item_weights
-from recsys.model.transitions import transition_weights
-from recsys.training.embedding import embedding_weights
+from recsys.model.linked_weights import Matrix, no_weights
+from recsys.model.sums import Sums
 from recsys.training.events import Events
 from recsys.training.fit_data import FitData
 from recsys.training.head import Head, fit_head, opinions_of
@@ -21,8 +20,7 @@ from recsys.training.head_search import best_of, search_setting, term_value
 from recsys.training.linked_items import LinkedItems, signed_gram
 from recsys.training.linked_state import LinkedState
 from recsys.training.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
-
-Matrix = npt.NDArray[np.float32]
+from recsys.training.solving import candidate_weights, item_item, transitions, vector_weights
 
 
 @dataclass(frozen=True)
@@ -40,27 +38,9 @@ def best_trial(trials: list[Trial], config: FitConfig) -> Trial:
     return best_of([(trial, trial.ndcg_at_10) for trial in trials], config.head.min_gain)[0]
 
 
-def solve(
-    linked: LinkedItems, events: Events, trial: Trial, transition_reg: float, config: FitConfig
-) -> dict[str, Matrix]:
-    """The three matrices over linked items, by their names in `Parts`, from the sums over all of `events`."""
-    num_linked = len(linked.gram)
-    return {
-        "item_item": _item_item(linked.gram, events, num_linked, trial, config),
-        "transitions": transition_weights(linked.past_past, linked.past_future, transition_reg),
-        "disliked_together": item_item_weights(linked.dislike_gram, config.dislike_reg),
-    }
-
-
-def _item_item(
-    gram: npt.NDArray[np.float64], events: Events, num_linked: int, trial: Trial, config: FitConfig
-) -> Matrix:
-    if trial.candidate.family == CLOSED_FORM:
-        return item_item_weights(gram, trial.reg)
-    return embedding_weights(events, num_linked, trial.candidate, config.embedding, config.seed)
-
-
-def build_model(events: Events, genres: Matrix, solved: dict[str, Matrix], config: FitConfig) -> AdditiveModel:
+def build_model(
+    events: Events, genres: npt.NDArray[np.float32], solved: dict[str, Matrix], config: FitConfig
+) -> AdditiveModel:
     """The model of these events and matrices, with a head of zeros."""
     likes = events.is_like
     liked_weight = np.bincount(events.items[likes], weights=events.weights()[likes], minlength=events.num_items)
@@ -73,7 +53,8 @@ def build_model(events: Events, genres: Matrix, solved: dict[str, Matrix], confi
         **solved,
     )
     num_items, num_genres = genres.shape
-    model = AdditiveModel(num_items, len(parts.item_item), num_genres, config.trend_half_lives_days)
+    num_linked = parts.item_item.shape[0]
+    model = AdditiveModel(num_items, num_linked, num_genres, config.trend_half_lives_days, parts.num_stored())
     model.set_parts(parts, np.zeros(len(model.head_names), np.float32))
     return model
 
@@ -100,7 +81,7 @@ class Selection:
             return LinkedItems.count(self.earliest, self.data.num_linked, 1.0, self.config)
         return self.state.advanced(self.earliest, self.data.num_linked, self.config).linked_items()
 
-    def _gram(self, decay_power: float) -> npt.NDArray[np.float64]:
+    def _gram(self, decay_power: float) -> Sums:
         if decay_power == (1.0 if self.state is None else self.state.decay_power):
             return self.linked.gram
         return signed_gram(self.earliest, self.data.num_linked, decay_power, self.config)
@@ -108,7 +89,7 @@ class Selection:
     @cached_property
     def disliked_together(self) -> Matrix:
         """D of the earliest past."""
-        return item_item_weights(self.linked.dislike_gram, self.config.dislike_reg)
+        return item_item(self.linked.dislike_gram, self.config.dislike_reg, self.config)
 
     def try_candidate(self, candidate: Candidate) -> Trial:
         """Finds the candidate's ridge and what it is worth."""
@@ -124,10 +105,10 @@ class Selection:
         if candidate.family == CLOSED_FORM:
             gram = self._gram(candidate.decay_power)
             reg, ndcg = search_setting(
-                config.reg_grid, lambda reg: examples_with(item_item_weights(gram, reg)), "likes", config.head
+                config.reg_grid, lambda reg: examples_with(item_item(gram, reg, config)), "likes", config.head
             )
         else:
-            weights = embedding_weights(self.earliest, num_linked, candidate, config.embedding, config.seed)
+            weights = vector_weights(self.earliest, num_linked, candidate, config)
             reg, ndcg = 0.0, term_value(examples_with(weights), "likes", config.head)
         return Trial(candidate, reg, ndcg, num_lists)
 
@@ -136,7 +117,7 @@ class Selection:
         config, linked = self.config, self.linked
 
         def transitions_of(reg: float) -> Matrix:
-            return transition_weights(linked.past_past, linked.past_future, reg)
+            return transitions(linked, reg, config)
 
         transition_reg, _ = search_setting(
             config.transition_reg_grid,
@@ -145,7 +126,7 @@ class Selection:
             config.head,
         )
         gram = self._gram(trial.candidate.decay_power)
-        weights = _item_item(gram, self.earliest, self.data.num_linked, trial, config)
+        weights = candidate_weights(gram, self.earliest, trial, config)
         examples = self._examples(None, item_item=weights, transitions=transitions_of(transition_reg))
         head = fit_head(examples, config.head, config.seed)
         return Settings(trial, transition_reg, head, calibrate(*opinions_of(examples, head.weights)))
@@ -153,7 +134,7 @@ class Selection:
     def _examples(self, num_windows: int | None, **solved: Matrix) -> HeadExamples:
         """Lists of the newest windows, None: of all, scored with these matrices; what is not given is zero."""
         data, config = self.data, self.config
-        none = np.zeros((data.num_linked, data.num_linked), np.float32)
+        none = no_weights(data.num_linked, config.is_sparse(data.num_linked))
         matrices = {
             "item_item": none, "transitions": none, "disliked_together": self.disliked_together, **solved
         }  # fmt: skip

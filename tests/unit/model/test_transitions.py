@@ -64,6 +64,8 @@ def test_the_sums_are_those_of_every_place(seed: int, block: int, monkeypatch: p
     sequences = random_sequences(seed)
     for found, expected in zip(sequences.moments(NUM_ITEMS), plain_moments(sequences), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-12)
+    for found, expected in zip(sequences.moments(NUM_ITEMS, is_sparse=True), plain_moments(sequences), strict=True):
+        np.testing.assert_allclose(found.toarray(), expected, atol=1e-12)
 
 
 def test_what_follows_gets_a_weight_and_what_went_before_does_not() -> None:

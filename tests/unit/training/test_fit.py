@@ -79,6 +79,15 @@ def test_learned_vectors_give_a_model_with_the_same_promises_twice_over() -> Non
     np.testing.assert_array_equal(one.recommender.score(own, ["u"]), other.recommender.score(own, ["u"]))
 
 
+@pytest.mark.parametrize("config", [CLOSED, LEARNED], ids=[CLOSED_FORM, EMBEDDING])
+def test_a_catalog_too_large_for_dense_matrices_gives_a_model_with_the_same_promises(config: FitConfig) -> None:
+    found = fit(taste_stream(), catalog(), CUT_OFF, 30.0, replace(config, max_dense=40, num_neighbors=12))
+    assert found.recommender.model.item_item.is_sparse
+    assert found.recommender.model.num_stored["item_item"] <= 12 * 60
+    test_it_learns_tastes(found)
+    test_it_passes_every_behaviour_test(found)
+
+
 def test_the_best_candidate_wins_and_the_first_stands_in_a_tie() -> None:
     first, second = Candidate(CLOSED_FORM, 1.0), Candidate(EMBEDDING, 0.0, 16)
     config = FitConfig()

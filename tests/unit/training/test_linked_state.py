@@ -23,6 +23,7 @@ from recsys.training.recipe import FitConfig
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HALF_LIFE_DAYS = 10.0
 CONFIG = FitConfig(min_support=2, max_linked=9, max_user_share=0.15)
+SPARSE = replace(CONFIG, max_linked=12, max_dense=9)  # sums are sparse while more than nine items are linked
 ITEMS = pd.DataFrame({
     "item_id": [f"i{n:02d}" for n in range(14)], "title": "", "genres": [()] * 14, "cast": [()] * 14, "franchise": None,
 })  # fmt: skip
@@ -50,34 +51,39 @@ def data_as_of(table: pd.DataFrame, day: int, config: FitConfig = CONFIG) -> Fit
     return FitData.build(examples[has_opinion], table[~has_opinion], ITEMS, cut_off, HALF_LIFE_DAYS, config)
 
 
-def rebuilt(data: FitData, decay_power: float = 1.0) -> LinkedState:
-    return LinkedState.rebuild(data.events, data.num_linked, decay_power, CONFIG)
+def rebuilt(data: FitData, decay_power: float = 1.0, config: FitConfig = CONFIG) -> LinkedState:
+    return LinkedState.rebuild(data.events, data.num_linked, decay_power, config)
+
+
+def as_array(matrix: object) -> np.ndarray:
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 
 @given(
     seed=st.integers(0, 10_000),
     decay_power=st.sampled_from([0.0, 1.0]),
+    config=st.sampled_from([CONFIG, SPARSE]),
     nights=st.lists(st.tuples(st.integers(0, 12), st.sets(st.integers(0, 20), max_size=2)), min_size=1, max_size=4),
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_nights_end_at_the_sums_of_a_rebuild(
-    seed: int, decay_power: float, nights: list[tuple[int, set[int]]]
+    seed: int, decay_power: float, config: FitConfig, nights: list[tuple[int, set[int]]]
 ) -> None:
     """Every night some days pass and some users are erased; items become linked, and cease to be."""
     table, day = stream(60, 4, seed), 8
-    state = rebuilt(data_as_of(table, day), decay_power)
+    state = rebuilt(data_as_of(table, day, config), decay_power, config)
     for days, erased in nights:
         day += days
         table = table[~table["user_id"].isin([f"u{number:02d}" for number in erased])]
-        data = data_as_of(table, day)
-        state = state.advanced(data.events, data.num_linked, CONFIG)
-        again = rebuilt(data, decay_power)
+        data = data_as_of(table, day, config)
+        state = state.advanced(data.events, data.num_linked, config)
+        again = rebuilt(data, decay_power, config)
+        assert isinstance(state.sums.gram, np.ndarray) == (data.num_linked <= config.max_dense)
         assert state.difference(again) < TOLERANCE
-        counted = LinkedItems.count(data.events, data.num_linked, decay_power, CONFIG)
+        counted = LinkedItems.count(data.events, data.num_linked, decay_power, config)
         for name in MATRICES:
-            np.testing.assert_allclose(
-                getattr(state.linked_items(), name), getattr(counted, name), rtol=0, atol=TOLERANCE * 100
-            )
+            found, expected = (as_array(getattr(one, name)) for one in (state.linked_items(), counted))
+            np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * 100)
 
 
 def test_sixty_nights_do_not_drift() -> None:
@@ -128,15 +134,16 @@ def test_an_erased_user_was_never_there() -> None:
     assert gone.without_user("nobody") is gone
 
 
-def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [CONFIG, SPARSE], ids=["dense", "sparse"])
+def test_a_state_is_read_as_it_was_written(config: FitConfig, tmp_path: Path) -> None:
     table = stream(30, 8, seed=5)
-    earlier, data = data_as_of(table, 20), data_as_of(table, 30)
-    state = rebuilt(earlier)
+    earlier, data = data_as_of(table, 20, config), data_as_of(table, 30, config)
+    state = rebuilt(earlier, config=config)
     save_state(state, tmp_path / "state")
     found = load_state(tmp_path / "state")
     assert found.settings == state.settings
     assert (found.as_of, found.landmark, found.num_touched) == (state.as_of, state.landmark, state.num_touched)
-    ours, theirs = (one.advanced(data.events, data.num_linked, CONFIG) for one in (state, found))
+    ours, theirs = (one.advanced(data.events, data.num_linked, config) for one in (state, found))
     assert ours.num_touched == theirs.num_touched
     assert ours.difference(theirs) == 0.0
 

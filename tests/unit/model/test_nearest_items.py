@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from recsys.model import sparse_item_item
+from recsys.model import nearest_items
 from recsys.model.item_item import gram_matrix, item_item_weights
-from recsys.model.sparse_item_item import sparse_item_item_weights
+from recsys.model.nearest_items import nearest_dot_products, sparse_item_item_weights, sparse_transition_weights
+from recsys.model.transitions import transition_weights
 
 
 def tastes(num_users: int, num_items: int, num_groups: int) -> sp.csr_matrix:
@@ -21,10 +22,39 @@ def tastes(num_users: int, num_items: int, num_groups: int) -> sp.csr_matrix:
 
 @pytest.mark.parametrize("block", [5, 64])
 def test_with_all_items_near_it_is_the_dense_closed_form(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse_item_item, "ITEMS_PER_BLOCK", block)
+    monkeypatch.setattr(nearest_items, "ITEMS_PER_BLOCK", block)
     gram = gram_matrix(sp.csr_matrix(np.random.default_rng(0).normal(size=(60, 33))))  # somebody met every two of them
     found = sparse_item_item_weights(sp.csr_matrix(gram), 0.5, 32)
     np.testing.assert_allclose(found.toarray(), item_item_weights(gram, 0.5), atol=2e-6)
+
+
+def test_with_all_items_near_what_follows_is_foretold_in_the_same_way() -> None:
+    rng = np.random.default_rng(1)
+    past, future = rng.normal(size=(2, 80, 20))
+    future[:, 0] = past @ np.linalg.pinv(past.T @ past) @ past.T @ future[:, 0]
+    moments, targets = past.T @ past, past.T @ future
+    np.fill_diagonal(targets, 0.0)  # what an item says of itself is in no sparse form
+    found = sparse_transition_weights(sp.csr_matrix(moments), sp.csr_matrix(targets), 0.5, 19).toarray()
+    for item in range(20):  # the dense form solves with the item itself among what went before, and then drops it
+        others = np.arange(20) != item
+        ridge = 0.5 * np.diag(moments).mean()
+        expected = np.linalg.solve(moments[np.ix_(others, others)] + ridge * np.eye(19), targets[others, item])
+        np.testing.assert_allclose(found[others, item], expected, atol=2e-5)
+    assert not found.diagonal().any()
+    dense = transition_weights(moments, targets, 0.5)
+    assert np.corrcoef(found.ravel(), dense.ravel())[0, 1] > 0.98
+
+
+def test_of_learned_vectors_the_largest_products_are_kept() -> None:
+    vectors = np.random.default_rng(0).normal(size=(150, 8)).astype(np.float32)
+    products = vectors @ vectors.T
+    np.fill_diagonal(products, 0.0)
+    found = nearest_dot_products(vectors, 20).toarray()
+    assert ((found != 0).sum(axis=0) == 20).all()
+    np.testing.assert_allclose(found[found != 0], products[found != 0], rtol=1e-4, atol=1e-6)
+    left_out = np.where(found == 0, np.abs(products), 0.0).max(axis=0)
+    assert (np.where(found == 0, np.inf, np.abs(found)).min(axis=0) >= left_out - 1e-6).all()
+    assert nearest_dot_products(vectors[:1], 20).nnz == 0
 
 
 def test_few_near_items_rank_nearly_as_all_do() -> None:

@@ -1,0 +1,77 @@
+"""A model with sparse matrices is the model with the same dense ones: scores, terms, explanations, also read back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from keras import ops
+
+from recsys.model.additive import LINKED, AdditiveModel, Parts
+from recsys.model.recommender import Recommender
+from tests.unit.recommenders import make_histories, make_recommender, with_reasons
+
+HISTORIES = with_reasons(make_histories(80, seed=3), seed=4)
+USERS = sorted(HISTORIES["user_id"].unique())
+
+
+def with_few_entries(recommender: Recommender, is_sparse: bool) -> Recommender:
+    """The same with the larger half of every matrix only."""
+    old = recommender.model
+    linked = {name: getattr(old, name).numpy() for name in LINKED}
+    for name, matrix in linked.items():
+        kept = np.where(np.abs(matrix) > np.median(np.abs(matrix)), matrix, np.float32(0))
+        linked[name] = sp.csr_matrix(kept) if is_sparse else kept
+    rest = {name: ops.convert_to_numpy(getattr(old, name)) for name in ("trends", "genres", "genre_base", "regard")}
+    parts = Parts(**rest, **linked)
+    model = AdditiveModel(old.num_items, old.num_linked, old.num_genres, old.trend_half_lives_days, parts.num_stored())
+    model.set_parts(parts, ops.convert_to_numpy(old.head))
+    return replace(recommender, model=model)
+
+
+@pytest.fixture(scope="module")
+def sparse() -> Recommender:
+    return with_few_entries(make_recommender(), is_sparse=True)
+
+
+@pytest.fixture(scope="module")
+def dense() -> Recommender:
+    return with_few_entries(make_recommender(), is_sparse=False)
+
+
+def test_scores_and_lists_are_those_of_the_dense_form(sparse: Recommender, dense: Recommender) -> None:
+    assert all(getattr(sparse.model, name).is_sparse for name in LINKED)
+    np.testing.assert_allclose(sparse.score(HISTORIES, USERS), dense.score(HISTORIES, USERS), rtol=1e-5, atol=1e-6)
+    inputs = {name: getattr(sparse.matrices(HISTORIES), name) for name in ("likes", "recent", "dislikes")}
+    for found, expected in zip(
+        sparse.model.sparse_personal_terms(inputs), dense.model.sparse_personal_terms(inputs), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_explanations_are_those_of_the_dense_form(sparse: Recommender, dense: Recommender) -> None:
+    ours, theirs = sparse.recommend(HISTORIES), dense.recommend(HISTORIES)
+    assert ours["item_id"].tolist() == theirs["item_id"].tolist()
+    assert ours["reason"].tolist() == theirs["reason"].tolist()
+
+
+def test_read_back_the_scores_are_equal_to_the_bit(sparse: Recommender, tmp_path: Path) -> None:
+    again = Recommender.load(sparse.save(tmp_path))
+    assert again.model.num_stored == sparse.model.num_stored
+    np.testing.assert_array_equal(again.score(HISTORIES, USERS), sparse.score(HISTORIES, USERS))
+
+
+def test_without_any_entry_nothing_is_added() -> None:
+    model = AdditiveModel(5, 4, 0, (1.0,), dict.fromkeys(LINKED, 0))
+    none = sp.csr_matrix((4, 4), dtype=np.float32)
+    parts = Parts(
+        np.ones((1, 5), np.float32), none, none, none, np.zeros((5, 0), np.float32), np.zeros(0, np.float32),
+        np.ones(5, np.float32),
+    )  # fmt: skip
+    model.set_parts(parts, np.ones(len(model.head_names), np.float32))
+    likes = ops.ones((2, 5))
+    scores = model({"likes": likes, "recent": likes, "dislikes": likes})
+    np.testing.assert_array_equal(ops.convert_to_numpy(scores), np.ones((2, 5), np.float32))
