@@ -165,13 +165,19 @@ def measure(events: pd.DataFrame, items: pd.DataFrame, seed: int) -> dict[str, A
         "touched_share": float(events["user_id"].isin(set(_active(events, yesterday))).mean()),
         "difference": carried.difference(rebuilt),
         "state_mib": size / 2**20,
-        "float32": {reg: _float32_error(linked.gram, reg) for reg in config.reg_grid},
+        "form": "sparse" if config.is_sparse(data.num_linked) else "dense",
+        "float32": {reg: _float32_error(_dense_part(linked.gram, config), reg) for reg in config.reg_grid},
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
 def _active(events: pd.DataFrame, since: datetime) -> pd.Series:
     return events.loc[events["occurred_at"] > since, "user_id"]
+
+
+def _dense_part(gram: Any, config: FitConfig) -> np.ndarray:
+    """Of the items with the most likes: those that would have dense weights if there were no more."""
+    return gram if isinstance(gram, np.ndarray) else gram[: config.max_dense, : config.max_dense].toarray()
 
 
 def _float32_error(gram: np.ndarray, reg: float) -> float:
