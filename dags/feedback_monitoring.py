@@ -27,7 +27,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME
+from task_defaults import CUT_OFF, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, deadline
 
 PARAMS = {
     "as_of": Param(
@@ -41,7 +41,7 @@ PARAMS = {
 }
 
 
-@task(execution_timeout=timedelta(minutes=30))
+@task(execution_timeout=timedelta(minutes=30), **WITH_ALERTS)
 def measure_feedback(as_of: str) -> dict:
     """Identifies patterns, logs each version's numbers, and says what needs a look."""
     from recsys import pipeline
@@ -54,6 +54,7 @@ def measure_feedback(as_of: str) -> dict:
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
+    deadline=deadline(hours=2),
     params=PARAMS,
     tags=["feedback", "monitoring"],
     doc_md=__doc__,
