@@ -5,6 +5,10 @@ all users and per user), counts the **dislike rate of each model version** (show
 down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`served_dislike_rate` and others). It changes
 neither model nor lists.
 
+It also measures **drift**: how far the newest days are from what the champion learned from (items, genres, kinds of signals,
+events per user, reasons of dislikes, the champion's scores), beside how far apart such days usually are. The report is in
+the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused in a row, a champion that gets old.
+
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
 **By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
@@ -15,9 +19,13 @@ neither model nor lists.
 | green, with alerts | each alert says what stands out and what to look at; the page *Feedback* shows the numbers |
 | red, "Expected MLflow" | MLflow is away: patterns are written, versions' numbers are not; it is tried again |
 | `measure_feedback` red | its message says what was expected, what came and what to do |
+| `measure_drift` red | the same; the drift trigger goes by the last measurement |
+| `watch_loop` red | the registry cannot be read |
 
-**Alerts:** a pattern of high severity; the newest version is disliked significantly more often than the one before; a
-served version is missing in the registry; more users had new dislikes than one run measures.
+**Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
+gone: a pattern of high severity; the newest version is disliked significantly more often than the one before; a served
+version is missing in the registry; more users had new dislikes than one run measures; drift; `max_refusals` challengers in a
+row were not promoted; the champion knows nothing of the last `max_champion_days` days.
 
 **When red:** fix the cause and clear the task. Nothing else depends on it.
 """
@@ -27,7 +35,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, deadline
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, deadline
 
 PARAMS = {
     "as_of": Param(
@@ -38,6 +46,30 @@ PARAMS = {
         title="Cut-off",
         description="What was recorded later does not exist for this run. Empty: the run's own time.",
     ),
+    "drift_days": Param(
+        7,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=365,
+        title="Drift: newest days",
+        description="So many of the newest days, of those that the champion has not seen, are compared with what it knows.",
+    ),
+    "max_refusals": Param(
+        3,
+        type="integer",
+        minimum=1,
+        maximum=1_000,
+        title="Refusals in a row",
+        description="Alert from so many nights on whose challengers were not promoted, one after the other.",
+    ),
+    "max_champion_days": Param(
+        14,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=3_650,
+        title="Age of the champion in days",
+        description="Alert when the champion knows nothing of more than so many days before the newest event.",
+    ),
 }
 
 
@@ -47,6 +79,22 @@ def measure_feedback(as_of: str) -> dict:
     from recsys import pipeline
 
     return pipeline.measure_feedback(as_of)
+
+
+@task(execution_timeout=timedelta(hours=1), **WITH_ALERTS)
+def measure_drift(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+    """Compares the newest days with what the champion learned from, in a process of its own."""
+    from recsys.process import run_step
+
+    return run_step("measure_drift", run_id=run_id, as_of=as_of, now=now, drift_days=params["drift_days"])
+
+
+@task(**WITH_ALERTS)
+def watch_loop(as_of: str, *, params: dict) -> dict:
+    """Says when challengers are refused night after night, or the champion gets old."""
+    from recsys import pipeline
+
+    return pipeline.watch_loop(as_of, params["max_refusals"], params["max_champion_days"])
 
 
 @dag(
@@ -60,8 +108,10 @@ def measure_feedback(as_of: str) -> dict:
     doc_md=__doc__,
 )
 def feedback_monitoring() -> None:
-    """Feedback -> patterns, numbers of versions, alerts."""
+    """Feedback -> patterns, numbers of versions, drift, alerts."""
     measure_feedback(CUT_OFF)
+    measure_drift(CUT_OFF, RUN_TIME)
+    watch_loop(CUT_OFF)
 
 
 feedback_monitoring()

@@ -4,9 +4,10 @@ Looks at the backlog and, when a trigger fires, trains a **challenger**: a new v
 MLflow, judged beside the champion on events that neither has seen. It never changes what users see: `model_promotion`
 decides about that.
 
-**Three triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
-threshold; a genre, person or franchise that is disliked far more often than users meet it. What each of them saw is in
-the decision record (`recsys decisions --json`), whether it fired or not.
+**Four triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
+threshold; a genre, person or franchise that is disliked far more often than users meet it; and, off by default,
+drift as `feedback_monitoring` last measured it. What each of them saw is in the decision record (`recsys decisions --json`),
+whether it fired or not.
 
 **Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.
 

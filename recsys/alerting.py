@@ -111,7 +111,10 @@ def deliver(alert: Alert, settings: AlertSettings | None = None, *, timeout_s: f
 
 
 @retry(
-    retry=retry_if_exception_type(TransientError), stop=stop_after_attempt(ATTEMPTS), wait=wait_fixed(PAUSE_S), reraise=True
+    retry=retry_if_exception_type(TransientError),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_fixed(PAUSE_S),
+    reraise=True,
 )
 def post(body: dict[str, Any], url: str, timeout_s: float = TIMEOUT_S) -> None:
     """Posts JSON to a webhook, up to three times while it is away or busy.

@@ -180,6 +180,12 @@ class Registry(MlflowConnection):
             if points:
                 self._client.log_batch(found.run_id, metrics=points)
 
+    def log_files(self, version: str, folder: str, paths: Sequence[Path]) -> None:
+        """Adds files to a folder of a version's run; one of the same name is replaced."""
+        with self._at(version) as found:
+            for path in paths:
+                self._log_artifact(found.run_id, path, folder)
+
     @contextmanager
     def _at(self, version: str) -> Iterator[Any]:
         """The version, read from MLflow.

@@ -95,13 +95,16 @@ def run(
     feature_significance: Annotated[
         float, typer.Option(help="... and the chance of that by accident is at most this, corrected.")
     ] = DEFAULTS.feature_significance,
+    retrain_on_drift: Annotated[
+        bool, typer.Option(help="Whether drift, as feedback_monitoring last measured it, asks for one.")
+    ] = DEFAULTS.retrain_on_drift,
 ) -> None:
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
     name = run_id or f"cli__{moment.isoformat()}"
     triggers = TriggerConfig(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
-        feature_significance, feature_trigger,
+        feature_significance, feature_trigger, retrain_on_drift,
     )  # fmt: skip
     with Workplace.open() as place:  # the backlog of a day before the stream is 0, which would look like a quiet night
         require_stream(place, moment)

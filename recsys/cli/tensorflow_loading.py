@@ -13,6 +13,7 @@ TENSORFLOW_STEPS = {
     "evaluate_challenger",
     "refit_challenger",
     "publish_recommendations",
+    "measure_drift",
     "rehearse",
     "score_next_day",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from recsys.feedback.triggers import (
     evaluate_triggers,
 )
 from recsys.nightly.champion import champion_cut_off, current_champion, past_promotion
+from recsys.nightly.drifting import last_drift
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store.brigading import FlaggedBurst
@@ -100,7 +101,8 @@ def backlog_decision(
     place: Workplace, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
 ) -> BacklogDecision:
     """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
-    evidence = place.store.backlog_evidence(as_of)
+    drift = last_drift(place, run_id, as_of)
+    evidence = replace(place.store.backlog_evidence(as_of), drift=drift)
     reports = evaluate_triggers(evidence, config)
     retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
     held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)

@@ -4,7 +4,7 @@
         -> try_candidate (each) -> train_challenger -> evaluate_challenger -> settle_backlog (one run of `feedback_retraining`)
     decide_promotion -> refit_challenger -> promote         (`model_promotion`)
     publish_recommendations                                 (`recommendation_publishing`)
-    measure_feedback                                        (`feedback_monitoring`)
+    measure_feedback, measure_drift, watch_loop             (`feedback_monitoring`)
     rehearse                                                (the dry run: all up to the verdict, nothing kept)
 
 Steps take and return names (batch ids, versions, URIs, digests, counts), never data. Each is idempotent: run again
@@ -13,7 +13,7 @@ with the same arguments it finds or rewrites its own result. None reads the cloc
 """
 
 from recsys.nightly.status import feedback_report, status
-from recsys.pipeline.monitoring import measure_feedback
+from recsys.pipeline.monitoring import measure_drift, measure_feedback, watch_loop
 from recsys.pipeline.promotion import decide_promotion, promote, publish_recommendations, refit_challenger
 from recsys.pipeline.retraining import (
     build_training_set,
@@ -31,7 +31,7 @@ from recsys.pipeline.step import STEPS, step
 
 __all__ = [
     "STEPS", "build_training_set", "check_backlog", "claim_backlog", "decide_promotion", "evaluate_challenger",
-    "feedback_report", "list_candidates", "measure_feedback", "promote", "publish_recommendations",
+    "feedback_report", "list_candidates", "measure_drift", "measure_feedback", "promote", "publish_recommendations",
     "refit_challenger", "rehearse", "settle_backlog", "status", "step", "train_challenger", "try_candidate",
-    "validate_training_set",
+    "validate_training_set", "watch_loop",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ def check_backlog(
     feature_min_count: int = TriggerConfig.feature_min_count,
     feature_significance: float = TriggerConfig.feature_significance,
     feature_trigger: bool = TriggerConfig.feature_trigger,
+    retrain_on_drift: bool = TriggerConfig.retrain_on_drift,
 ) -> dict[str, Any]:
     """Looks at the backlog as of the cut-off and decides whether to retrain; the decision goes to the ledger.
 
@@ -55,13 +56,14 @@ def check_backlog(
         feature_min_count: with so many dislikes.
         feature_significance: and such a p-value at most.
         feature_trigger: whether that counts.
+        retrain_on_drift: whether drift, as last measured, asks for a retraining.
 
     Returns:
         `retrain`, `backlog`, `threshold`, `reason`, and `triggers`: name -> whether it fired.
     """
     config = TriggerConfig(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
-        feature_significance, feature_trigger,
+        feature_significance, feature_trigger, retrain_on_drift,
     )  # fmt: skip
     with Workplace.open() as place:
         cut_off = moment(as_of)
