@@ -119,14 +119,18 @@ def _show_drift(found: drifting.DriftMeasurement) -> None:
     title = f"Champion {found.champion}: {found.start:%Y-%m-%d %H:%M} to {found.as_of:%Y-%m-%d %H:%M} UTC"
     table = Table("quantity", "distance", "usual", "limit", "verdict", "largest changes", title=title)
     for one in found.drifts:
-        usual = f"{min(one.usual):.2f} to {max(one.usual):.2f}" if one.usual else "-"
+        usual = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else "-"
         shifts = "\n".join(f"{shift.name}: {shift.before:.3g} -> {shift.now:.3g}" for shift in one.shifts)
         table.add_row(
-            drifting.title_of(one), _number(one.distance), usual, _number(one.limit),
+            drifting.title_of(one), _distance(one.distance), usual, _distance(one.limit),
             one.verdict.replace("_", " "), shifts or one.reason.partition(": ")[2],
         )  # fmt: skip
     out.print(table)
     out.print("Nothing has drifted." if found.verdict != drifting.DRIFT else "\n".join(found.alerts))
+
+
+def _distance(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _number(value: Any) -> str:

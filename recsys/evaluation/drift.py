@@ -150,9 +150,11 @@ def number_distance(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
         one: `(n,)`, n >= 1.
         other: `(m,)`, m >= 1.
     """
-    from scipy.stats import ks_2samp
-
-    return float(ks_2samp(np.asarray(one, float), np.asarray(other, float), method="asymp").statistic)
+    values = [np.sort(np.asarray(sample, float)) for sample in (one, other)]
+    places = np.concatenate(values)
+    # Not scipy.stats.ks_2samp: most of its time goes into a p-value that nobody asks for.
+    shares = [np.searchsorted(sample, places, side="right") / len(sample) for sample in values]
+    return float(np.abs(shares[0] - shares[1]).max())
 
 
 def usual_limit(usual: Sequence[float], config: DriftConfig) -> float:
@@ -183,15 +185,15 @@ def judge_drift(
         config: what counts as drift.
         shifts: what changed most, largest first.
     """
-    found = f"{TITLES[name]}: distance {distance:.2f} from what the champion learned from"
+    found = f"{TITLES[name]}: distance {distance:.3f} from what the champion learned from"
     drift = Drift(name, DriftVerdict.NOT_ENOUGH, "", distance, tuple(usual), shifts=tuple(shifts[:MAX_SHIFTS]))
     if len(usual) < config.min_windows:
         return replace(drift, reason=f"{found}. {_unknown_usual(len(usual), config)}")
     limit = usual_limit(usual, config)
-    found += f", usual {min(usual):.2f} to {max(usual):.2f}"
+    found += f", usual {min(usual):.3f} to {max(usual):.3f}"
     if limit >= 1.0:
         return replace(drift, limit=1.0, reason=f"{found}. That varies too much to tell drift from it.")
-    found += f", drift above {limit:.2f}."
+    found += f", drift above {limit:.3f}."
     if distance <= limit:
         return replace(drift, limit=limit, verdict=DriftVerdict.STABLE, reason=found)
     changes = "; ".join(f"{one.name} {one.before:.3g} -> {one.now:.3g}" for one in drift.shifts)

@@ -49,7 +49,9 @@ def cut_windows(first: datetime, cut_off: datetime, as_of: datetime, config: Dri
         config: how many days and windows. Of the newest days only those count that the champion does not know.
     """
     length = min(timedelta(days=config.days), as_of - cut_off, (cut_off - first) / 2 / (config.min_windows + 1))
-    count = min(config.max_windows, int((cut_off - first) / 2 / length)) if length > timedelta() else 0
+    if length <= timedelta():
+        return [Window(as_of, as_of)]
+    count = min(config.max_windows, int((cut_off - first) / 2 / length + 1e-9))  # times have whole microseconds
     past = [Window(cut_off - (n + 1) * length, cut_off - n * length) for n in reversed(range(count))]
     return [*past, Window(as_of - length, as_of)]
 
