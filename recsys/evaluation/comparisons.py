@@ -28,6 +28,7 @@ class Metric:
         margin: name of its margin in `GateConfig`.
         higher_is_better: the way it should go.
         is_of_lists: it describes lists, not how they fit the holdout; guarded only against a champion.
+        is_accuracy: it says what NDCG@10 says, in other words; guarded only where the holdout makes evidence.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Metric:
     margin: str
     higher_is_better: bool = True
     is_of_lists: bool = False
+    is_accuracy: bool = False
 
 
 NDCG = Metric("ndcg_at_10", "NDCG@10", "ndcg_margin")
@@ -42,8 +44,8 @@ EXPOSURE = Metric("dislike_exposure_at_10", "Dislike exposure@10", "exposure_mar
 AUC = Metric("auc", "AUC of like over dislike", "auc_margin")
 OF_USERS = (
     NDCG,
-    Metric("recall_at_20", "Recall@20", "recall_margin"),
-    Metric("mrr", "MRR", "mrr_margin"),
+    Metric("recall_at_20", "Recall@20", "recall_margin", is_accuracy=True),
+    Metric("mrr", "MRR", "mrr_margin", is_accuracy=True),
     EXPOSURE,
     AUC,
     Metric("diversity_at_10", "List diversity@10", "diversity_margin", is_of_lists=True),
@@ -134,12 +136,14 @@ def compare_metrics(evidence: Evidence, against: str, config: GateConfig) -> lis
             continue
         values = _values(metric, challenger, other)
         if len(values[0]):
-            found.append(_compare_users(metric, *values, _role(metric, evidence), evidence.seed, config))
+            role = _role(metric, evidence, len(values[0]), config)
+            found.append(_compare_users(metric, *values, role, evidence.seed, config))
     num_users = int(challenger["ndcg_at_10"].notna().sum())
     for metric in OF_SYSTEMS:
         mine, theirs = (evidence.per_system.get(name, {}).get(metric.name) for name in ("challenger", against))
         if mine is not None and theirs is not None:
-            found.append(_compare_systems(metric, mine, theirs, _role(metric, evidence), num_users, config))
+            role = _role(metric, evidence, num_users, config)
+            found.append(_compare_systems(metric, mine, theirs, role, num_users, config))
     return found
 
 
@@ -150,10 +154,11 @@ def _values(metric: Metric, challenger: pd.DataFrame, other: pd.DataFrame) -> tu
     return mine[both], theirs[both]
 
 
-def _role(metric: Metric, evidence: Evidence) -> Role:
+def _role(metric: Metric, evidence: Evidence, num_users: int, config: GateConfig) -> Role:
     if metric == NDCG:
         return "decides"
-    return "is_shown" if metric.is_of_lists and evidence.kind == "first" else "guards"
+    shown = (metric.is_of_lists and evidence.kind == "first") or (metric.is_accuracy and num_users < config.min_users)
+    return "is_shown" if shown else "guards"
 
 
 def _compare_users(

@@ -127,8 +127,8 @@ class Evidence:
                 f"Expected evidence in {folder}, found none: run evaluate_challenger for this batch again."
             )
         try:
-            rest: dict[str, Any] = json.loads((folder / REST).read_text(encoding="utf-8"))
-            rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name) is not None}
+            rest: dict[str, Any] = dict(json.loads((folder / REST).read_text(encoding="utf-8")))
+            rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name)}
             slices = pd.read_parquet(folder / SLICES) if (folder / SLICES).is_file() else pd.DataFrame()
             return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), slices=slices)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -61,28 +62,36 @@ class SliceComparison:
 
 
 def compare_slices(evidence: Evidence, against: str, config: GateConfig) -> list[SliceComparison]:
-    """NDCG@10 by slice, largest first within a dimension; the p-values are corrected over all that were judged."""
+    """NDCG@10 by slice, largest first within a dimension; the p-values are corrected over all that were judged.
+
+    A p-value cannot be smaller than one in the number of resamples: the more slices are judged, the more are drawn, or no
+    slice could ever stand out after the correction.
+    """
     if evidence.slices.empty:
         return []
     challenger, other = evidence.pair("challenger", against)
     ndcg = pd.DataFrame({"mine": challenger["ndcg_at_10"], "theirs": other["ndcg_at_10"]}).dropna()
     labels = evidence.slices.set_index("user_id").reindex(ndcg.index)
-    found = [
-        _compare_slice(str(dimension), str(name), own, evidence.seed, config)
+    groups = [
+        (str(dimension), str(name), own)
         for dimension in labels
         for name, own in sorted(ndcg.groupby(labels[dimension]), key=lambda pair: (-len(pair[1]), str(pair[0])))
     ]
-    return _corrected(found, config)
+    num_judged = sum(len(own) >= config.min_slice_users for _, _, own in groups)
+    num_resamples = max(config.num_resamples, math.ceil(2 * num_judged / (1.0 - config.confidence)))
+    return _corrected([_compare_slice(*group, evidence.seed, num_resamples, config) for group in groups], config)
 
 
-def _compare_slice(dimension: str, name: str, own: pd.DataFrame, seed: int, config: GateConfig) -> SliceComparison:
+def _compare_slice(
+    dimension: str, name: str, own: pd.DataFrame, seed: int, num_resamples: int, config: GateConfig
+) -> SliceComparison:
     mine, theirs = (own[column].to_numpy(np.float64) for column in ("mine", "theirs"))
     found = SliceComparison(dimension, name, len(own), float(mine.mean()), float(theirs.mean()))
     if len(own) < config.min_slice_users:
         return found
     margin = config.slice_margin
     change = paired_change(
-        mine, theirs, relative=isinstance(margin, RelativeMargin), seed=seed, num_resamples=config.num_resamples
+        mine, theirs, relative=isinstance(margin, RelativeMargin), seed=seed, num_resamples=num_resamples
     )
     enough = int((mine < theirs).sum()) >= config.min_differing_users
     p_value = change.p_value_below(-margin_size(margin) - TOLERANCE) if enough else 1.0
