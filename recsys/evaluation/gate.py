@@ -32,7 +32,8 @@ class Verdict:
         verdict: the decision.
         reasons: sentences with the numbers in them; what refuses comes first.
         numbers: JSON-able:
-            `schema` 2; `kind`; `comparator`; `claim`; `num_users` with a liked holdout item; `num_users_with_dislikes`;
+            `schema` 2; `kind`; `comparator`; `claim`; `holdout` (`after`, `through`);
+            `num_users` with a liked holdout item; `num_users_with_dislikes`;
             `metrics` name -> `MetricComparison.as_dict`; `slices` list of `SliceComparison.as_dict`;
             `leaks`, `failed_behaviour` lists of sentences; `implausible_gain` sentence or None;
             `best_baseline`, `best_baseline_ndcg_at_10` where baselines were judged; `gate` the thresholds: with
@@ -95,6 +96,7 @@ def decide(evidence: Evidence, config: GateConfig) -> Verdict:
                *say.weak_champion(evidence.kind, ndcg, means))  # fmt: skip
     numbers: dict[str, Any] = {
         "schema": SCHEMA, "kind": evidence.kind, "comparator": against, "claim": claim,
+        "holdout": {"after": evidence.fit_through.isoformat(), "through": evidence.as_of.isoformat()},
         **_counts(ndcg, exposure), **_tables(metrics, slices), **_best(means),
         "leaks": seen, "failed_behaviour": failed, "implausible_gain": gain, "gate": config.as_dict(),
     }  # fmt: skip
