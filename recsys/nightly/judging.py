@@ -119,7 +119,8 @@ def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Pat
     metrics = metrics_of(evidence)
     (folder / "systems.md").write_text(systems_table(evidence), encoding="utf-8")
     plot_systems(evidence, folder / "systems.png")
-    place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()))
+    longer_s = int((evidence.as_of - batch.as_of).total_seconds())  # 0, but for an extended holdout
+    place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()), step=longer_s)
     return metrics
 
 
