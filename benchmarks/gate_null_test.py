@@ -22,6 +22,7 @@ import pandas as pd
 import typer
 
 from benchmarks.gate_null_population import FloatArray, Population, real_population, synthetic_population
+from recsys.cli.tensorflow_loading import load_for
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import decide
 from recsys.evaluation.gate_config import GateConfig
@@ -172,8 +173,8 @@ def null_test(
     """Measure how often the gate is fooled by noise; fails if a bound is broken."""
     from benchmarks.gate_null_report import write_report
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     started = time.perf_counter()
+    load_for("train_challenger")  # TensorFlow, without its greeting
     populations = [
         real_population(data, num_systems=3, kept=0.9, seed=seed),
         real_population(data, num_systems=2, kept=0.5, seed=seed),
