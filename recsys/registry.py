@@ -213,6 +213,11 @@ class Registry(MlflowConnection):
         with self._at(version) as found:
             return {str(key): str(value) for key, value in found.tags.items()}
 
+    def get_params(self, version: str) -> dict[str, str]:
+        """Settings of a version's fit."""
+        with self._at(version) as found:
+            return {str(key): str(value) for key, value in self._client.get_run(found.run_id).data.params.items()}
+
     def set_alias(self, alias: str, version: str) -> None:
         """Points an alias at a version. MLflow compares nothing and remembers nothing: the caller keeps the audit."""
         with self._at(version):
