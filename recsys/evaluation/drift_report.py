@@ -26,11 +26,11 @@ PAGE = jinja2.Template(
 <h1>Drift: {{ start }} to {{ as_of }} UTC</h1>
 <p>The newest days, which champion version {{ champion }} has not seen, beside what it learned from: everything up to
 {{ cut_off }} UTC. Each dot is a window of the same length from before that, compared with what came before it: that is how
-far apart things usually are here.</p>
+far apart things usually are here. The diamond is the newest days; beyond the bar it is drift.</p>
 <img alt="distances of earlier windows, limit and newest days for each quantity" src="data:image/png;base64,{{ picture }}">
 <table><tr><th>quantity<th>verdict<th>what was found</tr>
 {% for one in drifts %}<tr><td>{{ one.title }}<td style="color: {{ one.colour }}">{{ one.verdict }}<td>{{ one.reason }}
-{% if one.shifts %}<br><small>{% for shift in one.shifts %}{{ shift.name }}: {{ "%.3g"|format(shift.before) }} &rarr;
+{% if not one.is_drift %}<br><small>{% for shift in one.shifts %}{{ shift.name }}: {{ "%.3g"|format(shift.before) }} &rarr;
 {{ "%.3g"|format(shift.now) }}{{ "" if loop.last else "; " }}{% endfor %}</small>{% endif %}</tr>
 {% endfor %}</table>
 <p><small>Distances: Jensen-Shannon (shares), Kolmogorov-Smirnov (numbers); 0 is equal, 1 has nothing in common.</small></p>
@@ -52,7 +52,7 @@ def drift_page(drifts: Sequence[Drift], champion: str, cut_off: datetime, start:
     """
     rows = [
         {"title": TITLES[one.name], "verdict": WORDS[one.verdict], "colour": COLOURS[one.verdict], "reason": one.reason,
-         "shifts": one.shifts}
+         "shifts": one.shifts, "is_drift": one.verdict == DriftVerdict.DRIFT}
         for one in drifts
     ]  # fmt: skip
     times = {name: f"{at:%Y-%m-%d %H:%M}" for name, at in (("cut_off", cut_off), ("start", start), ("as_of", as_of))}

@@ -37,11 +37,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "settle_backlog": {"status": "used"},
     "rehearse": {"would": "promote"},
+    "extend_holdout": {"model_version": "7", "extended": True},
     "decide_promotion": {"verdict": "promote", "reasons": ["not worse"], "model_version": "7"},
     "refit_challenger": {"model_version": "8", "as_of": NIGHT.isoformat(), "link": "http://mlflow/8"},
     "promote": {"from_version": "6", "to_version": "8", "sequence": 2},
     "publish_recommendations": {"num_users": 3},
     "measure_feedback": {"alerts": []},
+    "measure_drift": {"alerts": []},
+    "watch_loop": {"alerts": []},
 }
 
 
@@ -85,7 +88,9 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
     assert run_id.startswith("manual__")
     assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
-    options = {"half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES)}
+    options = {
+        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
+    }  # fmt: skip
     assert steps.calls["claim_backlog"] == ((run_id, as_of, now), options)
     assert steps.tried == ["one", "other"]
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
@@ -103,7 +108,13 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
 def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     as_of = "2013-06-10T00:00:00+00:00"
     triggers = {"threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5}
-    options = {"force_reason": "12345", "half_life_days": 30.5, "seed": 3, "families": ["embedding"]}
+    options = {
+        "force_reason": "12345",
+        "half_life_days": 30.5,
+        "seed": 3,
+        "families": ["embedding"],
+        "keep_candidate": True,
+    }
     form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)
     (run_id, *checked), given = steps.calls["check_backlog"]
@@ -142,9 +153,10 @@ def test_a_run_that_claimed_nothing_settles_nothing(steps: Steps, run: Any) -> N
 def test_an_accepted_challenger_is_refitted_and_the_refit_promoted(steps: Steps, run: Any) -> None:
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert state == "success"
+    assert tasks.pop("extend_holdout") == "skipped"
     assert set(tasks.values()) == {"success"}
-    (version, run_id, now), _ = steps.calls["decide_promotion"]
-    assert (version, now) == ("7", NIGHT.isoformat())
+    (version, run_id, now), options = steps.calls["decide_promotion"]
+    assert (version, now, options) == ("7", NIGHT.isoformat(), {"accept_gain": False})
     assert steps.calls["refit_challenger"] == ((), {"model_version": "7"})
     assert steps.calls["promote"] == (("8", run_id, NIGHT.isoformat()), {})
 
@@ -154,8 +166,31 @@ def test_a_refused_challenger_changes_nothing_and_is_green(steps: Steps, run: An
     steps.answers["decide_promotion"] = {"verdict": verdict, "reasons": ["worse"], "model_version": "7"}
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert state == "success"
-    assert tasks == {"decide_promotion": "success", "refit_challenger": "skipped", "promote": "skipped"}
+    skipped = dict.fromkeys(["extend_holdout", "refit_challenger", "promote"], "skipped")
+    assert tasks == {"decide_promotion": "success", **skipped}
     assert set(steps.calls) == {"decide_promotion"}
+
+
+@pytest.mark.parametrize("as_of", ["2013-06-20T00:00:00+00:00", None])
+def test_with_extend_the_holdout_grows_before_the_verdict(steps: Steps, run: Any, as_of: str | None) -> None:
+    state, tasks = run("model_promotion", NIGHT, model_version="7", if_insufficient="extend", as_of=as_of)
+    assert state == "success"
+    assert set(tasks.values()) == {"success"}
+    assert list(steps.calls) == ["extend_holdout", "decide_promotion", "refit_challenger", "promote"]
+    assert steps.calls["extend_holdout"] == ((), {"model_version": "7", "as_of": as_of or NIGHT.isoformat()})
+
+
+def test_a_holdout_that_cannot_be_extended_is_no_verdict(steps: Steps, run: Any) -> None:
+    steps.answers["extend_holdout"] = errors.ConflictError("Expected version 6 to be champion, it is 9.")
+    state, tasks = run("model_promotion", NIGHT, model_version="7", if_insufficient="extend")
+    assert state == "failed"
+    assert tasks["extend_holdout"] == "failed"
+    assert set(steps.calls) == {"extend_holdout"}
+
+
+def test_a_person_may_accept_a_gain_that_looks_like_a_leak(steps: Steps, run: Any) -> None:
+    run("model_promotion", NIGHT, model_version="7", accept_gain=True)
+    assert steps.calls["decide_promotion"][1] == {"accept_gain": True}
 
 
 def test_a_promotion_without_a_version_says_what_to_name(steps: Steps, run: Any) -> None:
@@ -174,11 +209,19 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
 
 
 def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
-    assert run("feedback_monitoring", NIGHT) == ("success", {"measure_feedback": "success"})
-    assert steps.calls["measure_feedback"] == ((NIGHT.isoformat(),), {})
+    done = dict.fromkeys(("measure_feedback", "measure_drift", "watch_loop"), "success")
+    assert run("feedback_monitoring", NIGHT) == ("success", done)
+    now = NIGHT.isoformat()
+    assert steps.calls["measure_feedback"] == ((now,), {})
+    assert steps.calls["watch_loop"] == ((now, 3, 14), {})
+    drift = steps.calls["measure_drift"][1]
+    assert drift.pop("run_id").startswith("manual__")
+    assert drift == {"as_of": now, "now": now, "drift_days": 7}
     as_of = "2013-06-10T00:00:00+00:00"
-    run("feedback_monitoring", NIGHT, as_of=as_of)
+    run("feedback_monitoring", NIGHT, as_of=as_of, drift_days=3, max_refusals=2, max_champion_days=5.5)
     assert steps.calls["measure_feedback"] == ((as_of,), {})
+    assert steps.calls["watch_loop"] == ((as_of, 2, 5.5), {})
+    assert (steps.calls["measure_drift"][1]["as_of"], steps.calls["measure_drift"][1]["drift_days"]) == (as_of, 3)
 
 
 def test_assets_carry_what_the_next_dag_needs(steps: Steps, run: Any) -> None:

@@ -29,7 +29,8 @@ RETRAINING = {
     "settle_backlog": {"claim_backlog", "evaluate_challenger"},
 }
 PROMOTION = {
-    "decide_promotion": set(),
+    "extend_holdout": set(),
+    "decide_promotion": {"extend_holdout"},
     "refit_challenger": {"decide_promotion"},
     "promote": {"refit_challenger"},
 }
@@ -37,7 +38,7 @@ DAGS = {
     "feedback_retraining": RETRAINING,
     "model_promotion": PROMOTION,
     "recommendation_publishing": {"publish_recommendations": set()},
-    "feedback_monitoring": {"measure_feedback": set()},
+    "feedback_monitoring": {"measure_feedback": set(), "measure_drift": set(), "watch_loop": set()},
 }
 GOOD_TIMES = ["2013-06-14T00:00:00+00:00", "2013-06-14T00:00:00Z", "2013-06-14T02:30:00.000Z", None]
 BAD_TIMES = ["2013-06-14", "2013-06-14T00:00:00", "yesterday", ""]
@@ -192,6 +193,33 @@ def test_a_model_version_is_a_number_in_the_registry(dag_bag: Any, dag_id: str) 
             field.resolve(value)
 
 
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("if_insufficient", ["hold", "extend"], ["reject", "", None, True]),
+        ("as_of", GOOD_TIMES, BAD_TIMES),
+        ("accept_gain", [True, False], ["yes", None]),
+    ],
+)
+def test_the_form_of_promotion_refuses_what_makes_no_sense(
+    dag_bag: Any, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags["model_promotion"].params.get_param(name))
+    for value in good:
+        assert field.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+
+
+def test_a_verdict_is_reached_whether_the_holdout_was_extended_or_not(dag_bag: Any) -> None:
+    dag = dag_bag.dags["model_promotion"]
+    assert dag.params["if_insufficient"] == "hold"
+    assert dag.get_task("decide_promotion").trigger_rule == "none_failed"
+
+
 def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
     steps = {
         **inspect.signature(pipeline.claim_backlog).parameters,
@@ -201,6 +229,43 @@ def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
     assert params["families"] == list(steps.pop("families").default)
     for name in set(params) - {"as_of", "dry_run", "families"}:
         assert params[name] == steps[name].default, name
+
+
+def test_defaults_of_the_monitoring_form_are_those_of_its_steps(dag_bag: Any) -> None:
+    steps = [inspect.signature(step).parameters for step in (pipeline.measure_drift, pipeline.watch_loop)]
+    defaults = {name: parameter.default for step in steps for name, parameter in step.items()}
+    params = dag_bag.dags["feedback_monitoring"].params
+    assert {name: params[name] for name in params if name != "as_of"} == {
+        name: defaults[name] for name in ("drift_days", "max_refusals", "max_champion_days")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("drift_days", [7, 0.5], [0, -1, None]),
+        ("max_refusals", [1, 3], [0, 1.5, None]),
+        ("max_champion_days", [14, 0.5], [0, None]),
+    ],
+)
+def test_the_form_of_monitoring_refuses_what_makes_no_sense(
+    dag_bag: Any, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags["feedback_monitoring"].params.get_param(name))
+    for value in good:
+        assert field.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+
+
+def test_every_task_tells_when_it_failed_and_what_measures_tells_what_it_found(dag_bag: Any) -> None:
+    for task in tasks(dag_bag):
+        assert [callback.kind for callback in task.on_failure_callback] == ["task_failed"], task.task_id
+    telling = {task.task_id for task in tasks(dag_bag) if task.on_success_callback}
+    assert telling == set(DAGS["feedback_monitoring"])
 
 
 def test_every_trigger_can_be_set_in_the_form(dag_bag: Any) -> None:

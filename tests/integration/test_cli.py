@@ -21,7 +21,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import quick, recsys, state
 from tests.integration.conftest import Champion
-from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 AS_OF = FIRST_AS_OF.isoformat()
 RUN_ID = f"cli__{AS_OF}"
@@ -42,9 +42,9 @@ def test_the_commands_are_those_of_the_design() -> None:
     words = {" ".join(path) for path, command in commands() if not hasattr(command, "commands")}
     assert words == {
         "run", "step", "replay", "status", "decisions", "recommend", "release", "db upgrade",
-        "import movietweetings", "import movielens", "import interactions", "import items", "patterns", "feedback-metrics",
-        "serve", "api-key create", "api-key list", "api-key revoke", "brigading list", "brigading release", "erase-user",
-        "erasures",
+        "import movietweetings", "import movielens", "import interactions", "import items", "patterns",
+        "feedback-metrics", "drift", "serve", "api-key create", "api-key list", "api-key revoke", "brigading list",
+        "brigading release", "erase-user", "erasures",
     }  # fmt: skip
 
 
@@ -126,6 +126,48 @@ def test_feedback_metrics_say_how_the_loop_does(champion: Champion) -> None:
     )
 
 
+def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
+    champion: Champion, tmp_path: Path
+) -> None:
+    before = state(champion.settings.home)
+    report = tmp_path / "drift.html"
+    shown = recsys(champion.settings, "drift", "--as-of", SECOND_AS_OF.isoformat(), "--json", "--report", str(report))
+    assert (shown.code, shown.err) == (0, "")
+    found = json.loads(shown.out)
+    assert found["champion_version"] == "2"
+    assert {one["name"] for one in found["drifts"]} == {
+        "items", "genres", "signals", "events_per_user", "reasons", "scores"
+    }  # fmt: skip
+    known = [one for one in found["drifts"] if one["verdict"] != "not_enough"]
+    assert {"genres", "signals", "scores"} <= {one["name"] for one in known}
+    assert all(0 <= one["distance"] <= 1 and one["limit"] > max(one["usual"]) for one in known)
+    assert "data:image/png;base64" in report.read_text(encoding="utf-8")
+    assert state(champion.settings.home) == before, "it only looks"
+
+
+def test_drift_says_that_nothing_is_newer_than_the_champion(champion: Champion) -> None:
+    shown = recsys(champion.settings, "drift", "--as-of", AS_OF)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.shows("Champion version 2 knows everything up to 2024-03-28")
+    refused = quick(champion.settings, "drift", "--days", "0")
+    assert refused.code == 2
+
+
+def test_the_loop_is_watched_as_of_a_day(champion: Champion) -> None:
+    def watch(**arguments: Any) -> dict[str, Any]:
+        found = quick(champion.settings, "step", "watch_loop", "--arguments", json.dumps(arguments))
+        assert (found.code, found.err) == (0, "")
+        return json.loads(found.out)
+
+    assert watch(as_of=AS_OF)["alerts"] == []
+    later = watch(as_of=SECOND_AS_OF.isoformat(), max_champion_days=10.0)
+    assert later["champion_version"] == "2"
+    assert later["num_refusals"] == 0
+    assert 11 < later["champion_days"] <= 13
+    (alert,) = later["alerts"]
+    assert alert.startswith("Champion version 2 knows nothing of the last 1")
+
+
 def test_the_fidelity_of_explanations_is_logged_with_the_judged_version_and_the_refit(champion: Champion) -> None:
     with closing(sqlite3.connect(champion.settings.home / "mlflow" / "mlflow.db")) as connection:
         rows = connection.execute("SELECT run_uuid, key, value FROM metrics WHERE key LIKE 'fidelity_max_%'").fetchall()
@@ -157,7 +199,7 @@ def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> No
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion) -> None:
     before = state(champion.settings.home)
-    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--family", FAMILY)
+    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--keep-candidate")
     assert (shown.code, shown.err) == (0, "")
     decoder = json.JSONDecoder()
     checked, end = decoder.raw_decode(shown.out)
