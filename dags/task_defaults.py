@@ -44,11 +44,11 @@ TASK_DEFAULTS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=10),
-    "on_failure_callback": AlertNotifier(TASK_FAILED),
+    "on_failure_callback": [AlertNotifier(TASK_FAILED)],
 }
 
 # For a task whose result has a list `alerts`: what it found is sent, though the task is green.
-WITH_ALERTS = {"on_success_callback": AlertNotifier(ATTENTION)}
+WITH_ALERTS = {"on_success_callback": [AlertNotifier(ATTENTION)]}
 
 
 def deadline(hours: float) -> DeadlineAlert:

@@ -16,7 +16,6 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
 
@@ -99,14 +98,11 @@ def measure(place: Workplace, as_of: datetime, config: DriftConfig) -> DriftMeas
     return DriftMeasurement(verdict, tuple(told), newest, champion, cut_off, windows[-1].start, tuple(drifts))
 
 
-def _as_numpy(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    values: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
-    return values
-
-
 def _training_events(table: pa.Table) -> pd.DataFrame:
     """Without what looks like brigading: the champion did not learn from it."""
-    kept = table.filter(~_as_numpy(table["is_held_back"]))
+    import pyarrow.compute as pc
+
+    kept = table.filter(pc.invert(table["is_held_back"]))
     frame: pd.DataFrame = kept.select(["user_id", "item_id", "signal", "reason", "recorded_at"]).to_pandas()
     return frame
 
@@ -140,8 +136,7 @@ def _score_drift(
     histories, active = [], []
     for number, window in enumerate(windows):
         users = stream.active_users(window, config.max_scored_users, rng)
-        known = table.filter(np.isin(_as_numpy(table["user_id"]), users))
-        own = place.store.histories_of(_recorded_through(known, window.end), window.end, half_life_days)
+        own = place.store.histories_of(_known(table, users, window.end), window.end, half_life_days)
         names = {user: f"{number} {user}" for user in users}  # one person in two windows has two histories
         histories.append(own.assign(user_id=own["user_id"].map(names)))
         active.append(list(names.values()))
@@ -152,11 +147,13 @@ def _score_drift(
     return number_drift("scores", scores, config)
 
 
-def _recorded_through(table: pa.Table, moment: datetime) -> pa.Table:
+def _known(table: pa.Table, users: Sequence[str], through: datetime) -> pa.Table:
+    """Events of some users up to a moment."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return table.filter(pc.less_equal(table["recorded_at"], pa.scalar(moment, table["recorded_at"].type)))
+    own = table.filter(pc.is_in(table["user_id"], value_set=pa.array(users, pa.string())))
+    return own.filter(pc.less_equal(own["recorded_at"], pa.scalar(through, own["recorded_at"].type)))
 
 
 def write_down(place: Workplace, found: DriftMeasurement, run_id: str, as_of: datetime, now: datetime) -> str | None:
