@@ -35,7 +35,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, deadline
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, run_alerts
 
 PARAMS = {
     "as_of": Param(
@@ -102,7 +102,7 @@ def watch_loop(as_of: str, *, params: dict) -> dict:
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
-    deadline=deadline(hours=2),
+    **run_alerts(hours=2),
     params=PARAMS,
     tags=["feedback", "monitoring"],
     doc_md=__doc__,

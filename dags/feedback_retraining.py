@@ -39,7 +39,7 @@ from datetime import timedelta
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, setup, task, teardown
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, deadline
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
 from trigger_form import TRIGGER_FORM
 
 RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate")
@@ -228,7 +228,7 @@ def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
-    deadline=deadline(hours=5),
+    **run_alerts(hours=5),
     params=PARAMS,
     tags=["feedback", "training"],
     doc_md=__doc__,

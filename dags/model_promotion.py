@@ -31,7 +31,7 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, task
 from assets import CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, deadline
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
 
 PARAMS = {
     "model_version": Param(
@@ -129,7 +129,7 @@ def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
-    deadline=deadline(hours=3),
+    **run_alerts(hours=3),
     params=PARAMS,
     tags=["feedback", "promotion"],
     doc_md=__doc__,

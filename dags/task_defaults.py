@@ -5,7 +5,8 @@ Alerts go to the log and, with `RECSYS_ALERT_WEBHOOK_URL`, to a webhook (`recsys
 | when | how often |
 |---|---|
 | a task has failed for good: not at each retry, and not for the tasks behind it that did not run | once for each failure |
-| a run is not done in the time that `deadline` gives it, counted from when it was queued | once for each run |
+| a run has failed: also where the process of a task was killed, and could tell nothing itself | once for each run |
+| a run is not done in the time that it is given, counted from when it was queued | once for each run |
 | a task with `WITH_ALERTS` returns something in its list `alerts` | with every run, so daily, until it is put right |
 """
 
@@ -21,7 +22,7 @@ from airflow.sdk import (
     RetryRule,
     SyncCallback,
 )
-from alert_notifier import ATTENTION, DEADLINE_MISSED, TASK_FAILED, AlertNotifier
+from alert_notifier import ATTENTION, DEADLINE_MISSED, RUN_FAILED, TASK_FAILED, AlertNotifier
 
 # Only what a later try can cure is tried again. Everything else fails at once, so that a person sees it before the next
 # night. A task whose process died (killed, out of memory) raised nothing: Airflow then counts it against `retries`.
@@ -51,17 +52,23 @@ TASK_DEFAULTS = {
 WITH_ALERTS = {"on_success_callback": [AlertNotifier(ATTENTION)]}
 
 
-def deadline(hours: float) -> DeadlineAlert:
-    """Alerts when a run is not done so many hours after it was queued; the run goes on.
+def run_alerts(*, hours: float | None) -> dict:
+    """Arguments of a DAG that make it tell when a run has failed, or is not done so many hours after it was queued.
 
-    Counted from the queue, since a run that was started by hand or by an asset has no logical date. The callback is run by
-    the executor: no triggerer is needed.
+    Counted from the queue, since a run that was started by hand or by an asset has no logical date; a late run goes on. The
+    callback is run by the executor: no triggerer is needed.
+
+    Args:
+        hours: None for a DAG that waits for a person.
     """
-    return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(hours=hours),
-        callback=SyncCallback(AlertNotifier, kwargs={"kind": DEADLINE_MISSED}),
-    )
+    found = {"on_failure_callback": [AlertNotifier(RUN_FAILED)]}
+    if hours is not None:
+        found["deadline"] = DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(hours=hours),
+            callback=SyncCallback(AlertNotifier, kwargs={"kind": DEADLINE_MISSED}),
+        )
+    return found
 
 
 # `now` and `as_of` of the steps. Both are fixed for a run, so a retry or a cleared task sees the same times.

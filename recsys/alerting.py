@@ -5,11 +5,11 @@ The webhook (`RECSYS_ALERT_WEBHOOK_URL`) gets one POST per alert, with this JSON
 | field | type | meaning |
 |---|---|---|
 | `text` | string | all of it in words: chat tools that take `{"text": ...}` show it as it is |
-| `kind` | string | `task_failed`, `deadline_missed` or `attention` |
+| `kind` | string | `task_failed`, `run_failed`, `deadline_missed` or `attention` |
 | `summary` | string | one line |
 | `details` | list of strings | the error's message, or each thing to look at |
 | `dag_id`, `run_id` | string | the run |
-| `task_id` | string or null | the task; null where the whole run is late |
+| `task_id` | string or null | the task; null where it is about the whole run |
 | `due_at` | string or null | when the run was due, or its deadline; ISO 8601 |
 | `link` | string or null | the task or run in Airflow |
 
@@ -41,12 +41,14 @@ class AlertKind(StrEnum):
     """What an alert is about."""
 
     TASK_FAILED = "task_failed"
+    RUN_FAILED = "run_failed"
     DEADLINE_MISSED = "deadline_missed"
     ATTENTION = "attention"  # the run is green, but what it found needs a look
 
 
 LEVELS = {
     AlertKind.TASK_FAILED: logging.ERROR,
+    AlertKind.RUN_FAILED: logging.ERROR,
     AlertKind.DEADLINE_MISSED: logging.ERROR,
     AlertKind.ATTENTION: logging.WARNING,
 }
@@ -62,7 +64,7 @@ class Alert:
         dag_id: of the run.
         run_id: of the run.
         details: what to look at.
-        task_id: of the task; None where the whole run is late.
+        task_id: of the task; None where it is about the whole run.
         due_at: when the run was due, or its deadline, ISO 8601.
         link: to the task or run.
     """

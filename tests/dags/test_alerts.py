@@ -41,17 +41,21 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return given
 
 
-def test_a_failed_task_is_told_once_with_its_reason(answers: dict[str, Any], webhook: Webhook, run: Any) -> None:
+def test_a_failed_task_is_told_once_with_its_reason_and_then_its_run(
+    answers: dict[str, Any], webhook: Webhook, run: Any
+) -> None:
     answers["decide_promotion"] = errors.NotFoundError("Expected a version that was evaluated, got 7.")
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert (state, tasks["promote"]) == ("failed", "upstream_failed")
-    (body,) = webhook.bodies
+    body, of_run = webhook.bodies
     assert (body["kind"], body["dag_id"], body["task_id"]) == ("task_failed", "model_promotion", "decide_promotion")
     assert body["run_id"].startswith("manual__")
     assert body["details"] == ["Expected a version that was evaluated, got 7."]
     assert body["due_at"] == NIGHT.isoformat()
     assert "/dags/model_promotion/runs/" in body["link"]
     assert body["text"].startswith("model_promotion: decide_promotion failed.\n- Expected a version")
+    assert (of_run["kind"], of_run["run_id"], of_run["task_id"]) == ("run_failed", body["run_id"], None)
+    assert of_run["details"][0].startswith("decide_promotion failed. Its reason came with an alert of its own")
 
 
 def test_an_alert_that_nobody_receives_changes_nothing(
@@ -75,8 +79,9 @@ def test_what_a_green_task_found_is_told_and_silence_is_not(
     assert body["details"] == ["genre Horror stands out", "version 9 is missing"]
 
 
-def test_every_dag_has_a_deadline_that_needs_no_triggerer(dag_bag: Any) -> None:
+def test_every_dag_tells_of_failed_runs_and_has_a_deadline_that_needs_no_triggerer(dag_bag: Any) -> None:
     for dag_id, dag in dag_bag.dags.items():
+        assert [callback.kind for callback in dag.on_failure_callback] == ["run_failed"], dag_id
         (deadline,) = dag.deadline
         assert type(deadline.reference).__name__ == "DagRunQueuedAtDeadline", "other runs have no logical date"
         longest = max(task.execution_timeout for task in dag.tasks)
@@ -92,7 +97,7 @@ def miss_deadline(dag_bag: Any, **run: Any) -> None:
     (deadline,) = dag_bag.dags["feedback_retraining"].deadline
     serialized = json.loads(json.dumps(deadline.callback.serialize()))
     told = {"dag_id": "feedback_retraining", "dag_run_id": "scheduled__1", **run}
-    context = {"dag_run": told, "deadline": {"id": "1", "deadline_time": "2013-06-14T07:00:00Z"}}
+    context = {"dag_run": told, "deadline": {"id": "1", "deadline_time": datetime(2013, 6, 14, 7, tzinfo=UTC)}}
     done = execute_callback(
         serialized["path"], {**serialized["kwargs"], "context": context}, "x.py", None, structlog.get_logger()
     )
@@ -103,8 +108,9 @@ def test_a_missed_deadline_is_told(dag_bag: Any, webhook: Webhook) -> None:
     miss_deadline(dag_bag, state="running", end_date=None)
     (body,) = webhook.bodies
     assert (body["kind"], body["task_id"]) == ("deadline_missed", None)
-    assert body["summary"] == "feedback_retraining: the run is not done by its deadline, 2013-06-14T07:00:00Z."
+    assert body["summary"] == "feedback_retraining: the run is not done by its deadline, 2013-06-14T07:00:00+00:00."
     assert body["details"] == ["It is running. Look which task holds it up; it goes on by itself."]
+    assert body["due_at"] == "2013-06-14T07:00:00+00:00"
     assert body["link"].endswith("/dags/feedback_retraining/runs/scheduled__1")
 
 

@@ -91,6 +91,7 @@ def test_an_address_that_is_none_is_told_in_the_log(url: str, caplog: pytest.Log
     ("kind", "level"),
     [
         (AlertKind.TASK_FAILED, logging.ERROR),
+        (AlertKind.RUN_FAILED, logging.ERROR),
         (AlertKind.DEADLINE_MISSED, logging.ERROR),
         (AlertKind.ATTENTION, logging.WARNING),
     ],
