@@ -7,13 +7,17 @@ on everything up to its cut-off, tests that, and moves the alias `champion`. Tha
 
 **By hand:** *Trigger*; `model_version` is the number of an evaluated challenger in the registry.
 
+**To be asked first:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
+the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
+
 | what you see | what it means |
 |---|---|
 | `decide_promotion` green, the rest pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
-| all green | the refit is champion; `recommendation_publishing` has started |
+| `promote` green | the refit is champion; `recommendation_publishing` has started |
+| `request_approval` green, `promote` pink | the refit waits for a person: `champion_approval` has started, answer there |
 | `decide_promotion` red | no such version, or it was not evaluated: the message says what to run first |
 | `refit_challenger` red | the refit failed a behaviour test or moved too far from what was judged; the champion stays |
-| `promote` red | the champion changed since the gate compared with it; nothing moved, the next night compares anew |
+| `promote` red | nothing moved, and the message says why: most often the champion changed since the gate compared with it |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
 result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault: too few users gave
@@ -25,9 +29,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
-from assets import CHALLENGER, CHAMPION, newest_extra
+from assets import AWAITING_APPROVAL, CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
 from task_defaults import RUN_TIME, TASK_DEFAULTS
+
+NEEDS_APPROVAL = False  # of runs that nobody started by hand
 
 PARAMS = {
     "model_version": Param(
@@ -36,6 +42,12 @@ PARAMS = {
         pattern="^[1-9][0-9]*$",
         title="Model version",
         description="Evaluated challenger to decide about. Empty: the one in the event that started the run.",
+    ),
+    "needs_approval": Param(
+        NEEDS_APPROVAL,
+        type="boolean",
+        title="Ask a person",
+        description="What passes the gate is promoted only once a person approved it, in a run of champion_approval.",
     ),
 }
 
@@ -57,6 +69,14 @@ def _is_promoted(context) -> tuple[bool, str]:
     return decision["verdict"] == "promote", f"{decision['verdict']}: {' '.join(decision['reasons'])}"
 
 
+def _asks_nobody(context) -> tuple[bool, str]:
+    return not context["params"]["needs_approval"], "a person is asked first: see champion_approval"
+
+
+def _asks_a_person(context) -> tuple[bool, str]:
+    return context["params"]["needs_approval"], "nobody is asked: needs_approval is off"
+
+
 @task
 def decide_promotion(now: str, *, run_id: str, params: dict, triggering_asset_events) -> dict:
     """The gate: promote, reject or insufficient evidence, with reasons. Decides, never acts."""
@@ -74,6 +94,18 @@ def refit_challenger(model_version: str) -> dict:
     return run_step("refit_challenger", model_version=model_version)
 
 
+@task.run_if(_asks_a_person)
+@task(outlets=[AWAITING_APPROVAL])
+def request_approval(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
+    """Notes that the refit waits for a person's answer, and starts the DAG that asks."""
+    from recsys import pipeline
+
+    waiting = pipeline.request_approval(refit["model_version"], run_id, now)
+    outlet_events[AWAITING_APPROVAL].extra = {"model_version": waiting["model_version"]}
+    return waiting
+
+
+@task.run_if(_asks_nobody)
 @task(outlets=[CHAMPION])
 def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
     """Moves the alias `champion` to the refit."""
@@ -96,6 +128,7 @@ def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
 def model_promotion() -> None:
     """Evaluated challenger -> champion, if the gate says so."""
     refit = refit_challenger(decide_promotion(RUN_TIME)["model_version"])
+    request_approval(refit, RUN_TIME)
     promoted = promote(refit, RUN_TIME)
     for made in (refit, promoted):
         made.operator.operator_extra_links = (ModelVersionLink(),)
