@@ -51,11 +51,10 @@ def move_aliases(place: Workplace, now: datetime) -> Promotion | None:
 
 
 def _set_aliases(registry: Registry, rows: Sequence[Promotion]) -> None:
-    newest = rows[-1]
-    if not registry.has_version(newest.to_version):
+    if rows and not registry.has_version(rows[-1].to_version):
         raise NotFoundError(
-            f"Expected version {newest.to_version} in the registry, which the {newest.kind} of run {newest.run_id} makes "
-            "champion, but it was deleted: no alias was moved. Make an earlier champion champion with `recsys rollback`."
+            f"Expected version {rows[-1].to_version} in the registry, which the {rows[-1].kind} of run {rows[-1].run_id} "
+            "makes champion, but it was deleted: no alias was moved. Make an earlier champion champion with `recsys rollback`."
         )
     for alias, version in expected_aliases(registry, rows).items():
         if version is None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recsys.errors import NotFoundError
-from recsys.nightly.champion import CHAMPION, expected_aliases, move_aliases
+from recsys.nightly.champion import expected_aliases, move_aliases
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.workplace import Workplace
 from recsys.records import Promotion
 
-REPAIR = "`recsys models check --repair` moves it to where the audit has it"
+REPAIR = "`recsys models check --repair` corrects it"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _deleted_champion(place: Workplace, rows: list[Promotion]) -> list[Finding]:
 
 
 def _aliases(place: Workplace, rows: list[Promotion]) -> list[Finding]:
-    expected = expected_aliases(place.registry, rows) if rows else {CHAMPION: None}
+    expected = expected_aliases(place.registry, rows)
     aliases = place.registry.aliases()
     found = []
     for alias, version in expected.items():
@@ -92,9 +92,7 @@ def _aliases(place: Workplace, rows: list[Promotion]) -> list[Finding]:
             continue
         kind = "alias_deleted" if where is None else "alias_moved"
         now = "is gone" if where is None else f"is at version {where}"
-        message = (
-            f"The alias {alias!r} {now}, but the audit has {_named(version)}: {REPAIR if rows else 'take it away'}."
-        )
+        message = f"The alias {alias!r} {now}, but the audit has {_named(version)}: {REPAIR}."
         found.append(Finding(kind, message))
     return found
 

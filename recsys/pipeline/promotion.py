@@ -117,8 +117,6 @@ def publish_recommendations(
         InputError: if there is no champion yet.
         ConflictError: if `model_version` is not the champion, or the alias was moved by hand.
     """
-    from recsys.serving.publishing import publish
-
     with Workplace.open() as place:
         champion = champions.current_champion(place, moment(now))
         if champion is None:
@@ -128,5 +126,7 @@ def publish_recommendations(
         if model_version is not None and model_version != champion:
             raise ConflictError(f"Expected to publish the champion, version {champion}, got version {model_version}.")
         champions.require_alias(place)
+        from recsys.serving.publishing import publish
+
         num_users = publish(place.store, place.recommender(champion), champion, moment(as_of), moment(now))
     return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}

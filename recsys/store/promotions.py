@@ -70,10 +70,8 @@ def finish(connection: Connection, now: datetime, move: Callable[[Sequence[Promo
     """
     _lock(connection)
     rows = read_all(connection)
-    if not rows:
-        return None
     move(rows)
-    if not rows[-1].is_complete:
+    if rows and not rows[-1].is_complete:
         chosen = update(model_promotions).where(model_promotions.c.sequence == rows[-1].sequence)
         connection.execute(chosen.values(is_complete=True, completed_at=now))
     return read_last(connection)
