@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from recsys import pipeline
 from recsys.cli.loop import parse_moment
@@ -32,7 +32,10 @@ def list_models(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Every version: when it was made, what the gate said, when it was champion and who let it; or who was on a day."""
+    """Every version: when it was made, what the gate said, when it was champion and who let it; or who was on a day.
+
+    Times are UTC.
+    """
     if context.invoked_subcommand is not None:
         return
     with Workplace.open() as place:
@@ -46,10 +49,12 @@ def list_models(
         for row in rows:
             print(json.dumps(row))
         return
-    table = Table("version", "made (UTC)", "fit", "run", "verdict", "champion (UTC)", "aliases")
+    table = Table(
+        *(Column(name, overflow="fold") for name in ("version", "made", "fit", "verdict", "champion", "aliases"))
+    )
     for row in rows:
         table.add_row(
-            row["version"], _minute(row["created_at"]) or "deleted", row["fit"], row["run_id"], row["verdict"],
+            row["version"], _minute(row["created_at"]) or "deleted", row["fit"], row["verdict"],
             "\n".join(map(_reign, row["champion"])), "\n".join(row["aliases"]),
         )  # fmt: skip
     out.print(table if rows else "No version yet: `recsys run` makes them.")

@@ -258,7 +258,10 @@ class Person:
         from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
         from airflow.utils.session import create_session
 
-        payload, user = UpdateHITLDetailPayload(chosen_options=[answer]), SimpleAuthManagerUser(username=name, role="op")
+        payload, user = (
+            UpdateHITLDetailPayload(chosen_options=[answer]),
+            SimpleAuthManagerUser(username=name, role="op"),
+        )
         with create_session() as session:
             update_hitl_detail(**where, update_hitl_detail_payload=payload, user=user, session=session)
 
