@@ -41,7 +41,7 @@ from model_version_link import ModelVersionLink
 from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
 from trigger_form import TRIGGER_FORM
 
-RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families")
+RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate")
 FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
 
 PARAMS = {
@@ -87,6 +87,12 @@ PARAMS = {
         uniqueItems=True,
         title="Families",
         description="Candidates of these families are tried; the best on validation becomes the challenger.",
+    ),
+    "keep_candidate": Param(
+        False,
+        type="boolean",
+        title="Keep the candidate",
+        description="Fit the champion's candidate again instead of trying all: on a large stream a night costs a fraction.",
     ),
     "dry_run": Param(
         False,

@@ -44,6 +44,11 @@ class VersionReader(MlflowConnection):
         with self._at(version) as found:
             return {str(key): str(value) for key, value in found.tags.items()}
 
+    def get_params(self, version: str) -> dict[str, str]:
+        """Settings of a version's fit."""
+        with self._at(version) as found:
+            return {str(key): str(value) for key, value in self._client.get_run(found.run_id).data.params.items()}
+
     def has_version(self, version: str) -> bool:
         """Whether the registry has the version: MLflow lets people delete them."""
         try:

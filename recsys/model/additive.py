@@ -12,14 +12,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from keras import ops
 
-from recsys.model.linked_weights import LinkedWeights, Matrix, num_stored, positive_part
+from recsys.model.linked_weights import Associations, LinkedWeights
 
 FloatArray = npt.NDArray[np.float32]
 
 # Terms of a user, after the trends; then what is no term of its own: see `combine`.
 PERSONAL_TERMS = ("likes", "recent", "dislikes", "disliked_together", "genres")
 MODIFIERS = ("trend_recent", "regard_power")
-LINKED = ("item_item", "transitions", "disliked_together")  # matrices over the linked items
+LINKED = ("item_item", "transitions", "disliked_together")  # from the items of a history to others
 
 
 def head_names(trend_half_lives_days: Sequence[float]) -> tuple[str, ...]:
@@ -48,47 +48,48 @@ def combine(trend: Any, personal: Sequence[Any], regard: Any, head: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a fit puts into the model; all float32. The matrices over linked items are dense or sparse.
+    """What a fit puts into the model; all float32.
 
     Attributes:
         trends: `(num_trends, num_items)` in [0, 1].
-        item_item: `(num_linked, num_linked)`, see `recsys.model.item_item`.
-        transitions: `(num_linked, num_linked)`, see `recsys.model.transitions`.
-        disliked_together: `(num_linked, num_linked)`: item-item weights of dislikes alone.
+        item_item: see `recsys.model.item_item`.
+        transitions: see `recsys.model.transitions`.
+        disliked_together: item-item weights of dislikes alone.
         genres: `(num_items, num_genres)`; rows sum to 1, or to 0 without a genre.
         genre_base: `(num_genres,)`: everybody's share of liked weight.
         regard: `(num_items,)` in (0, 1]: share of likes among the opinions on an item, shrunk to everybody's.
     """
 
     trends: FloatArray
-    item_item: Matrix
-    transitions: Matrix
-    disliked_together: Matrix
+    item_item: Associations
+    transitions: Associations
+    disliked_together: Associations
     genres: FloatArray
     genre_base: FloatArray
     regard: FloatArray
 
     def num_stored(self) -> dict[str, int | None]:
         """How the matrices over linked items are to be stored; see `AdditiveModel`."""
-        return {name: num_stored(getattr(self, name)) for name in LINKED}
+        return {name: getattr(self, name).num_stored for name in LINKED}
 
 
 @keras.saving.register_keras_serializable(package="recsys")
 class AdditiveModel(keras.Model):  # type: ignore[misc]
     """Scores every item for a batch of users, exactly as a sum of terms.
 
-        recent(u, i) = sum over the last likes and watches j: r_uj * T[j, i]
+        recent(u, i) = sum over the last likes and watches j: r_uj * T(j, i)
         score(u, i)  = regard(i) ** power * (
                          sum over h: tau_h * trend_h(i) * (1 + mu * recent(u, i))
-                         + beta  * sum over liked j:    w_uj * B[j, i]
+                         + beta  * sum over liked j:    w_uj * B(j, i)
                          + gamma * recent(u, i)
                          - alpha * sum over disliked j: w_uj * max(B[j, i], 0)
                          - delta * sum over disliked j: w_uj * max(D[j, i], 0)
                          + theta * sum over genres g of i: taste_g(u) / number of genres of i )
         adjusted(u, i) = score(u, i) - (1 - m_ui) * max(score(u, i), 0)
 
-    B: which likes go together; T: what comes next; D: which dislikes go together. `m_ui` in (0, 1] is what the user's
-    feature adjustments leave of the item (see `recsys.feedback.adjustments`).
+    B: which likes go together; T: what comes next; D: which dislikes go together. `B(j, i)` is `B[j, i]` and what stands
+    in for it where little is known of i, see `Associations`; dislikes look at what is known only. `m_ui` in (0, 1] is
+    what the user's feature adjustments leave of the item (see `recsys.feedback.adjustments`).
 
     The first `num_linked` items are those with enough support to have item-item weights. All head weights are >= 0, the
     dislike terms take the positive part of B and D, and no multiplier is above 1: adding a dislike can never raise the
@@ -131,7 +132,7 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         }
         for name, shape in shapes.items():
             if shape is None:
-                weights = LinkedWeights(self, name, num_linked, self.num_stored.get(name))
+                weights = LinkedWeights(self, name, num_linked, num_items, self.num_stored.get(name))
             else:
                 kind = "ones" if name == "regard" else "zeros"
                 weights = self.add_weight(name=name, shape=shape, initializer=kind, trainable=False)
@@ -163,39 +164,26 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
                 liked, lately met, or disliked the item, else 0. `taste`, float32 `(batch_size, num_genres)`, unless it
                 follows from `likes`: what a like says of genres is then told apart from what it says of items.
         """
-        rest = [[0, 0], [0, self.num_items - self.num_linked]]
         taste = inputs["taste"] if "taste" in inputs else self.taste(inputs["likes"])
-
-        def linked(name: str, weights: LinkedWeights, positive: bool = False) -> Any:
-            known = inputs[name][:, : self.num_linked]
-            return ops.pad(weights.product(known, positive), rest)  # (batch_size, num_items)
-
         return [
-            linked("likes", self.item_item),
-            linked("recent", self.transitions),
-            -linked("dislikes", self.item_item, positive=True),
-            -linked("dislikes", self.disliked_together, positive=True),
+            self.item_item.added_by(inputs["likes"]),
+            self.transitions.added_by(inputs["recent"]),
+            -self.item_item.positively_added_by(inputs["dislikes"]),
+            -self.disliked_together.positively_added_by(inputs["dislikes"]),
             ops.matmul(taste, ops.transpose(self.genres)),
         ]
 
     def sparse_personal_terms(self, inputs: Mapping[str, sp.csr_matrix]) -> list[FloatArray]:
         """What `personal_terms` gives, from sparse inputs and in NumPy: many times as fast where histories are short."""
-
-        def linked(name: str, matrix: Matrix) -> FloatArray:
-            terms = np.zeros(inputs[name].shape, np.float32)
-            found = inputs[name][:, : self.num_linked] @ matrix
-            terms[:, : self.num_linked] = found.toarray() if sp.issparse(found) else found
-            return terms
-
         likes, item_item = inputs["likes"], self.item_item.numpy()
         genres, genre_base = (ops.convert_to_numpy(weights) for weights in (self.genres, self.genre_base))
         total = np.asarray(likes.sum(axis=1))
         taste = np.maximum(likes @ genres - total * genre_base, 0.0) / (total + self.SHRINKAGE)
         return [
-            linked("likes", item_item),
-            linked("recent", self.transitions.numpy()),
-            -linked("dislikes", positive_part(item_item)),
-            -linked("dislikes", positive_part(self.disliked_together.numpy())),
+            item_item.added_by(likes),
+            self.transitions.numpy().added_by(inputs["recent"]),
+            -item_item.positive_part().added_by(inputs["dislikes"]),
+            -self.disliked_together.numpy().positive_part().added_by(inputs["dislikes"]),
             taste @ genres.T,
         ]
 

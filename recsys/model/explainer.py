@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.explanations import MAX_NAMED_ITEMS, Terms, named_contributions, with_adjustments
-from recsys.model.linked_weights import Matrix
+from recsys.model.linked_weights import Associations
 
 if TYPE_CHECKING:
     from recsys.model.additive import AdditiveModel
@@ -43,9 +43,11 @@ class Explainer:
         self.weight = dict(zip(model.head_names[number:], head[number:], strict=True))
         self.regard = keras.ops.convert_to_numpy(model.regard).astype(np.float64) ** self.weight["regard_power"]
         self.trend = head[:number] @ keras.ops.convert_to_numpy(model.trends).astype(np.float64)
+        self.num_linked = model.num_linked
         self.item_item = model.item_item.numpy()
         self.transitions = model.transitions.numpy()
-        self.disliked_together = model.disliked_together.numpy()
+        self.similar = self.item_item.positive_part()
+        self.disliked_together = model.disliked_together.numpy().positive_part()
         self.genres = keras.ops.convert_to_numpy(model.genres)
         self.genre_base = keras.ops.convert_to_numpy(model.genre_base)
         self.shrinkage = model.SHRINKAGE
@@ -99,13 +101,13 @@ class Explainer:
             terms[kind] = Terms(pairs.scores, labels[kind][pairs.items], regard[pairs.scores] * values)
 
         pairs = self._pairs(block.likes, rows, positions)
-        add("like", pairs, weight["likes"] * pairs.weights * pairs.linked(self.item_item))
+        add("like", pairs, weight["likes"] * pairs.weights * pairs.added(self.item_item))
         pairs = self._pairs(block.recent, rows, positions)
         lately = weight["recent"] + weight["trend_recent"] * trend  # (num_scores,)
-        add("recent", pairs, lately[pairs.scores] * pairs.weights * pairs.linked(self.transitions))
+        add("recent", pairs, lately[pairs.scores] * pairs.weights * pairs.added(self.transitions))
         pairs = self._pairs(block.dislikes, rows, positions)
-        against = weight["dislikes"] * np.maximum(pairs.linked(self.item_item), 0.0)
-        against += weight["disliked_together"] * np.maximum(pairs.linked(self.disliked_together), 0.0)
+        against = weight["dislikes"] * pairs.added(self.similar)
+        against += weight["disliked_together"] * pairs.added(self.disliked_together)
         add("dislike", pairs, -pairs.weights * against)
 
         liked = weight["genres"] * self._taste(block.likes)[rows] * self.genres[positions]  # (num_scores, num_genres)
@@ -114,11 +116,10 @@ class Explainer:
         return terms
 
     def _pairs(self, matrix: sp.csr_matrix, rows: npt.NDArray[np.int64], positions: npt.NDArray[np.int32]) -> Pairs:
-        """Each score with each item of its user in `matrix`, as far as both items have item-item weights."""
+        """Each score with each item of its user in `matrix` that has weights."""
         own = matrix[rows]
         scores = np.repeat(np.arange(len(rows)), np.diff(own.indptr))
-        num_linked = self.item_item.shape[0]
-        known = (own.indices < num_linked) & (positions[scores] < num_linked)
+        known = own.indices < self.num_linked
         scores = scores[known]
         return Pairs(scores, own.indices[known], own.data[known].astype(np.float64), positions[scores])
 
@@ -144,11 +145,9 @@ class Pairs(NamedTuple):
     weights: FloatArray
     targets: npt.NDArray[np.int32]
 
-    def linked(self, matrix: Matrix) -> FloatArray:
-        """`matrix[items, targets]`."""
-        if not len(self.items):  # a sparse matrix gives another sparse one for no entries, and one row for some
-            return np.zeros(0)
-        return np.asarray(matrix[self.items, self.targets], np.float64).ravel()
+    def added(self, associations: Associations) -> FloatArray:
+        """What the items add to the targets, before their weights in the history."""
+        return associations.between(self.items, self.targets)
 
 
 def _labels(kind: str, names: Iterable[str]) -> npt.NDArray[np.object_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from recsys.nightly.champion import audited_champion, champion_cut_off, current_
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store.brigading import FlaggedBurst
-from recsys.training.recipe import FAMILIES, FitConfig
+from recsys.training.recipe import FAMILIES, FitConfig, Trial
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -38,12 +39,15 @@ class RunConfig:
         seed: of the fit.
         force_reason: why the run was forced, or None.
         families: of candidates to try.
+        keep_candidate: fit the candidate and ridge of the champion again; others are tried only where there is no
+            champion. Most of what a night costs on a large stream is trying candidates.
     """
 
     half_life_days: float | None = None
     seed: int = 0
     force_reason: str | None = None
     families: Sequence[str] = FAMILIES
+    keep_candidate: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,8 +200,19 @@ def plan_batch(
         batch_id=run_id, as_of=as_of, fit_through=fit_through, champion_version=champion, status=BatchStatus.CLAIMED,
         num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
         config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
-                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families)},
+                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
+                "kept_trial": _trial_of(place, champion) if config.keep_candidate else None},
     )  # fmt: skip
+
+
+def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
+    """What the champion's run measured of the candidate that won; None without a champion, or where its files are gone."""
+    if champion is None:
+        return None
+    candidates = place.folder(place.registry.get_tags(champion)["batch_id"]) / "candidates"
+    trials = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(candidates.glob("*/trial.json"))]
+    chosen = place.registry.get_params(champion)
+    return next((trial for trial in trials if Trial.from_dict(trial).candidate.name == chosen["candidate"]), None)
 
 
 def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:

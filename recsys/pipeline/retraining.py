@@ -89,8 +89,9 @@ def claim_backlog(
     seed: int = 0,
     force_reason: str | None = None,
     families: Sequence[str] = FAMILIES,
+    keep_candidate: bool = False,
 ) -> dict[str, Any]:
-    """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates.
+    """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates; see `RunConfig`.
 
     Raises:
         ConflictError: if another run holds an open batch.
@@ -98,7 +99,7 @@ def claim_backlog(
     with Workplace.open() as place:
         batch = planning.own_batch(place, run_id)
         if batch is None:
-            config = RunConfig(half_life_days, seed, force_reason, families)
+            config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate)
             batch = place.store.claim_backlog(planning.plan_batch(place, run_id, moment(as_of), moment(now), config))
     return {
         "batch_id": batch.batch_id,
@@ -229,10 +230,11 @@ def rehearse(
     seed: int = 0,
     force_reason: str | None = None,
     families: Sequence[str] = FAMILIES,
+    keep_candidate: bool = False,
 ) -> dict[str, Any]:
     """The dry run: builds, validates, fits, evaluates and judges as a run would, in a scratch folder; nothing is kept."""
     with Workplace.open() as place, scratch_folder() as folder:
-        config = RunConfig(half_life_days, seed, force_reason, families)
+        config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate)
         batch = planning.plan_batch(place, run_id, moment(as_of), moment(now), config, writes=False)
         summary = fitting.freeze_training_set(place, batch, folder / "training_set")
         report = fitting.check_training_set(place, batch, folder)

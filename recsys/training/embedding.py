@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.model.explainable import ExplainableRecommendationModel
-from recsys.model.linked_weights import Matrix, no_weights
+from recsys.model.linked_weights import Associations, Matrix
 from recsys.model.losses import SampledSoftmaxLoss
 from recsys.model.nearest_items import nearest_dot_products
 from recsys.training.events import Events
@@ -70,7 +70,7 @@ def embedding_weights(
     """
     chosen = events.is_like & (events.items < num_linked)
     if not chosen.any():
-        return no_weights(num_linked, num_neighbors is not None)
+        return Associations.none(num_linked, num_linked, num_neighbors is not None).matrix
     keras.utils.set_random_seed(seed)
     model = ExplainableRecommendationModel(
         events.num_users, num_linked, candidate.embedding_dim, top_k=1, l2_reg=config.l2_reg, seed=seed

@@ -39,14 +39,16 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     search = HeadSearch(examples, config)
     position = search.best_trend()
     weights, source = search.trend_alone(position), "trend"
-    value = search.value(search.scores(weights))
-    starts = (search.personal(start) for start in (weights, search.likes_alone()))
-    searched = max((search.improve(start) for start in starts), key=_value)
-    if searched[1] > value - config.trend_margin * max(value, 0.0):
-        weights, value, source = *searched, "search"
+    values = search.values(search.scores(weights))
+    searched = search.improve(search.personal(weights))
+    from_likes = search.improve(search.personal(search.likes_alone()))
+    if search.is_better(from_likes[1], searched[1]):
+        searched = from_likes
+    if searched[1].mean() > values.mean() - config.trend_margin * max(float(values.mean()), 0.0):
+        weights, values, source = *searched, "search"
     if len(examples.num_liked) >= config.min_refined:
         refined = keras_refinement(search, weights, seed)
-        if search.value(search.scores(refined)) > value + config.min_gain * max(value, 0.0):
+        if search.is_better(search.values(search.scores(refined)), values):
             weights, source = refined, "keras"
     ndcg, exposure = search.measure(search.scores(weights))
     metrics = {
@@ -57,10 +59,6 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     }
     half_life = examples.trend_half_lives_days[position]
     return Head(_scaled(weights / search.units, search.num_trends), source, half_life, metrics)
-
-
-def _value(found: tuple[FloatArray, float]) -> float:
-    return found[1]
 
 
 def _scaled(weights: FloatArray, num_trends: int) -> FloatArray:

@@ -14,6 +14,7 @@ from recsys.training.head_examples import HeadExamples
 from recsys.training.recipe import HeadConfig
 
 FloatArray = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 Setting = TypeVar("Setting")
 
 
@@ -59,46 +60,63 @@ class HeadSearch:
         """The same weights, with what is not left to validation: the regard's power, the least of likes and recent events."""
         result = self.least(weights)
         result[self.place("regard_power")] = self.config.regard_power
-        for name in ("likes", "recent"):
-            result[self.place(name)] = max(result[self.place(name)], self.config.min_personal_weight)
+        for name, least in (("likes", self.config.min_likes_weight), ("recent", self.config.min_recent_weight)):
+            result[self.place(name)] = max(result[self.place(name)], least)
         return result
 
     def scores(self, weights: FloatArray) -> FloatArray:
         """Of the candidates; see `HeadExamples.scores`."""
         return self.examples.scores(weights / self.units)
 
+    def _top_labels(self, scores: FloatArray) -> npt.NDArray[np.int8]:
+        """Labels of the first k of every list; `(num_lists, k)`."""
+        top = ops.convert_to_numpy(
+            ops.top_k(scores, min(self.config.k, scores.shape[1]))[1]
+        )  # ties: lower position first
+        return np.take_along_axis(self.examples.labels, top, axis=1)
+
+    def _ndcgs(self, labels: npt.NDArray[np.int8]) -> Values:
+        return np.asarray(((labels == 1) * self.discount[: labels.shape[1]]).sum(axis=1) / self.ideal)
+
     def measure(self, scores: FloatArray) -> tuple[float, float]:
         """(NDCG@k, dislike exposure@k among users with a dislike to come) of the lists that these scores make."""
-        k = min(self.config.k, scores.shape[1])
-        top = ops.convert_to_numpy(ops.top_k(scores, k)[1])  # ties: the lower position first
-        labels = np.take_along_axis(self.examples.labels, top, axis=1)
-        ndcg = float((((labels == 1) * self.discount[:k]).sum(axis=1) / self.ideal).mean())
+        labels = self._top_labels(scores)
         exposure = float((labels[self.disliking] == -1).mean()) if self.disliking.any() else 0.0
-        return ndcg, exposure
+        return float(self._ndcgs(labels).mean()), exposure
 
     def ndcg(self, weights: FloatArray) -> float:
         """NDCG@k of the lists that `weights` makes."""
         return self.measure(self.scores(weights))[0]
 
-    def value(self, scores: FloatArray) -> float:
-        """What a search maximises: NDCG, less dislike exposure."""
-        ndcg, exposure = self.measure(scores)
-        return ndcg - self.config.exposure_penalty * exposure
+    def values(self, scores: FloatArray) -> Values:
+        """What a search maximises the mean of: NDCG, less dislike exposure; float64 `(num_lists,)`."""
+        labels = self._top_labels(scores)
+        shown = np.where(
+            self.disliking, (labels == -1).mean(axis=1), 0.0
+        )  # a mean over those who have a dislike to come
+        return self._ndcgs(labels) - self.config.exposure_penalty * shown / max(float(self.disliking.mean()), 1e-12)
+
+    def is_better(self, values: Values, than: Values) -> bool:
+        """Whether the mean is higher by `min_gain` and by `min_errors` standard errors of the difference."""
+        gain = values - than
+        chance = float(gain.std(ddof=1)) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
+        needed = max(self.config.min_gain * max(float(than.mean()), 0.0), self.config.min_errors * chance)
+        return bool(gain.mean() > needed)
 
     def best_trend(self) -> int:
         """Position of the trend that does best alone, by NDCG."""
         return int(np.argmax([self.ndcg(self.trend_alone(h)) for h in range(self.num_trends)]))
 
-    def improve(self, start: FloatArray) -> tuple[FloatArray, float]:
-        """Tries every value of the grid for one weight after another, twice over; keeps what improves the value."""
-        weights, value = start, self.value(self.scores(start))
+    def improve(self, start: FloatArray) -> tuple[FloatArray, Values]:
+        """Tries every value of the grid for one weight after another, twice over; keeps what is better."""
+        weights, values = start, self.values(self.scores(start))
         searched = [n for n in range(self.num_trends, len(self.names)) if n != self.place("regard_power")]
         for position in 2 * [*searched, *range(self.num_trends)]:
             for trial, scores in self._trials(weights, position):
-                trial_value = self.value(scores)
-                if trial_value > value + self.config.min_gain * max(value, 0.0):
-                    weights, value = trial, trial_value
-        return weights, value
+                trial_values = self.values(scores)
+                if self.is_better(trial_values, values):
+                    weights, values = trial, trial_values
+        return weights, values
 
     def _trials(self, weights: FloatArray, position: int) -> Iterator[tuple[FloatArray, FloatArray]]:
         """The same weights but for one, with the scores that they make."""

@@ -37,14 +37,16 @@ class HeadConfig:
         candidates_per_term: each user's list is made from the best items of each term.
         exposure_penalty: validation objective = NDCG@k - this * dislike exposure@k.
         min_dislike_weight: the dislike term never counts less: a dislike always has an effect.
-        min_personal_weight: of likes and of recent events, beside a trend of 1: lists are their users' own wherever they
-            might as well be. It costs nothing that can be measured, and validation is too noisy to see what it is worth.
+        min_likes_weight: of the likes term, beside a trend of 1: lists are their users' own wherever they might as well
+            be. Validation is too noisy to see what so small a weight is worth.
+        min_recent_weight: the same of recent events.
         grid: values tried for each weight. Each term is measured in units of its 99th percentile among the candidates.
         trend_grid: the same for the trends, of which there are many.
         regard_power: of an item's share of likes among opinions, which scales its scores. It is not searched: dislikes are
             so few in validation that what spares them there is chance, while this spares them at next to no cost.
         trend_margin: the best trend alone, the same list for everybody, stands only where it is better by this share.
         min_gain: a change must improve the objective by this share of it.
+        min_errors: and by so many standard errors of the improvement, over lists: what could be chance is left alone.
         min_refined: lists from which on the head is refined with Keras; on fewer the search finds all there is.
         epochs: of the Keras refinement.
         learning_rate: of the Keras refinement.
@@ -62,12 +64,14 @@ class HeadConfig:
     candidates_per_term: int = 30
     exposure_penalty: float = 0.25
     min_dislike_weight: float = 0.1
-    min_personal_weight: float = 0.03
+    min_likes_weight: float = 0.05
+    min_recent_weight: float = 0.1
     grid: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
     trend_grid: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
-    regard_power: float = 2.0
+    regard_power: float = 1.0
     trend_margin: float = 0.02
     min_gain: float = 2e-3
+    min_errors: float = 1.0
     min_refined: int = 300
     epochs: int = 8
     learning_rate: float = 0.02

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.calibration import Calibration, calibrate
-from recsys.model.linked_weights import Matrix, no_weights
+from recsys.model.linked_weights import Associations
 from recsys.model.sums import Sums
 from recsys.training.events import Events
 from recsys.training.fit_data import FitData
@@ -20,7 +20,7 @@ from recsys.training.head_search import best_of, search_setting, term_value
 from recsys.training.linked_items import LinkedItems, signed_gram
 from recsys.training.linked_state import LinkedState
 from recsys.training.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
-from recsys.training.solving import candidate_weights, item_item, transitions, vector_weights
+from recsys.training.solving import candidate_weights, disliked_together, item_item, transitions, vector_weights
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def best_trial(trials: list[Trial], config: FitConfig) -> Trial:
 
 
 def build_model(
-    events: Events, genres: npt.NDArray[np.float32], solved: dict[str, Matrix], config: FitConfig
+    events: Events, genres: npt.NDArray[np.float32], solved: dict[str, Associations], config: FitConfig
 ) -> AdditiveModel:
     """The model of these events and matrices, with a head of zeros."""
     likes = events.is_like
@@ -53,7 +53,7 @@ def build_model(
         **solved,
     )
     num_items, num_genres = genres.shape
-    num_linked = parts.item_item.shape[0]
+    num_linked = len(parts.item_item.typical)
     model = AdditiveModel(num_items, num_linked, num_genres, config.trend_half_lives_days, parts.num_stored())
     model.set_parts(parts, np.zeros(len(model.head_names), np.float32))
     return model
@@ -87,16 +87,15 @@ class Selection:
         return signed_gram(self.earliest, self.data.num_linked, decay_power, self.config)
 
     @cached_property
-    def disliked_together(self) -> Matrix:
+    def disliked_together(self) -> Associations:
         """D of the earliest past."""
-        return item_item(self.linked.dislike_gram, self.config.dislike_reg, self.config)
+        return disliked_together(self.linked, self.earliest, self.config)
 
     def try_candidate(self, candidate: Candidate) -> Trial:
         """Finds the candidate's ridge and what it is worth."""
-        config, num_linked = self.config, self.data.num_linked
-        num_lists = 0
+        config, num_lists = self.config, 0
 
-        def examples_with(weights: Matrix) -> HeadExamples:
+        def examples_with(weights: Associations) -> HeadExamples:
             nonlocal num_lists
             examples = self._examples(config.head.num_setting_windows, item_item=weights)
             num_lists = len(examples.num_liked)
@@ -105,10 +104,13 @@ class Selection:
         if candidate.family == CLOSED_FORM:
             gram = self._gram(candidate.decay_power)
             reg, ndcg = search_setting(
-                config.reg_grid, lambda reg: examples_with(item_item(gram, reg, config)), "likes", config.head
+                config.reg_grid,
+                lambda reg: examples_with(item_item(gram, self.earliest, reg, config)),
+                "likes",
+                config.head,
             )
         else:
-            weights = vector_weights(self.earliest, num_linked, candidate, config)
+            weights = vector_weights(self.linked.gram, self.earliest, candidate, config)
             reg, ndcg = 0.0, term_value(examples_with(weights), "likes", config.head)
         return Trial(candidate, reg, ndcg, num_lists)
 
@@ -116,8 +118,8 @@ class Selection:
         """Everything else that goes with a candidate and its ridge."""
         config, linked = self.config, self.linked
 
-        def transitions_of(reg: float) -> Matrix:
-            return transitions(linked, reg, config)
+        def transitions_of(reg: float) -> Associations:
+            return transitions(linked, self.earliest, reg, config)
 
         transition_reg, _ = search_setting(
             config.transition_reg_grid,
@@ -131,10 +133,10 @@ class Selection:
         head = fit_head(examples, config.head, config.seed)
         return Settings(trial, transition_reg, head, calibrate(*opinions_of(examples, head.weights)))
 
-    def _examples(self, num_windows: int | None, **solved: Matrix) -> HeadExamples:
+    def _examples(self, num_windows: int | None, **solved: Associations) -> HeadExamples:
         """Lists of the newest windows, None: of all, scored with these matrices; what is not given is zero."""
         data, config = self.data, self.config
-        none = no_weights(data.num_linked, config.is_sparse(data.num_linked))
+        none = Associations.none(data.num_linked, data.events.num_items, config.is_sparse(data.num_linked))
         matrices = {
             "item_item": none, "transitions": none, "disliked_together": self.disliked_together, **solved
         }  # fmt: skip

@@ -96,7 +96,9 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
     assert run_id.startswith("manual__")
     assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
-    options = {"half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES)}
+    options = {
+        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
+    }  # fmt: skip
     assert steps.calls["claim_backlog"] == ((run_id, as_of, now), options)
     assert steps.tried == ["one", "other"]
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
@@ -114,7 +116,13 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
 def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     as_of = "2013-06-10T00:00:00+00:00"
     triggers = {"threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5}
-    options = {"force_reason": "12345", "half_life_days": 30.5, "seed": 3, "families": ["embedding"]}
+    options = {
+        "force_reason": "12345",
+        "half_life_days": 30.5,
+        "seed": 3,
+        "families": ["embedding"],
+        "keep_candidate": True,
+    }
     form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)
     (run_id, *checked), given = steps.calls["check_backlog"]

@@ -21,7 +21,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import quick, recsys, state
 from tests.integration.conftest import Champion
-from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 AS_OF = FIRST_AS_OF.isoformat()
 RUN_ID = f"cli__{AS_OF}"
@@ -160,7 +160,7 @@ def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> No
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion) -> None:
     before = state(champion.settings.home)
-    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--family", FAMILY)
+    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--keep-candidate")
     assert (shown.code, shown.err) == (0, "")
     decoder = json.JSONDecoder()
     checked, end = decoder.raw_decode(shown.out)

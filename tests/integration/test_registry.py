@@ -499,6 +499,7 @@ def test_a_fresh_process_serves_the_champion_without_this_checkout(tmp_path: Pat
 
 def make_recommender() -> Any:
     from recsys.model.additive import AdditiveModel, Parts
+    from recsys.model.linked_weights import Associations
     from recsys.model.recommender import Recommender
 
     rng = np.random.default_rng(7)
@@ -506,10 +507,11 @@ def make_recommender() -> Any:
     genres = np.eye(2, dtype=np.float32)[rng.integers(2, size=12)]
     linked = rng.normal(scale=0.2, size=(3, 12, 12)).astype(np.float32)
     linked[:, np.arange(12), np.arange(12)] = 0
+    known = [Associations.plain(matrix, 12) for matrix in linked]
     head = np.array([0.6, 0.4, 0.8, 0.4, 0.3, 0.2, 0.5, 0.7, 1.0], np.float32)
     regard = rng.uniform(0.5, 1.0, 12).astype(np.float32)
     trends = rng.random((2, 12)).astype(np.float32)
-    model.set_parts(Parts(trends, *linked, genres, genres.mean(axis=0), regard), head)
+    model.set_parts(Parts(trends, *known, genres, genres.mean(axis=0), regard), head)
     ids = [f"i{number:02d}" for number in range(12)]
     catalog = pd.DataFrame({"item_id": ids, "title": ids, "genres": [("Drama",)] * 12})
     return Recommender(model, catalog, ("Comedy", "Drama"), {})

@@ -5,6 +5,7 @@ import pandas as pd
 
 from recsys.feedback.reasons import base_weight
 from recsys.model.additive import AdditiveModel, Parts
+from recsys.model.linked_weights import Associations
 from recsys.model.recommender import Recommender
 from recsys.records import DislikeReason
 
@@ -17,8 +18,11 @@ def make_recommender() -> Recommender:
     """A recommender with random parts, every head weight above 0."""
     rng = np.random.default_rng(7)
     model = AdditiveModel(NUM_ITEMS, NUM_LINKED, NUM_GENRES, (1.0, 30.0))
-    linked = rng.normal(scale=0.2, size=(3, NUM_LINKED, NUM_LINKED)).astype(np.float32)
-    linked[:, np.arange(NUM_LINKED), np.arange(NUM_LINKED)] = 0
+    matrices = rng.normal(scale=0.2, size=(3, NUM_LINKED, NUM_LINKED)).astype(np.float32)
+    matrices[:, np.arange(NUM_LINKED), np.arange(NUM_LINKED)] = 0
+    typical = rng.normal(scale=0.1, size=(3, NUM_LINKED)).astype(np.float32)
+    unsure = rng.random((3, NUM_ITEMS)).astype(np.float32)
+    linked = [Associations(*parts) for parts in zip(matrices, typical, unsure, strict=True)]
     genres = np.zeros((NUM_ITEMS, NUM_GENRES), np.float32)
     genres[np.arange(NUM_ITEMS), rng.integers(NUM_GENRES, size=NUM_ITEMS)] = 1.0
     genres[NUM_ITEMS - 1] = 0.0  # one item without a genre

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def double_likes(explainer: Explainer) -> None:
 
 
 def other_links(explainer: Explainer) -> None:
-    explainer.transitions = explainer.transitions.T
+    explainer.transitions = replace(explainer.transitions, matrix=explainer.transitions.matrix.T)
 
 
 @pytest.mark.parametrize("perturb", [double_likes, other_links])

@@ -68,8 +68,9 @@ def test_the_largest_share_comes_first_and_at_most_so_many(recommender: Recommen
 
 def test_an_item_that_rests_on_nothing_has_none(recommender: Recommender) -> None:
     own = one_user([("i00", "like"), ("unheard of", "like")])
+    says_nothing = one_user([("i29", "like")])  # an item without weights and without a genre
     for histories, user, items in (
-        (own, "somebody else", ["i05"]), (NOBODY, "u", ["i05"]), (own, "u", []), (own, "u", ["i29"]),
+        (own, "somebody else", ["i05"]), (NOBODY, "u", ["i05"]), (own, "u", []), (says_nothing, "u", ["i05"]),
     ):  # fmt: skip
         found = counterfactuals(recommender, histories, user, items)
         assert (len(found), list(found.columns)) == (0, COLUMNS)

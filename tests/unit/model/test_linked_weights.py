@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from keras import ops
 
 from recsys.model.additive import LINKED, AdditiveModel, Parts
+from recsys.model.linked_weights import Associations
 from recsys.model.recommender import Recommender
 from tests.unit.recommenders import make_histories, make_recommender, with_reasons
 
@@ -22,9 +23,9 @@ def with_few_entries(recommender: Recommender, is_sparse: bool) -> Recommender:
     """The same with the larger half of every matrix only."""
     old = recommender.model
     linked = {name: getattr(old, name).numpy() for name in LINKED}
-    for name, matrix in linked.items():
-        kept = np.where(np.abs(matrix) > np.median(np.abs(matrix)), matrix, np.float32(0))
-        linked[name] = sp.csr_matrix(kept) if is_sparse else kept
+    for name, own in linked.items():
+        kept = np.where(np.abs(own.matrix) > np.median(np.abs(own.matrix)), own.matrix, np.float32(0))
+        linked[name] = replace(own, matrix=sp.csr_matrix(kept) if is_sparse else kept)
     rest = {name: ops.convert_to_numpy(getattr(old, name)) for name in ("trends", "genres", "genre_base", "regard")}
     parts = Parts(**rest, **linked)
     model = AdditiveModel(old.num_items, old.num_linked, old.num_genres, old.trend_half_lives_days, parts.num_stored())
@@ -64,9 +65,25 @@ def test_read_back_the_scores_are_equal_to_the_bit(sparse: Recommender, tmp_path
     np.testing.assert_array_equal(again.score(HISTORIES, USERS), sparse.score(HISTORIES, USERS))
 
 
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_what_is_too_new_to_say_gets_what_items_get_on_average(is_sparse: bool) -> None:
+    """Three linked items, the last of them new; the fourth item has no weights at all."""
+    matrix = np.array([[0.0, 0.4, 0.0], [0.2, 0.0, 0.1], [0.0, 0.0, 0.0]], np.float32)
+    unsure = np.array([0.0, 0.5, 0.9, 1.0], np.float32)
+    typical = np.array([0.3, 0.1, 0.0], np.float32)
+    own = Associations(sp.csr_matrix(matrix) if is_sparse else matrix, typical, unsure)
+    history = np.array([[2.0, 0.0, 1.0, 5.0]], np.float32)
+    expected = 2.0 * np.array([0.0, 0.4, 0.0, 0.0]) + 2.0 * 0.3 * unsure
+    np.testing.assert_allclose(own.added_by(sp.csr_matrix(history))[0], expected, rtol=1e-6)
+    pairs = own.between(np.array([0, 0, 0, 0], np.int32), np.arange(4, dtype=np.int32))
+    np.testing.assert_allclose(2.0 * pairs, expected, rtol=1e-6)
+    against = own.positive_part().added_by(sp.csr_matrix(history))[0]
+    np.testing.assert_allclose(against, 2.0 * np.array([0.0, 0.4, 0.0, 0.0]), rtol=1e-6)
+
+
 def test_without_any_entry_nothing_is_added() -> None:
     model = AdditiveModel(5, 4, 0, (1.0,), dict.fromkeys(LINKED, 0))
-    none = sp.csr_matrix((4, 4), dtype=np.float32)
+    none = Associations.none(4, 5, is_sparse=True)
     parts = Parts(
         np.ones((1, 5), np.float32), none, none, none, np.zeros((5, 0), np.float32), np.zeros(0, np.float32),
         np.ones(5, np.float32),

@@ -12,6 +12,7 @@ from recsys.feedback.adjustments import ItemFeatures
 from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.histories import HistoryMatrices
+from recsys.model.linked_weights import Associations
 from recsys.training.events import Events, NeutralEvents
 from recsys.training.head_examples import ValidationSplit, collect_examples
 from recsys.training.recipe import HeadConfig
@@ -68,7 +69,10 @@ def test_training_and_scoring_know_the_same(stream: pd.DataFrame) -> None:
 
 def test_the_head_weighs_the_scores_that_the_model_will_give(stream: pd.DataFrame) -> None:
     rng = np.random.default_rng(4)
-    linked = rng.normal(scale=0.2, size=(3, NUM_LINKED, NUM_LINKED)).astype(np.float32)
+    matrices = rng.normal(scale=0.2, size=(3, NUM_LINKED, NUM_LINKED)).astype(np.float32)
+    typical = rng.normal(scale=0.1, size=(3, NUM_LINKED)).astype(np.float32)
+    unsure = rng.random((3, NUM_ITEMS)).astype(np.float32)
+    linked = [Associations(*parts) for parts in zip(matrices, typical, unsure, strict=True)]
     genres = np.eye(2, dtype=np.float32)[rng.integers(2, size=NUM_ITEMS)]
     parts = Parts(
         rng.uniform(1.0, 2.0, (2, NUM_ITEMS)).astype(np.float32), *linked, genres, genres.mean(axis=0),

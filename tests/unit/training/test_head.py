@@ -41,7 +41,7 @@ def make_examples(seed: int, num_lists: int = 12, length: int = 8, informative: 
 
 
 def worth(search: HeadSearch, weights: np.ndarray) -> float:
-    return search.value(search.scores(weights))
+    return float(search.values(search.scores(weights)).mean())
 
 
 @given(st.integers(0, 10_000))
@@ -49,7 +49,8 @@ def worth(search: HeadSearch, weights: np.ndarray) -> float:
 def test_the_search_is_never_below_its_start(seed: int) -> None:
     search = HeadSearch(make_examples(seed), CONFIG)
     for start in (search.trend_alone(search.best_trend()), search.personal(search.likes_alone())):
-        found, value = search.improve(start)
+        found, values = search.improve(start)
+        value = float(values.mean())
         assert value >= worth(search, start)
         assert value == pytest.approx(worth(search, found), abs=0.02)  # float32 sums in another order may swap a tie
         assert found[DISLIKES] >= CONFIG.min_dislike_weight
@@ -139,7 +140,21 @@ def test_what_is_maximised_is_ndcg_less_exposure() -> None:
     second, third = 1 / np.log2(3), 1 / np.log2(4)
     assert ndcg == pytest.approx((1 / (1 + second) + 1 / (1 + second + third)) / 2)
     assert exposure == pytest.approx(1 / 3)  # one of three slots, of the only user with a dislike to come
-    assert search.value(scores) == pytest.approx(ndcg - CONFIG.exposure_penalty * exposure)
+    assert search.values(scores).mean() == pytest.approx(ndcg - CONFIG.exposure_penalty * exposure)
+
+
+def test_what_could_be_chance_is_no_improvement() -> None:
+    search = lists([[1, 0]] * 8, [[2, 1]] * 8, [1] * 8)
+    before = np.full(8, 0.5)
+    half, most = before.copy(), before.copy()
+    half[:5] += 0.2
+    half[5:] -= 0.2
+    most[:6] += 0.05
+    assert half.mean() > most.mean()
+    assert search.is_better(most, before)
+    assert not search.is_better(half, before)
+    assert not search.is_better(before, before)
+    assert not search.is_better(before + 0.5 * CONFIG.min_gain * before, before)
 
 
 def test_padding_is_never_ranked() -> None:
