@@ -92,8 +92,10 @@ class AuditedLoop:
     def _register(self, number: int, fit: str, **tags: str) -> str:
         run_id = f"run-{number + (fit == 'judged')}"
         tags |= {"batch_id": run_id, "fit": fit, "as_of": self.now.isoformat(), "verdict": "promote"}
-        made = self.place.registry._client.create_model_version(
-            MODEL_NAME, source=(self.folder / "no-model").as_uri(), tags=tags, await_creation_for=0
+        registry = self.place.registry
+        run = registry._client.create_run(registry._experiment_id).info
+        made = registry._client.create_model_version(
+            MODEL_NAME, source=f"{run.artifact_uri}/model", run_id=run.run_id, tags=tags, await_creation_for=0
         )
         assert int(made.version) == number
         return str(made.version)
