@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.judging import load_evidence, passed_batch
+from recsys.nightly.judging import as_decided, load_evidence, passed_batch
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
-
-if TYPE_CHECKING:
-    from recsys.evaluation.gate import Verdict
 
 STEP = "await_approval"
 PENDING, APPROVE, REJECT = "pending", "approve", "reject"
@@ -117,9 +113,12 @@ def _who(answered: Decision) -> str:
 
 def describe_request(place: Workplace, asked: Decision) -> str:
     """Markdown for whoever answers: what would change, the verdict with its numbers, and where more is."""
+    from recsys.evaluation.gate import Verdict
     from recsys.evaluation.report import verdict_markdown
 
     batch = place.store.get_batch(asked.numbers["batch_id"])
+    (decided,) = place.store.list_decisions(run_id=asked.run_id, step="decide_promotion")
+    verdict = Verdict("promote", decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
     version, champion = asked.numbers["model_version"], audited_champion(place)
     lines = [f"Version **{version}** would become champion instead of version **{champion or 'none'}**."]
     if champion != batch.champion_version:
@@ -128,13 +127,6 @@ def describe_request(place: Workplace, asked: Decision) -> str:
             "approval will be refused. The next run compares with the new champion."
         )
     lines.append(f"It is the refit of version {batch.challenger_version}, which the gate judged:")
-    lines.append(verdict_markdown(_verdict(place, asked), load_evidence(batch)))
+    lines.append(verdict_markdown(verdict, load_evidence(as_decided(batch, decided))))
     lines.append(f"More about it in MLflow: {place.registry.link(version)}")
     return "\n\n".join(lines)
-
-
-def _verdict(place: Workplace, asked: Decision) -> Verdict:
-    from recsys.evaluation.gate import Verdict
-
-    (decided,) = place.store.list_decisions(run_id=asked.run_id, step="decide_promotion")
-    return Verdict("promote", decided.reasons, decided.numbers)

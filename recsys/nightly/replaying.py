@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError, NotFoundError
-from recsys.nightly.judging import load_evidence
+from recsys.nightly.judging import as_decided, load_evidence
 from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
 from recsys.store.json_text import from_json, to_json
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.gate import GateConfig
 
 STEP = "decide_promotion"
-NOT_THE_GATES = {"model_version", "batch_id"}  # what the step adds to the gate's numbers
+NOT_THE_GATES = {"model_version", "batch_id", "evidence_uri"}  # what the step adds to the gate's numbers
 TOLERANCE = 1e-9  # relative: other processors sum in another order
 
 
@@ -42,7 +42,7 @@ def gate_config(numbers: dict[str, Any]) -> GateConfig:
     """The thresholds that a verdict was made with, from its numbers."""
     from recsys.evaluation.gate import GateConfig
 
-    return GateConfig(**numbers["gate"])
+    return GateConfig.from_dict(numbers["gate"])
 
 
 def replay(place: Workplace, decision: Decision) -> Replay | None:
@@ -53,7 +53,7 @@ def replay(place: Workplace, decision: Decision) -> Replay | None:
 
     try:
         batch = place.store.get_batch(decision.numbers["batch_id"])
-        verdict = decide(load_evidence(batch), gate_config(decision.numbers))
+        verdict = decide(load_evidence(as_decided(batch, decision)), gate_config(decision.numbers))
     except (InputError, NotFoundError) as error:
         return Replay(None, (f"It cannot be judged again: {error}",))
     except (KeyError, TypeError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ def test_a_verdict_whose_evidence_is_gone_or_changed_does_not_replay(
         kept.per_user.loc[kept.per_user["system"] == "challenger", "ndcg_at_10"] *= 0.1
         kept.save(folder)
     with FeedbackStore.open(copy.database_url) as store:
-        store.update_batch(RUN_ID, evidence_uri=folder.as_uri())
+        decision = store.get_decision(verdict["decision_id"])
+        store.record_decision(replace(decision, numbers={**decision.numbers, "evidence_uri": folder.as_uri()}))
     shown = quick(copy, "decisions", "show", str(verdict["decision_id"]))
     assert (shown.code, shown.err) == (1, "")
     assert shown.shows("not the same")
