@@ -5,6 +5,10 @@ all users and per user), counts the **dislike rate of each model version** (show
 down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`served_dislike_rate` and others). It changes
 neither model nor lists.
 
+Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
+champion that was deleted there, a promotion that died half-way. It reports them; with `repair` in the form it moves the
+aliases to where the audit has them.
+
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
 **By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
@@ -15,11 +19,13 @@ neither model nor lists.
 | green, with alerts | each alert says what stands out and what to look at; the page *Feedback* shows the numbers |
 | red, "Expected MLflow" | MLflow is away: patterns are written, versions' numbers are not; it is tried again |
 | `measure_feedback` red | its message says what was expected, what came and what to do |
+| `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
 **Alerts:** a pattern of high severity; the newest version is disliked significantly more often than the one before; a
 served version is missing in the registry; more users had new dislikes than one run measures.
 
-**When red:** fix the cause and clear the task. Nothing else depends on it.
+**When red:** fix the cause and clear the task. While the alias `champion` is not where the audit has it, nothing is promoted
+or published: repair it, or make another version champion with `champion_rollback`.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
 
 PARAMS = {
     "as_of": Param(
@@ -38,6 +44,12 @@ PARAMS = {
         title="Cut-off",
         description="What was recorded later does not exist for this run. Empty: the run's own time.",
     ),
+    "repair": Param(
+        False,
+        type="boolean",
+        title="Repair the registry",
+        description="Move aliases to where the audit has them, and finish a promotion that died half-way. Else only report.",
+    ),
 }
 
 
@@ -47,6 +59,14 @@ def measure_feedback(as_of: str) -> dict:
     from recsys import pipeline
 
     return pipeline.measure_feedback(as_of)
+
+
+@task
+def check_registry(now: str, *, params: dict) -> dict:
+    """Compares aliases and champion in the registry with the audit; repairs them if the form says so."""
+    from recsys import pipeline
+
+    return pipeline.check_registry(now, repair=params["repair"])
 
 
 @dag(
@@ -61,6 +81,7 @@ def measure_feedback(as_of: str) -> dict:
 def feedback_monitoring() -> None:
     """Feedback -> patterns, numbers of versions, alerts."""
     measure_feedback(CUT_OFF)
+    check_registry(RUN_TIME)
 
 
 feedback_monitoring()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 from recsys.errors import ConflictError, DataCheckError, InputError
 from recsys.nightly.fitting import current_recipe, describe, fit_into, register
 from recsys.nightly.workplace import Workplace
-from recsys.records import Batch
+from recsys.records import Batch, Decision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +138,11 @@ def load_evidence(batch: Batch) -> Evidence:
             f"{batch.batch_id} first."
         )
     return Evidence.load(Path(unquote(urlparse(batch.evidence_uri).path)))
+
+
+def as_decided(batch: Batch, decision: Decision) -> Batch:
+    """The batch with the evidence that a verdict rests on; it may have got more since."""
+    return replace(batch, evidence_uri=decision.numbers.get("evidence_uri") or batch.evidence_uri)
 
 
 def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:

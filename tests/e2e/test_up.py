@@ -11,18 +11,26 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from recsys.nightly import approval
+from recsys.nightly.workplace import Workplace
+from recsys.settings import Settings
+from tests.integration.audited_loop import AuditedLoop
+
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = ROOT / "scripts" / "up.py"
-DAGS = {"feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring"}
+DAGS = {
+    "feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring", "champion_approval",
+    "champion_rollback",
+}  # fmt: skip
 START_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 90.0
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -61,19 +69,22 @@ class RunningStack:
             assert time.monotonic() < deadline, self.output.read_text()
             time.sleep(0.5)
 
-    def get(self, path: str, *, token: str = "", cookie: str = "", body: Any = None) -> tuple[int, str]:
+    def get(
+        self, path: str, *, token: str = "", cookie: str = "", body: Any = None, method: str | None = None
+    ) -> tuple[int, str]:
         headers = {"Content-Type": "application/json"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Cookie": f"_token={cookie}"} if cookie else {}
         data = None if body is None else json.dumps(body).encode()
         try:
-            with OPENER.open(urllib.request.Request(self.airflow + path, data, headers), timeout=30) as answer:
+            request = urllib.request.Request(self.airflow + path, data, headers, method=method)
+            with OPENER.open(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def get_json(self, path: str, token: str, body: Any = None) -> Any:
-        status, text = self.get(path, token=token, body=body)
+    def get_json(self, path: str, token: str, body: Any = None, method: str | None = None) -> Any:
+        status, text = self.get(path, token=token, body=body, method=method)
         assert status < 300, text
         return json.loads(text)
 
@@ -117,6 +128,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     finally:
         if started.process.poll() is None:
             started.stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.3)  # between two looks at Airflow
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +270,33 @@ def test_dislikes_beyond_the_threshold_start_a_retraining(stack: RunningStack, t
     (created,) = event["created_dagruns"]
     runs = stack.get_json("/api/v2/dags/feedback_retraining/dagRuns", token)["dag_runs"]
     assert [run["dag_run_id"] for run in runs if run["run_type"] == "asset_triggered"] == [created["run_id"]]
+
+
+def test_a_person_answers_and_the_version_becomes_champion_in_their_name(
+    stack: RunningStack, token: str, tmp_path: Path
+) -> None:
+    stack.get_json("/api/v2/dags/recommendation_publishing", token, {"is_paused": True}, "PATCH")  # there is no model
+    settings = Settings(stack.home, f"sqlite:///{stack.home / 'feedback.db'}", stack.mlflow)
+    with Workplace.open(settings) as place:
+        place.registry.ensure()
+        loop = AuditedLoop(place, tmp_path)
+        refit = loop.night(None)
+        approval.ask(place, refit, f"run-{refit}", loop.later())
+        path = "/api/v2/dags/champion_approval/dagRuns"
+        run = stack.get_json(path, token, {"logical_date": None, "conf": {"model_version": refit}})
+        asked = f"{path}/{run['dag_run_id']}/taskInstances/await_approval"
+        wait_for(lambda: stack.get_json(asked, token)["state"] == "awaiting_input")
+        question = stack.get_json(f"{asked}/-1/hitlDetails", token)
+        assert question["subject"] == f"Shall version {refit} become champion?"
+        assert "**Verdict: promote**" in question["body"]
+        stack.get_json(f"{asked}/-1/hitlDetails", token, {"chosen_options": ["Approve"]}, "PATCH")
+        wait_for(lambda: stack.get_json(f"{path}/{run['dag_run_id']}", token)["state"] == "success")
+        promotion = place.store.last_promotion()
+        assert promotion is not None
+        assert (promotion.to_version, promotion.run_id, promotion.approved_by, promotion.is_complete) == (
+            refit, f"run-{refit}", "admin", True
+        )  # fmt: skip
+        assert place.registry.get_alias("champion") == refit
 
 
 def test_ctrl_c_leaves_no_process(stack: RunningStack) -> None:

@@ -92,5 +92,6 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
         "refit_challenger": judged,
         "promote": {**night, **refit},
         "measure_feedback": {"as_of": NOW},
+        "rollback": {"run_id": "back", "reason": "lists are worse", "now": NOW},
         "publish_recommendations": {**refit, "as_of": SECOND_AS_OF, "now": NOW},
     }.get(step, batch)
