@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from recsys.errors import ConflictError, DataCheckError, InputError
-from recsys.nightly.fitting import current_recipe, describe, fit_into, register
+from recsys.nightly.cards import write_card
+from recsys.nightly.fitting import current_recipe, fit_into, register
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 
@@ -146,15 +147,19 @@ def as_decided(batch: Batch, decision: Decision) -> Batch:
 
 
 def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
-    """Puts verdict and comparison on top of the challenger's page in the registry."""
-    from recsys.evaluation.report import verdict_markdown
+    """Writes the card of the judged fit: on its page in the registry, and whole among its artifacts."""
+    write_card(place, batch, "judged", str(batch.challenger_version), verdict, load_evidence(batch))
 
-    folder = place.folder(batch.batch_id)
-    numbers = json.loads((folder / "judged" / "fit.json").read_text(encoding="utf-8"))
-    text = describe(batch, "judged", batch.fit_through, numbers["metrics"])
-    place.registry.describe(
-        str(batch.challenger_version), verdict_markdown(verdict, load_evidence(batch)) + "\n\n" + text
-    )
+
+def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
+    """What the gate said last of the batch's challenger; what it would say now, where it has not been asked."""
+    from recsys.evaluation.gate import Verdict
+
+    for decided in place.store.list_decisions(step="decide_promotion"):
+        if decided.numbers.get("model_version") == batch.challenger_version:
+            outcome: Any = decided.verdict
+            return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
+    return judge(load_evidence(batch))
 
 
 def refit(place: Workplace, batch: Batch) -> str:
@@ -179,6 +184,7 @@ def refit(place: Workplace, batch: Batch) -> str:
     )
     place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
     place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(batch))
     return version
 
 
