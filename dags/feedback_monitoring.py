@@ -9,6 +9,10 @@ It also measures **drift**: how far the newest days are from what the champion l
 events per user, reasons of dislikes, the champion's scores), beside how far apart such days usually are. The report is in
 the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused in a row, a champion that gets old.
 
+Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
+champion that was deleted there, a promotion that died half-way. It reports them; with `repair` in the form it moves the
+aliases to where the audit has them.
+
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
 **By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
@@ -21,13 +25,15 @@ the champion's MLflow run, folder `drift`. And it **watches the loop**: challeng
 | `measure_feedback` red | its message says what was expected, what came and what to do |
 | `measure_drift` red | the same; the drift trigger goes by the last measurement |
 | `watch_loop` red | the registry cannot be read |
+| `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
 **Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
 gone: a pattern of high severity; the newest version is disliked significantly more often than the one before; a served
 version is missing in the registry; more users had new dislikes than one run measures; drift; `max_refusals` challengers in a
 row were not promoted; the champion knows nothing of the last `max_champion_days` days.
 
-**When red:** fix the cause and clear the task. Nothing else depends on it.
+**When red:** fix the cause and clear the task. While the alias `champion` is not where the audit has it, nothing is promoted
+or published: repair it, or make another version champion with `champion_rollback`.
 """
 
 from __future__ import annotations
@@ -70,6 +76,12 @@ PARAMS = {
         title="Age of the champion in days",
         description="Alert when the champion knows nothing of more than so many days before the newest event.",
     ),
+    "repair": Param(
+        False,
+        type="boolean",
+        title="Repair the registry",
+        description="Move aliases to where the audit has them, and finish a promotion that died half-way. Else only report.",
+    ),
 }
 
 
@@ -97,6 +109,14 @@ def watch_loop(as_of: str, *, params: dict) -> dict:
     return pipeline.watch_loop(as_of, params["max_refusals"], params["max_champion_days"])
 
 
+@task
+def check_registry(now: str, *, params: dict) -> dict:
+    """Compares aliases and champion in the registry with the audit; repairs them if the form says so."""
+    from recsys import pipeline
+
+    return pipeline.check_registry(now, repair=params["repair"])
+
+
 @dag(
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
@@ -112,6 +132,7 @@ def feedback_monitoring() -> None:
     measure_feedback(CUT_OFF)
     measure_drift(CUT_OFF, RUN_TIME)
     watch_loop(CUT_OFF)
+    check_registry(RUN_TIME)
 
 
 feedback_monitoring()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError
 from recsys.feedback.triggers import DriftEvidence
-from recsys.nightly.champion import champion_cut_off
+from recsys.nightly.champion import audited_champion, champion_cut_off
 from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STEP = "measure_drift"
 DRIFT, NOT_ENOUGH = "drift", "not_enough"
 LIST_LENGTH = 10  # whose mean score stands for a user
-RECENT = 200  # decisions: the last measurement is among so many
+RECENT = 200  # decisions of a step that are looked at
 
 
 @dataclass(frozen=True)
@@ -199,15 +199,13 @@ def last_drift(place: Workplace, run_id: str, as_of: datetime) -> DriftEvidence 
 
     A measurement asks for one retraining: it is answered once another run has decided to retrain at or after it.
     """
-    promotion = place.store.last_promotion()
-    decisions = [one for one in place.store.list_decisions(limit=RECENT) if one.as_of <= as_of]
-    measured = next((one for one in decisions if one.step == STEP), None)
-    if measured is None or promotion is None or measured.numbers["champion_version"] != promotion.to_version:
+    asked = place.store.list_decisions
+    measured = next((one for one in asked(limit=RECENT, step=STEP) if one.as_of <= as_of), None)
+    if measured is None or measured.numbers["champion_version"] != audited_champion(place):
         return None
     answers = [
-        one for one in decisions
-        if one.step == "check_backlog" and one.verdict == "retrain" and one.run_id != run_id
-        and one.as_of >= measured.as_of
+        one for one in asked(limit=RECENT, step="check_backlog", verdict="retrain")
+        if one.run_id != run_id and measured.as_of <= one.as_of <= as_of
     ]  # fmt: skip
     return DriftEvidence(
         measured_at=measured.as_of.isoformat(),

@@ -153,6 +153,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridge.
     """
     from recsys.evaluation.report import plot_training_set_age
+    from recsys.nightly.cards import examples_of
     from recsys.training.fit import fit
     from recsys.training.selection import best_trial
     from recsys.training.training_set import TrainingSet
@@ -166,7 +167,8 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
         neutral=training_set.neutral_through(cut_off), trial=best_trial(trials, config),
     )  # fmt: skip
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
-    numbers = {"params": result.params, "metrics": {**result.metrics, **tried}}
+    told = examples_of(result.recommender, training_set.histories, config.seed)
+    numbers = {"params": result.params, "metrics": {**result.metrics, **tried}, "examples": told}
     with whole_folder(folder / fit_name) as building:
         result.recommender.save(building / "recommender")
         (building / "plots").mkdir()

@@ -16,7 +16,7 @@ from recsys.feedback.triggers import (
     TriggerReport,
     evaluate_triggers,
 )
-from recsys.nightly.champion import champion_cut_off, current_champion, past_promotion
+from recsys.nightly.champion import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.nightly.drifting import last_drift
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
@@ -137,7 +137,8 @@ def _retrain(
     counted = f"{backlog} new dislikes, threshold {config.threshold}"
     if past := past_promotion(place, run_id):
         return False, (
-            f"This run ended with the promotion of version {past.to_version}, and a later one followed: nothing to do."
+            f"This run ended with the promotion of version {past.to_version}, and a later one, or a rollback, followed: "
+            "nothing to do."
         )
     if own_batch(place, run_id) is not None:
         return True, f"This run had claimed its batch before and goes on with it ({counted} now)."
@@ -186,7 +187,7 @@ def plan_batch(
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
     as_of = min(as_of, last_recorded_at)
-    champion = current_champion(place, now) if writes else place.registry.get_alias("champion")
+    champion = current_champion(place, now) if writes else audited_champion(place)
     through = champion_cut_off(place, champion)
     if through is not None and through > as_of:
         raise InputError(

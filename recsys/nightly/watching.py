@@ -14,7 +14,7 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
 
 STEP = "decide_promotion"
-MAX_DECISIONS = 1_000  # of all steps; a night makes a handful
+MAX_DECISIONS = 1_000
 DAY = timedelta(days=1)
 
 
@@ -71,7 +71,7 @@ def watch(place: Workplace, as_of: datetime, config: WatchConfig) -> dict[str, A
     """
     champion = place.registry.get_alias("champion")
     state = LoopState(
-        refusals_in_a_row(place.store.list_decisions(limit=MAX_DECISIONS), as_of),
+        refusals_in_a_row(place.store.list_decisions(limit=MAX_DECISIONS, step=STEP), as_of),
         champion,
         champion_cut_off(place, champion),
         place.store.stream_summary(as_of).last_recorded_at,
@@ -89,7 +89,7 @@ def refusals_in_a_row(decisions: Sequence[Decision], as_of: datetime) -> tuple[D
     """Verdicts of the challengers that were refused since the last one that passed, newest first.
 
     Args:
-        decisions: of the ledger, newest first, of any step.
+        decisions: of the ledger, newest first; of other steps nothing is read.
         as_of: later cut-offs do not exist. Of a challenger that was judged several times the last verdict counts.
     """
     newest: dict[str, Decision] = {}

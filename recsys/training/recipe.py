@@ -71,7 +71,7 @@ class HeadConfig:
     regard_power: float = 1.0
     trend_margin: float = 0.02
     min_gain: float = 2e-3
-    min_errors: float = 2.0
+    min_errors: float = 1.0
     min_refined: int = 300
     epochs: int = 8
     learning_rate: float = 0.02
