@@ -106,10 +106,8 @@ def drift(
         report.write_text(drifting.report_of(found), encoding="utf-8")
     if as_json:
         out.print_json(data=found.as_dict())
-        return
-    _show_drift(found)
-    if report is not None:
-        out.print(f"Report: {report}", soft_wrap=True)
+    else:
+        _show_drift(found)
 
 
 def _show_drift(found: drifting.DriftMeasurement) -> None:

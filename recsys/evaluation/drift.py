@@ -165,8 +165,7 @@ def usual_limit(usual: Sequence[float], config: DriftConfig) -> float:
     """
     from scipy.stats import t
 
-    values = np.asarray(usual, float)
-    confidence = 1.0 - config.significance / len(TITLES)
+    values, confidence = np.asarray(usual, float), 1.0 - config.significance / len(TITLES)
     spread = float(values.std(ddof=1)) * float(np.sqrt(1.0 + 1.0 / len(values)))
     mean = float(values.mean())
     by_chance = mean + float(t.ppf(confidence, len(values) - 1)) * spread
@@ -200,11 +199,9 @@ def judge_drift(
     return replace(drift, limit=limit, verdict=DriftVerdict.DRIFT, reason=f"{found} {changes}".rstrip())
 
 
-def _unknown_usual(num_windows: int, config: DriftConfig) -> str:
-    return (
-        f"What is usual cannot be told: {num_windows} earlier windows of this length can be compared, {config.min_windows} "
-        "are needed."
-    )
+def _unknown_usual(count: int, config: DriftConfig) -> str:
+    known = f"{count} earlier windows of this length can be compared, {config.min_windows} are needed"
+    return f"What is usual cannot be told: {known}."
 
 
 def unknown_usual(name: str, config: DriftConfig) -> Drift:
@@ -222,13 +219,12 @@ def number_drift(name: str, windows: Sequence[Array], config: DriftConfig) -> Dr
         config: what counts as drift.
     """
     *past, newest = windows
+    past = [window for window in past if len(window) >= config.min_users]
     if len(newest) < config.min_users:
         return too_few(name, "users", len(newest), config.min_users)
-    past = [window for window in past if len(window) >= config.min_users]
     if not past:
         return unknown_usual(name, config)
-    rng = np.random.default_rng(config.seed)
-    usual = []
+    rng, usual = np.random.default_rng(config.seed), []
     for place, window in enumerate(past[1:], 1):
         sample = rng.choice(window, min(len(window), len(newest)), replace=False)
         usual.append(number_distance(np.concatenate(past[:place]), sample))
@@ -242,14 +238,13 @@ def number_drift(name: str, windows: Sequence[Array], config: DriftConfig) -> Dr
 
 def too_few(name: str, what: str, count: int, needed: int) -> Drift:
     """A quantity of which the newest days have too little."""
-    reason = f"{TITLES[name]}: {count} {what} in the newest days, {needed} are needed."
-    return Drift(name, DriftVerdict.NOT_ENOUGH, reason)
+    return Drift(
+        name, DriftVerdict.NOT_ENOUGH, f"{TITLES[name]}: {count} {what} in the newest days, {needed} are needed."
+    )
 
 
 def overall_verdict(drifts: Sequence[Drift]) -> DriftVerdict:
     """Drift if anything has drifted; not enough if nothing could be told; else stable."""
-    verdicts = {one.verdict for one in drifts}
-    for verdict in (DriftVerdict.DRIFT, DriftVerdict.STABLE):
-        if verdict in verdicts:
-            return verdict
-    return DriftVerdict.NOT_ENOUGH
+    found = {one.verdict for one in drifts}
+    told = (verdict for verdict in (DriftVerdict.DRIFT, DriftVerdict.STABLE) if verdict in found)
+    return next(told, DriftVerdict.NOT_ENOUGH)

@@ -122,10 +122,7 @@ def _score_drift(
     windows: Sequence[Window],
     config: DriftConfig,
 ) -> Drift:
-    """Drift of what the champion thinks of its best items for those who were active: the mean score of each list.
-
-    Users are scored with their histories as of the end of the window, in all windows by the same champion.
-    """
+    """Drift of the mean score of the lists of those who were active, with their histories as of the window's end."""
     import numpy as np
     import pandas as pd
 
@@ -137,9 +134,9 @@ def _score_drift(
     for number, window in enumerate(windows):
         users = stream.active_users(window, config.max_scored_users, rng)
         own = place.store.histories_of(_known(table, users, window.end), window.end, half_life_days)
-        names = {user: f"{number} {user}" for user in users}  # one person in two windows has two histories
-        histories.append(own.assign(user_id=own["user_id"].map(names)))
-        active.append(list(names.values()))
+        # One person in two windows has two histories.
+        histories.append(own.assign(user_id=f"{number} " + own["user_id"]))
+        active.append([f"{number} {user}" for user in users])
     every = [user for users in active for user in users]
     tops = recommender.top_items(pd.concat(histories, ignore_index=True), every, LIST_LENGTH)
     means = tops.groupby("user_id")["score"].mean()

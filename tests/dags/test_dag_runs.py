@@ -103,7 +103,7 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
         "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
     }  # fmt: skip
     assert steps.calls["claim_backlog"] == ((run_id, as_of, now), options)
-    assert steps.tried == ["one", "other"]
+    assert sorted(steps.tried) == ["one", "other"]  # `dag.test()` runs what is ready in any order
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
     assert steps.calls["settle_backlog"] == (("b1", now), {})
 

@@ -142,18 +142,14 @@ def test_a_killed_measurement_is_finished_by_running_it_again(second_night: Seco
 def test_a_killed_measurement_of_drift_is_finished_by_running_it_again(
     second_night: SecondNight, tmp_path: Path
 ) -> None:
-    second_night.restore(
-        second_night.copy_before("check_backlog")
-    )  # the first champion, and twelve days that it missed
-    points = (Point(f"{REGISTRY}.log_measurement", "after"), Point(f"{REGISTRY}.log_files", "after"))
-    for point in points:
-        assert second_night.start("measure_drift", point).wait() == -signal.SIGKILL, f"It never came to {point}."
+    # The first champion, and twelve days that it missed.
+    second_night.restore(second_night.copy_before("check_backlog"))
+    point = Point(f"{REGISTRY}.log_files", "after")  # all is in MLflow, nothing in the ledger
+    assert second_night.start("measure_drift", point).wait() == -signal.SIGKILL, f"It never came to {point}."
     measured = second_night.start("measure_drift").value()
     assert measured["champion_version"] == "2"
     assert measured["distances"]["genres"] > 0
-    home = second_night.settings.home
-    found = state(home, tmp_path)
-    run = found["versions"][2]
+    run = state(second_night.settings.home, tmp_path)["versions"][2]
     assert run["num_points"]["drift_genres"] == 1, "a retry adds no second point"
     assert run["run"][3]["drift_genres"] == measured["distances"]["genres"]
     assert [name for name in run["artifacts"] if name.startswith("drift/")] == [measured["report"]]
@@ -161,8 +157,6 @@ def test_a_killed_measurement_of_drift_is_finished_by_running_it_again(
         (decision,) = store.list_decisions(run_id="monitoring")
     assert (decision.step, decision.verdict) == ("measure_drift", measured["verdict"])
     assert {one["name"]: one["distance"] for one in decision.numbers["drifts"]} == measured["distances"]
-    assert second_night.start("measure_drift").value() == measured
-    assert not differences(state(home, tmp_path), found)
 
 
 def test_a_killed_rollback_is_finished_by_running_it_again_and_the_loop_goes_on_from_there(
