@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test lint format up down fuzz-api replay bench bench-api bench-night lock clean
+.PHONY: help demo test lint format up down fuzz-api replay bench bench-api bench-night null-test lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast;
 
 bench-night: $(STAMP) ## a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
 	@$(BIN)/python -m benchmarks.incremental $(ARGS)
+
+null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7")
+	@$(BIN)/python -m benchmarks.gate_null_test $(ARGS)
 
 lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras \

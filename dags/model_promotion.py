@@ -5,19 +5,23 @@ on everything up to its cut-off, tests that, and moves the alias `champion`. Tha
 
 **Runs** when `feedback_retraining` has evaluated a challenger (asset `challenger`), or by hand.
 
-**By hand:** *Trigger*; `model_version` is the number of an evaluated challenger in the registry.
+**By hand:** *Trigger*; `model_version` is the number of an evaluated challenger in the registry. A verdict *insufficient
+evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* leaves it at that; *extend*, some days
+later, compares the same two versions on all that was recorded up to `as_of`, and decides on that. A refused challenger is
+not judged again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
 
 | what you see | what it means |
 |---|---|
-| `decide_promotion` green, the rest pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
+| `extend_holdout` pink | the usual: the challenger is judged on the holdout of its night |
+| `extend_holdout` red | the champion changed since, or `as_of` is not later than the holdout's end; nothing was written |
+| `decide_promotion` green, what follows pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
 | all green | the refit is champion; `recommendation_publishing` has started |
 | `decide_promotion` red | no such version, or it was not evaluated: the message says what to run first |
 | `refit_challenger` red | the refit failed a behaviour test or moved too far from what was judged; the champion stays |
 | `promote` red | the champion changed since the gate compared with it; nothing moved, the next night compares anew |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
-result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault: too few users gave
-feedback in the holdout to accept another recipe.
+result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, task
 from assets import CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
-from task_defaults import RUN_TIME, TASK_DEFAULTS
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
 
 PARAMS = {
     "model_version": Param(
@@ -36,6 +40,27 @@ PARAMS = {
         pattern="^[1-9][0-9]*$",
         title="Model version",
         description="Evaluated challenger to decide about. Empty: the one in the event that started the run.",
+    ),
+    "if_insufficient": Param(
+        "hold",
+        enum=["hold", "extend"],
+        type="string",
+        title="If evidence is insufficient",
+        description="hold: the champion stays. extend: first judge again on a longer holdout, up to the cut-off below.",
+    ),
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        pattern=ZONED_TIME,
+        title="Extend up to",
+        description="End of the longer holdout; counts only with extend. Empty: the run's own time.",
+    ),
+    "accept_gain": Param(
+        False,
+        type="boolean",
+        title="Accept an implausible gain",
+        description="A person has looked at a gain that the gate took for a leak, and found none.",
     ),
 }
 
@@ -57,12 +82,27 @@ def _is_promoted(context) -> tuple[bool, str]:
     return decision["verdict"] == "promote", f"{decision['verdict']}: {' '.join(decision['reasons'])}"
 
 
-@task
+def _is_extending(context) -> tuple[bool, str]:
+    choice = context["params"]["if_insufficient"]
+    return choice == "extend", f"if_insufficient is {choice}."
+
+
+@task.run_if(_is_extending)
+@task(execution_timeout=timedelta(hours=1))
+def extend_holdout(as_of: str, *, params: dict, triggering_asset_events) -> dict:
+    """Judges the challenger again on a longer holdout, if its evidence is insufficient; in a process of its own."""
+    from recsys.process import run_step
+
+    return run_step("extend_holdout", model_version=_named_version(params, triggering_asset_events), as_of=as_of)
+
+
+@task(trigger_rule="none_failed")
 def decide_promotion(now: str, *, run_id: str, params: dict, triggering_asset_events) -> dict:
     """The gate: promote, reject or insufficient evidence, with reasons. Decides, never acts."""
     from recsys import pipeline
 
-    return pipeline.decide_promotion(_named_version(params, triggering_asset_events), run_id, now)
+    version = _named_version(params, triggering_asset_events)
+    return pipeline.decide_promotion(version, run_id, now, accept_gain=params["accept_gain"])
 
 
 @task.run_if(_is_promoted)
@@ -95,7 +135,9 @@ def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
 )
 def model_promotion() -> None:
     """Evaluated challenger -> champion, if the gate says so."""
-    refit = refit_challenger(decide_promotion(RUN_TIME)["model_version"])
+    decision = decide_promotion(RUN_TIME)
+    extend_holdout(CUT_OFF) >> decision
+    refit = refit_challenger(decision["model_version"])
     promoted = promote(refit, RUN_TIME)
     for made in (refit, promoted):
         made.operator.operator_extra_links = (ModelVersionLink(),)

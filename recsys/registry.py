@@ -147,12 +147,12 @@ class Registry(MlflowConnection):
             self._client.log_model_artifacts(model.model_id, str(folder))
         return self._client.finalize_logged_model(model.model_id, "READY")
 
-    def _log_metrics(self, run: Any, model_id: str | None, metrics: Mapping[str, float]) -> None:
+    def _log_metrics(self, run: Any, model_id: str | None, metrics: Mapping[str, float], step: int = 0) -> None:
         """Logs into the run and for its model. The run's start is the time, so that a retry adds no second point."""
         from mlflow.entities import Metric
 
         at = run.info.start_time
-        points = [Metric(key, float(value), at, 0, model_id=model_id) for key, value in metrics.items()]
+        points = [Metric(key, float(value), at, step, model_id=model_id) for key, value in metrics.items()]
         self._client.log_batch(run.info.run_id, metrics=points)
 
     def _finish(self, version: Any) -> None:
@@ -162,10 +162,15 @@ class Registry(MlflowConnection):
         if self._client.get_run(version.run_id).info.status != "FINISHED":
             self._client.set_terminated(version.run_id)
 
-    def log_evaluation(self, version: str, metrics: Mapping[str, float], artifacts: Sequence[Path]) -> None:
-        """Adds what judging a version gave to the version's run; files go to its folder `evaluation`."""
+    def log_evaluation(
+        self, version: str, metrics: Mapping[str, float], artifacts: Sequence[Path], step: int = 0
+    ) -> None:
+        """Adds what judging a version gave to the version's run; files go to its folder `evaluation`.
+
+        Judged again, it needs a higher `step`: MLflow shows the metrics of the highest, and keeps the others.
+        """
         with self._at(version) as found:
-            self._log_metrics(self._client.get_run(found.run_id), found.tags.get("model_id"), metrics)
+            self._log_metrics(self._client.get_run(found.run_id), found.tags.get("model_id"), metrics, step)
             for path in artifacts:
                 self._log_artifact(found.run_id, path, "evaluation")
 

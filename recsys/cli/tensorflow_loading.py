@@ -11,6 +11,7 @@ TENSORFLOW_STEPS = {
     "try_candidate",
     "train_challenger",
     "evaluate_challenger",
+    "extend_holdout",
     "refit_challenger",
     "publish_recommendations",
     "rehearse",

@@ -45,6 +45,66 @@ def resampled_means(values: FloatArray, *, num_resamples: int, seed: int) -> Flo
     return means
 
 
+@dataclass(frozen=True)
+class PairedChange:
+    """How two means differ, in the data and in every resample.
+
+    Attributes:
+        observed: `mean(first) - mean(second)`, or `mean(first) / mean(second) - 1`.
+        draws: `(num_resamples,)`, the same of each resample.
+    """
+
+    observed: float
+    draws: FloatArray
+
+    def interval(self, confidence: float) -> Interval:
+        """Percentile interval.
+
+        References:
+            Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals). The ends are drawn
+            values, not interpolated between two: next to infinity there is nothing to interpolate.
+        """
+        tail = (1.0 - confidence) / 2.0
+        low, high = np.quantile(self.draws, [tail, 1.0 - tail], method="nearest")
+        return Interval(self.observed, float(low), float(high))
+
+    def p_value_below(self, bound: float) -> float:
+        """One-sided, of "the change is at least `bound`": small if it is surely below.
+
+        References:
+            Davison, Hinkley, Bootstrap Methods and their Application, 1997, section 4.2 (plus one above and below: never 0).
+        """
+        return float((1 + int((self.draws >= bound).sum())) / (1 + len(self.draws)))
+
+
+def paired_change(
+    first: FloatArray, second: FloatArray, *, seed: int, relative: bool = False, num_resamples: int = 2_000
+) -> PairedChange:
+    """`mean(first) - mean(second)`, or `mean(first) / mean(second) - 1`, with resamples over users.
+
+    Args:
+        first: `(num_users,)`, one value per user.
+        second: `(num_users,)`, of the same users in the same order.
+        seed: of the resampling.
+        relative: True for the ratio - 1, of values that are not negative. Where the second mean is 0: 0 if the first is
+            too, else infinity.
+        num_resamples: bootstrap draws.
+
+    Raises:
+        ValueError: if the arrays differ in length or are empty, a value is not finite (or negative, for a ratio), or
+            `num_resamples` is out of range.
+    """
+    if len(first) != len(second) or not len(first):
+        raise ValueError(f"Expected values of the same users, at least one, got {len(first)} and {len(second)}.")
+    values = np.column_stack([first, second]).astype(np.float64)
+    _validate(values, num_resamples)
+    if relative and (values < 0).any():
+        raise ValueError(f"Expected values >= 0 to compare as a ratio, got {values.min()}: use relative=False.")
+    means = resampled_means(values, num_resamples=num_resamples, seed=seed)
+    observed = _compared(values.mean(axis=0, keepdims=True), relative)
+    return PairedChange(float(observed[0]), _compared(means, relative))
+
+
 def paired_difference(
     first: FloatArray,
     second: FloatArray,
@@ -54,45 +114,28 @@ def paired_difference(
     num_resamples: int = 2_000,
     confidence: float = 0.95,
 ) -> Interval:
-    """`mean(first) - mean(second)`, or `mean(first) / mean(second) - 1`, with its percentile interval.
-
-    Args:
-        first: `(num_users,)`, one value per user.
-        second: `(num_users,)`, of the same users in the same order.
-        seed: of the resampling.
-        relative: True for the ratio - 1, of values that are not negative. Where the second mean is 0: 0 if the first is
-            too, else infinity.
-        num_resamples: bootstrap draws.
-        confidence: of the interval, in (0, 1).
+    """The interval of `paired_change`.
 
     Raises:
-        ValueError: if the arrays differ in length or are empty, a value is not finite (or negative, for a ratio), or
-            `num_resamples` or `confidence` is out of range.
-
-    References:
-        Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals). The ends are drawn
-        values, not interpolated between two: next to infinity there is nothing to interpolate.
+        ValueError: as `paired_change`, or if `confidence` is not in (0, 1).
     """
-    if len(first) != len(second) or not len(first):
-        raise ValueError(f"Expected values of the same users, at least one, got {len(first)} and {len(second)}.")
-    values = np.column_stack([first, second]).astype(np.float64)
-    _validate(values, num_resamples, confidence)
-    if relative and (values < 0).any():
-        raise ValueError(f"Expected values >= 0 to compare as a ratio, got {values.min()}: use relative=False.")
-    means = resampled_means(values, num_resamples=num_resamples, seed=seed)
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(_compared(means, relative), [tail, 1.0 - tail], method="nearest")
-    return Interval(float(_compared(values.mean(axis=0, keepdims=True), relative)[0]), float(low), float(high))
+    _validate_confidence(confidence)
+    return paired_change(first, second, seed=seed, relative=relative, num_resamples=num_resamples).interval(confidence)
 
 
-def _validate(values: FloatArray, num_resamples: int, confidence: float) -> None:
+def _validate(values: FloatArray, num_resamples: int) -> None:
     if not np.isfinite(values).all():
         raise ValueError(
             f"Expected finite values, got {int((~np.isfinite(values)).sum())} that are not: leave out the users that have "
             "no such metric."
         )
-    if num_resamples < 1 or not 0 < confidence < 1:
-        raise ValueError(f"Expected num_resamples >= 1 and confidence in (0, 1), got {num_resamples} and {confidence}.")
+    if num_resamples < 1:
+        raise ValueError(f"Expected num_resamples >= 1, got {num_resamples}.")
+
+
+def _validate_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"Expected confidence in (0, 1), got {confidence}.")
 
 
 def _compared(means: FloatArray, relative: bool) -> FloatArray:
@@ -108,7 +151,8 @@ def mean_interval(values: FloatArray, *, seed: int, num_resamples: int = 1_000, 
     """The mean of one value per user with its percentile interval; NaN for no users."""
     if not len(values):
         return Interval(float("nan"), float("nan"), float("nan"))
-    _validate(values, num_resamples, confidence)
+    _validate_confidence(confidence)
+    _validate(values, num_resamples)
     means = resampled_means(values[:, None].astype(np.float64), num_resamples=num_resamples, seed=seed)[:, 0]
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])

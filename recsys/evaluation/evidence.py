@@ -15,7 +15,8 @@ from recsys.errors import InputError
 from recsys.whole_folder import whole_folder
 
 Kind = Literal["first", "refresh", "recipe_change"]
-PER_USER, REST = "per_user.parquet", "evidence.json"
+PER_USER, SLICES, REST = "per_user.parquet", "slices.parquet", "evidence.json"
+TIMES = ("as_of", "fit_through", "challenger_trained_through", "champion_trained_through")
 COLUMNS = {"system", "user_id", "num_liked", "num_disliked", "ndcg_at_10", "dislike_exposure_at_10"}  # the gate's
 
 
@@ -35,6 +36,11 @@ class Evidence:
         coverage: system -> share of the catalog in anybody's first 10.
         seed: of the bootstrap.
         fidelity: of the challenger's explanations, see `fidelity.Fidelity.metrics`.
+        per_system: system -> metrics of all its lists together, such as `coverage_at_10`.
+        slices: one row per holdout user: `user_id` and one text column per dimension.
+        behaviour: results of the judged fit's behaviour tests: `name`, `version`, `passed`, `detail`, `metrics`.
+        challenger_trained_through: the newest event that the judged fit may have seen; None if nobody knows.
+        champion_trained_through: the same of the champion.
     """
 
     batch_id: str
@@ -47,6 +53,11 @@ class Evidence:
     coverage: dict[str, float]
     seed: int
     fidelity: dict[str, float] = field(default_factory=dict)
+    per_system: dict[str, dict[str, float]] = field(default_factory=dict)
+    slices: pd.DataFrame = field(default_factory=pd.DataFrame)
+    behaviour: list[dict[str, Any]] = field(default_factory=list)
+    challenger_trained_through: datetime | None = None
+    champion_trained_through: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -95,10 +106,12 @@ class Evidence:
         return one, other
 
     def save(self, folder: Path) -> Path:
-        """Writes both files, or none, and returns `folder`; what was there is replaced."""
-        rest = {name: value for name, value in vars(self).items() if name != "per_user"}
+        """Writes all files, or none, and returns `folder`; what was there is replaced."""
+        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", "slices")}
         with whole_folder(folder) as building:
             self.per_user.to_parquet(building / PER_USER, index=False)
+            if not self.slices.empty:
+                self.slices.to_parquet(building / SLICES, index=False)
             (building / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
         return folder
 
@@ -114,9 +127,10 @@ class Evidence:
                 f"Expected evidence in {folder}, found none: run evaluate_challenger for this batch again."
             )
         try:
-            rest: dict[str, Any] = json.loads((folder / REST).read_text(encoding="utf-8"))
-            rest |= {name: datetime.fromisoformat(rest[name]) for name in ("as_of", "fit_through")}
-            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER))
+            rest: dict[str, Any] = dict(json.loads((folder / REST).read_text(encoding="utf-8")))
+            rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name)}
+            slices = pd.read_parquet(folder / SLICES) if (folder / SLICES).is_file() else pd.DataFrame()
+            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), slices=slices)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(
                 f"Expected evidence in {folder}, got files that cannot be read ({error}): run evaluate_challenger for this "

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from recsys.evaluation.holm import holm_adjusted
 from recsys.feedback.adjustments import ItemFeatures
 from recsys.feedback.reasons import FeatureKind
 
@@ -160,11 +161,11 @@ def _feature_count(kind: FeatureKind, name: str, items: list[ItemCount]) -> Feat
 def measure_lifts(comparison: Comparison, min_count: int = 1) -> list[FeatureLift]:
     """Lift and significance of the features with so many dislikes, by kind, most dislikes first.
 
-    References:
-        Holm (1979), A simple sequentially rejective multiple test procedure.
+    The p-values are corrected by Holm; features with too few dislikes to matter count among the tests, too.
     """
     wanted = [feature for feature in comparison.features if feature.num_dislikes >= min_count]
-    p_values = _holm(_p_values(comparison, wanted), sum(feature.num_met > 0 for feature in comparison.features))
+    num_tests = sum(feature.num_met > 0 for feature in comparison.features)
+    p_values = holm_adjusted(_p_values(comparison, wanted), num_tests)
     lifts = [_lift(comparison, feature, p) for feature, p in zip(wanted, p_values, strict=True)]
     return sorted(lifts, key=lambda lift: (list(FeatureKind).index(lift.kind), -lift.dislikes, lift.name))
 
@@ -187,15 +188,6 @@ def _p_values(comparison: Comparison, features: list[FeatureCount]) -> list[floa
         else 1.0
         for feature in features
     ]
-
-
-def _holm(p_values: list[float], num_tests: int) -> list[float]:
-    """Adjusted p-values. Tests that are not among `p_values` had too few dislikes to matter: they count as 1."""
-    adjusted, highest = list(p_values), 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, p_values[index] * max(1, num_tests - place)))
-        adjusted[index] = highest
-    return adjusted
 
 
 def _lift(comparison: Comparison, feature: FeatureCount, p_value: float) -> FeatureLift:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -20,13 +21,28 @@ if TYPE_CHECKING:
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.gate import Verdict
     from recsys.model.recommender import Recommender
+    from recsys.training.training_set import TrainingSet
 
 FIDELITY_USERS = 200  # of the holdout, whose explanations are checked
 MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
 
 
-def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
-    """Lists of every system for the holdout's users, judged; the same histories and cut-off for all."""
+def evaluate(
+    place: Workplace,
+    batch: Batch,
+    folder: Path,
+    training_set: TrainingSet | None = None,
+    as_of: datetime | None = None,
+) -> Evidence:
+    """Lists of every system for the holdout's users, judged; the same histories and cut-off for all.
+
+    Args:
+        place: stores and folders.
+        batch: what is judged.
+        folder: with its judged fit.
+        training_set: holds the holdout; None: the one that the batch froze.
+        as_of: end of that holdout; None: the batch's.
+    """
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.fidelity import measure_fidelity
     from recsys.evaluation.holdout import compared_lists
@@ -34,11 +50,13 @@ def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
-    training_set = TrainingSet.read(folder / "training_set")
+    training_set = training_set or TrainingSet.read(folder / "training_set")
     challenger = Recommender.load(folder / "judged" / "recommender")
     systems = {"challenger": challenger}
+    through = {"challenger": trained_through(place, batch.challenger_version, challenger)}
     if batch.champion_version is not None:
         systems["champion"] = place.recommender(batch.champion_version)
+        through["champion"] = trained_through(place, batch.champion_version, systems["champion"])
     holdout = training_set.holdout
     users = sorted(holdout["user_id"].unique())
     examples = training_set.examples_through(batch.fit_through)
@@ -47,7 +65,7 @@ def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
     return Evidence(
         batch_id=batch.batch_id,
         kind=_kind(place, batch),
-        as_of=batch.as_of,
+        as_of=as_of or batch.as_of,
         fit_through=batch.fit_through,
         champion_version=batch.champion_version,
         challenger_version=batch.challenger_version or "not registered",
@@ -55,7 +73,16 @@ def evaluate(place: Workplace, batch: Batch, folder: Path) -> Evidence:
         coverage={name: coverage(top, len(challenger.item_ids), 10) for name, top in lists.items()},
         seed=batch.config["seed"],
         fidelity=measure_fidelity(challenger, training_set.histories, users[:FIDELITY_USERS]).metrics(),
+        challenger_trained_through=through["challenger"],
+        champion_trained_through=through.get("champion"),
     )
+
+
+def trained_through(place: Workplace, version: str | None, recommender: Recommender) -> datetime | None:
+    """The newest event that a model may have seen: the later of what its own files and its tags say."""
+    tags = {} if version is None else place.registry.get_tags(version)
+    said = [recommender.recipe.get("cut_off"), tags.get("trained_through")]
+    return max((datetime.fromisoformat(moment) for moment in said if moment), default=None)
 
 
 def _kind(place: Workplace, batch: Batch) -> Any:
@@ -65,11 +92,11 @@ def _kind(place: Workplace, batch: Batch) -> Any:
     return "refresh" if same else "recipe_change"
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """The gate's verdict with its default margins."""
+def judge(evidence: Evidence, *, accept_gain: bool = False) -> Verdict:
+    """The gate's verdict with its default thresholds; `accept_gain`: a person found no leak behind an implausible gain."""
     from recsys.evaluation.gate import GateConfig, decide
 
-    return decide(evidence, GateConfig())
+    return decide(evidence, GateConfig(max_plausible_ratio=None) if accept_gain else GateConfig())
 
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:
@@ -92,7 +119,8 @@ def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Pat
     metrics = metrics_of(evidence)
     (folder / "systems.md").write_text(systems_table(evidence), encoding="utf-8")
     plot_systems(evidence, folder / "systems.png")
-    place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()))
+    longer_s = int((evidence.as_of - batch.as_of).total_seconds())  # 0, but for an extended holdout
+    place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()), step=longer_s)
     return metrics
 
 

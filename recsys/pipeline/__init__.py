@@ -3,6 +3,7 @@
     check_backlog -> claim_backlog -> build_training_set -> validate_training_set -> list_candidates
         -> try_candidate (each) -> train_challenger -> evaluate_challenger -> settle_backlog (one run of `feedback_retraining`)
     decide_promotion -> refit_challenger -> promote         (`model_promotion`)
+    extend_holdout                                          (before `decide_promotion`, where asked for)
     publish_recommendations                                 (`recommendation_publishing`)
     measure_feedback                                        (`feedback_monitoring`)
     rehearse                                                (the dry run: all up to the verdict, nothing kept)
@@ -14,7 +15,13 @@ with the same arguments it finds or rewrites its own result. None reads the cloc
 
 from recsys.nightly.status import feedback_report, status
 from recsys.pipeline.monitoring import measure_feedback
-from recsys.pipeline.promotion import decide_promotion, promote, publish_recommendations, refit_challenger
+from recsys.pipeline.promotion import (
+    decide_promotion,
+    extend_holdout,
+    promote,
+    publish_recommendations,
+    refit_challenger,
+)
 from recsys.pipeline.retraining import (
     build_training_set,
     check_backlog,
@@ -31,7 +38,7 @@ from recsys.pipeline.step import STEPS, step
 
 __all__ = [
     "STEPS", "build_training_set", "check_backlog", "claim_backlog", "decide_promotion", "evaluate_challenger",
-    "feedback_report", "list_candidates", "measure_feedback", "promote", "publish_recommendations",
+    "extend_holdout", "feedback_report", "list_candidates", "measure_feedback", "promote", "publish_recommendations",
     "refit_challenger", "rehearse", "settle_backlog", "status", "step", "train_challenger", "try_candidate",
     "validate_training_set",
 ]  # fmt: skip

@@ -7,21 +7,59 @@ from typing import Any
 
 from recsys.errors import ConflictError, InputError
 from recsys.nightly import champion as champions
-from recsys.nightly import judging
+from recsys.nightly import extending, judging
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
 from recsys.records import Decision, Promotion
 
 
 @step
-def decide_promotion(model_version: str, run_id: str, now: datetime | str) -> dict[str, Any]:
-    """The gate: promote, reject or insufficient evidence, with reasons; decides and records, never acts."""
+def extend_holdout(model_version: str, as_of: datetime | str) -> dict[str, Any]:
+    """Judges a challenger again on everything recorded up to `as_of`, if its evidence was insufficient so far.
+
+    Champion and challenger are the versions that were compared before; neither has seen any of it. `decide_promotion`
+    then decides on the longer holdout. What had enough evidence is left alone.
+
+    Args:
+        model_version: an evaluated challenger.
+        as_of: new end of its holdout, later than the old one.
+
+    Raises:
+        ConflictError: if the champion changed since the challenger was compared with it.
+        InputError: if `as_of` is not later than the holdout's end.
+    """
+    with Workplace.open() as place:
+        done = extending.extend(place, place.store.find_batch_by_version(model_version), moment(as_of))
+        return {
+            "model_version": model_version,
+            "extended": done.extended,
+            "as_of": done.evidence.as_of.isoformat(),
+            "evidence_uri": done.uri,
+            "num_users": int(judging.metrics_of(done.evidence)["holdout_users"]),
+            "reason": done.reason,
+        }
+
+
+@step
+def decide_promotion(model_version: str, run_id: str, now: datetime | str, accept_gain: bool = False) -> dict[str, Any]:
+    """The gate: promote, reject or insufficient evidence, with reasons; decides and records, never acts.
+
+    Args:
+        model_version: an evaluated challenger.
+        run_id: names the run whose verdict this is.
+        now: time of the record.
+        accept_gain: a person has looked at a gain that is too good to be true, and found no leak.
+    """
     with Workplace.open() as place:
         batch = place.store.find_batch_by_version(model_version)
-        verdict = judging.judge(judging.load_evidence(batch))
-        numbers = {"model_version": model_version, "batch_id": batch.batch_id, **verdict.numbers}
+        evidence = judging.load_evidence(batch)
+        verdict = judging.judge(evidence, accept_gain=accept_gain)
+        numbers = {
+            "model_version": model_version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
+            **verdict.numbers,
+        }  # fmt: skip
         place.store.record_decision(
-            Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, moment(now), numbers)
+            Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, moment(now), numbers)
         )
         place.registry.set_tags(model_version, {"verdict": verdict.verdict})
         judging.describe_verdict(place, batch, verdict)

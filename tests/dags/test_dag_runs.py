@@ -37,6 +37,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "settle_backlog": {"status": "used"},
     "rehearse": {"would": "promote"},
+    "extend_holdout": {"model_version": "7", "extended": True},
     "decide_promotion": {"verdict": "promote", "reasons": ["not worse"], "model_version": "7"},
     "refit_challenger": {"model_version": "8", "as_of": NIGHT.isoformat(), "link": "http://mlflow/8"},
     "promote": {"from_version": "6", "to_version": "8", "sequence": 2},
@@ -142,9 +143,10 @@ def test_a_run_that_claimed_nothing_settles_nothing(steps: Steps, run: Any) -> N
 def test_an_accepted_challenger_is_refitted_and_the_refit_promoted(steps: Steps, run: Any) -> None:
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert state == "success"
+    assert tasks.pop("extend_holdout") == "skipped"
     assert set(tasks.values()) == {"success"}
-    (version, run_id, now), _ = steps.calls["decide_promotion"]
-    assert (version, now) == ("7", NIGHT.isoformat())
+    (version, run_id, now), options = steps.calls["decide_promotion"]
+    assert (version, now, options) == ("7", NIGHT.isoformat(), {"accept_gain": False})
     assert steps.calls["refit_challenger"] == ((), {"model_version": "7"})
     assert steps.calls["promote"] == (("8", run_id, NIGHT.isoformat()), {})
 
@@ -154,8 +156,31 @@ def test_a_refused_challenger_changes_nothing_and_is_green(steps: Steps, run: An
     steps.answers["decide_promotion"] = {"verdict": verdict, "reasons": ["worse"], "model_version": "7"}
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert state == "success"
-    assert tasks == {"decide_promotion": "success", "refit_challenger": "skipped", "promote": "skipped"}
+    skipped = dict.fromkeys(["extend_holdout", "refit_challenger", "promote"], "skipped")
+    assert tasks == {"decide_promotion": "success", **skipped}
     assert set(steps.calls) == {"decide_promotion"}
+
+
+@pytest.mark.parametrize("as_of", ["2013-06-20T00:00:00+00:00", None])
+def test_with_extend_the_holdout_grows_before_the_verdict(steps: Steps, run: Any, as_of: str | None) -> None:
+    state, tasks = run("model_promotion", NIGHT, model_version="7", if_insufficient="extend", as_of=as_of)
+    assert state == "success"
+    assert set(tasks.values()) == {"success"}
+    assert list(steps.calls) == ["extend_holdout", "decide_promotion", "refit_challenger", "promote"]
+    assert steps.calls["extend_holdout"] == ((), {"model_version": "7", "as_of": as_of or NIGHT.isoformat()})
+
+
+def test_a_holdout_that_cannot_be_extended_is_no_verdict(steps: Steps, run: Any) -> None:
+    steps.answers["extend_holdout"] = errors.ConflictError("Expected version 6 to be champion, it is 9.")
+    state, tasks = run("model_promotion", NIGHT, model_version="7", if_insufficient="extend")
+    assert state == "failed"
+    assert tasks["extend_holdout"] == "failed"
+    assert set(steps.calls) == {"extend_holdout"}
+
+
+def test_a_person_may_accept_a_gain_that_looks_like_a_leak(steps: Steps, run: Any) -> None:
+    run("model_promotion", NIGHT, model_version="7", accept_gain=True)
+    assert steps.calls["decide_promotion"][1] == {"accept_gain": True}
 
 
 def test_a_promotion_without_a_version_says_what_to_name(steps: Steps, run: Any) -> None:

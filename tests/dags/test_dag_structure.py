@@ -29,7 +29,8 @@ RETRAINING = {
     "settle_backlog": {"claim_backlog", "evaluate_challenger"},
 }
 PROMOTION = {
-    "decide_promotion": set(),
+    "extend_holdout": set(),
+    "decide_promotion": {"extend_holdout"},
     "refit_challenger": {"decide_promotion"},
     "promote": {"refit_challenger"},
 }
@@ -190,6 +191,33 @@ def test_a_model_version_is_a_number_in_the_registry(dag_bag: Any, dag_id: str) 
     for value in ("0", "champion", "1.5", "", 3):
         with pytest.raises(ParamValidationError):
             field.resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("if_insufficient", ["hold", "extend"], ["reject", "", None, True]),
+        ("as_of", GOOD_TIMES, BAD_TIMES),
+        ("accept_gain", [True, False], ["yes", None]),
+    ],
+)
+def test_the_form_of_promotion_refuses_what_makes_no_sense(
+    dag_bag: Any, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags["model_promotion"].params.get_param(name))
+    for value in good:
+        assert field.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+
+
+def test_a_verdict_is_reached_whether_the_holdout_was_extended_or_not(dag_bag: Any) -> None:
+    dag = dag_bag.dags["model_promotion"]
+    assert dag.params["if_insufficient"] == "hold"
+    assert dag.get_task("decide_promotion").trigger_rule == "none_failed"
 
 
 def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:

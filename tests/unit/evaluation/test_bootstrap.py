@@ -93,8 +93,8 @@ def test_more_confidence_is_a_wider_interval() -> None:
         ([], [], {}, "got 0 and 0"),
         ([1.0, np.nan], [1.0, 2.0], {}, "got 1 that are not"),
         ([1.0, -2.0], [1.0, 2.0], {"relative": True}, r"got -2\.0"),
-        ([1.0], [1.0], {"num_resamples": 0}, "got 0 and 0.95"),
-        ([1.0], [1.0], {"confidence": 95}, "got 2000 and 95"),
+        ([1.0], [1.0], {"num_resamples": 0}, "got 0"),
+        ([1.0], [1.0], {"confidence": 95}, "got 95"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(first, second, options, expected: str) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,41 @@ def test_what_was_saved_is_read_back_and_gives_the_same_verdict(make_evidence, t
     evidence = make_evidence(kind, exposure, challenger=rng.random(250), **{other: rng.random(250)})
     again = Evidence.load(evidence.save(tmp_path / "evidence"))
     pd.testing.assert_frame_equal(again.per_user, evidence.per_user, check_exact=True)
-    assert replace(again, per_user=evidence.per_user).__dict__ == evidence.__dict__
+    pd.testing.assert_frame_equal(again.slices, evidence.slices)
+    frames = {"per_user": evidence.per_user, "slices": evidence.slices}
+    assert replace(again, **frames).__dict__ == evidence.__dict__
     assert decide(again, CONFIG) == decide(evidence, CONFIG)
+
+
+def test_all_that_the_gate_looks_at_is_kept(evidence: Evidence, tmp_path: Path) -> None:
+    whole = replace(
+        evidence,
+        per_user=evidence.per_user.assign(auc=0.5),
+        per_system={"champion": {"coverage_at_10": 0.2}, "challenger": {"coverage_at_10": 0.1}},
+        slices=pd.DataFrame({"user_id": evidence.users("champion").index, "activity": "new"}),
+        behaviour=[
+            {"name": "same_twice", "version": 1, "passed": True, "detail": "200 users", "metrics": {"n": 200.0}}
+        ],
+        challenger_trained_through=evidence.fit_through,
+        champion_trained_through=evidence.fit_through,
+    )
+    again = Evidence.load(whole.save(tmp_path / "evidence"))
+    pd.testing.assert_frame_equal(again.slices, whole.slices, check_dtype=False)
+    assert (again.per_system, again.behaviour) == (whole.per_system, whole.behaviour)
+    assert again.challenger_trained_through == again.champion_trained_through == evidence.fit_through
+    assert decide(again, CONFIG) == decide(whole, CONFIG)
+
+
+def test_evidence_of_an_older_version_is_read(evidence: Evidence, tmp_path: Path) -> None:
+    folder = evidence.save(tmp_path / "evidence")
+    kept = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    for newer in ("per_system", "behaviour", "challenger_trained_through", "champion_trained_through"):
+        del kept[newer]
+    (folder / "evidence.json").write_text(json.dumps(kept), encoding="utf-8")
+    again = Evidence.load(folder)
+    assert again.slices.empty
+    assert (again.per_system, again.behaviour) == ({}, [])
+    assert again.challenger_trained_through is again.champion_trained_through is None
 
 
 def test_saving_again_replaces_everything(evidence: Evidence, tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""docs/gate_null_test.md and its picture from what was simulated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks.gate_null_test import EQUAL, MAX_FALSE_BETTER, MIN_REFUSED, MIN_USERS, WORSENED, Tables
+from recsys.evaluation.gate_config import GateConfig
+from recsys.evaluation.margins import told
+
+TEXT = """\
+# Is the gate fooled by noise?
+
+Written by `make null-test` in {minutes:.0f} minutes on {cores} cores. Seed {seed}.
+
+**The bounds {hold}.** On every row below, at most {max_better:.0%} of the challengers that are equal to the champion may be
+called *better*; and of those that are worse by {worsened:.0%}, at least {min_refused:.0%} must be refused where the holdout
+has {min_users:,} users or more.{broken}
+
+## How
+
+Per-user results come from fits of our model on the last window of the stream. The fits differ by their seed, and each sees
+its own random share of the events before the window; so they are equally good, and their lists differ as those of two
+nights do. A holdout is drawn from the users, with replacement. For each of its users a coin says which of two fits is the
+champion and which the challenger: in truth, there is no difference.
+
+A challenger that is *worse by 5 %* has the same lists, in which hits chosen at random went down one rank, behind the item
+below them, until the mean NDCG@10 of all users was 5 % lower. Most users lose nothing, a few lose much.
+
+The gate is the one that runs every night, with its default thresholds and {resamples:,} resamples; all challengers count as
+refreshes of the champion's recipe. It sees NDCG@10 (margin {margin}), Recall@20, MRR, dislike exposure@10, and slices by
+activity and taste.
+
+| users that holdouts are drawn from | users | slices | NDCG@10 | correlation of two fits, by user |
+|---|---:|---:|---:|---:|
+{populations}
+
+## Equal challengers
+
+| drawn from | users | challengers | called better | called worse | promoted | refused by a guard rail | by a slice |
+|---|---:|---:|---:|---:|---:|---:|---:|
+{equal}
+
+## Worse challengers: how many are refused
+
+{power}
+
+![Power](gate_null_test.png)
+
+What a challenger that is worse by exactly the margin should be is refused in all but 2.5 % of the cases, since the whole
+95 % interval must lie above it. Below {evidence:,} users a refresh is promoted unless it is surely worse than the margin or
+below {sanity:.0%} of the champion, since a stale model costs more than noise; a changed recipe is never promoted there.
+"""
+
+
+def write_report(
+    path: Path, tables: list[Tables], results: pd.DataFrame, broken: Sequence[str], seed: int, seconds: float
+) -> None:
+    """Writes the page and its picture.
+
+    Args:
+        path: of the page.
+        tables: what holdouts were drawn from.
+        results: one row per setting; see `gate_null_test.run_all`.
+        broken: bounds that do not hold, in words.
+        seed: of the command.
+        seconds: that it took.
+    """
+    config = GateConfig()
+    first = results[results["population"] == tables[0].population.name]
+    page = TEXT.format(
+        minutes=seconds / 60, cores=os.cpu_count(), seed=seed, hold="do not hold" if broken else "hold",
+        broken="".join(f"{gap}- {words}." for gap, words in zip(["\n\n", *["\n"] * len(broken)], broken, strict=False)),
+        max_better=MAX_FALSE_BETTER, worsened=WORSENED, min_refused=MIN_REFUSED, min_users=MIN_USERS,
+        resamples=config.num_resamples, margin=told(config.ndcg_margin), evidence=config.min_users,
+        sanity=config.sanity_ratio, populations="\n".join(map(_population, tables)),
+        equal="\n".join(map(_equal, results[results["share"] == EQUAL].to_dict("records"))), power=_power(results),
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    plot_power(first, path.with_suffix(".png"))
+
+
+def _population(tables: Tables) -> str:
+    own = tables.population
+    ndcg = np.column_stack([table[:, 0] for table in tables.champions])
+    alike = np.corrcoef(ndcg.T)[np.triu_indices(ndcg.shape[1], 1)].mean()
+    num_slices = sum(own.slices[dimension].nunique() for dimension in own.slices)
+    return f"| {own.name} | {len(ndcg):,} | {num_slices} | {ndcg.mean():.4f} | {alike:.2f} |"
+
+
+def _equal(row: dict[str, float]) -> str:
+    rates = ("called_better", "called_worse", "promoted", "by_a_guard", "by_a_slice")
+    cells = " | ".join(f"{row[name]:.1%}" for name in rates)
+    return f"| {row['population']} | {row['size']:,} | {row['num']} | {cells} |"
+
+
+def _power(results: pd.DataFrame) -> str:
+    worse = results[results["share"] > EQUAL]
+    levels = sorted(worse["share"].unique())
+    lines = [f"| drawn from | users | {' | '.join(f'worse by {level:.0%}' for level in levels)} |"]
+    lines.append("|---|---:|" + "---:|" * len(levels))
+    for (population, size), own in worse.groupby(["population", "size"], sort=False):
+        refused = own.set_index("share")["refused"]
+        cells = " | ".join(f"{refused[level]:.1%}" if level in refused else "" for level in levels)
+        lines.append(f"| {population} | {size:,} | {cells} |")
+    return "\n".join(lines)
+
+
+def plot_power(results: pd.DataFrame, path: Path) -> None:
+    """Share refused over the number of users, one line per level."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for share, own in results.groupby("share"):
+        name = "equal" if share == EQUAL else f"worse by {share:.0%}"
+        axes.plot(own["size"], own["refused"], marker="o", label=name)
+    axes.axhline(MIN_REFUSED, color="grey", linewidth=0.8, linestyle="--")
+    axes.set(xscale="log", xlabel="users in the holdout", ylabel="share refused", ylim=(-0.02, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
