@@ -53,9 +53,11 @@ activity and taste.
 
 ![Power](gate_null_test.png)
 
-What a challenger that is worse by exactly the margin should be is refused in all but 2.5 % of the cases, since the whole
-95 % interval must lie above it. Below {evidence:,} users a refresh is promoted unless it is surely worse than the margin or
-below {sanity:.0%} of the champion, since a stale model costs more than noise; a changed recipe is never promoted there.
+A challenger that is worse by exactly the margin is refused in all but about 2.5 % of the cases, since the whole 95 %
+interval must lie above it. The less alike two equal fits are, the more users it takes to show that one is not worse: a
+refused equal challenger costs a night, and the next one is judged anew. Below {evidence:,} users a refresh is promoted
+unless it is surely worse than the margin or below {sanity:.0%} of the champion, since a stale model costs more than noise;
+a changed recipe is never promoted there.
 """
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 import typer
 
 from benchmarks.gate_null_population import FloatArray, Population, real_population, synthetic_population
+from recsys.cli.tensorflow_loading import load_for
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import decide
 from recsys.evaluation.gate_config import GateConfig
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "data" / "movietweetings"
 EQUAL, LEVELS = 0.0, (0.0, 0.02, 0.05, 0.10, 0.20)
 SIZES = (100, 300, 1_000, 3_000, 10_000)
-NUM_CHALLENGERS = {100: 200, 300: 200, 1_000: 200, 3_000: 100, 10_000: 50}
+NUM_CHALLENGERS = {100: 200, 300: 200, 1_000: 200, 3_000: 100, 10_000: 50}  # the bound on equal ones takes 200 at least
 MAX_FALSE_BETTER, WORSENED, MIN_REFUSED, MIN_USERS = 0.05, 0.05, 0.95, 1_000
 BEGIN, END = datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC)
 
@@ -173,6 +174,7 @@ def null_test(
     from benchmarks.gate_null_report import write_report
 
     started = time.perf_counter()
+    load_for("train_challenger")  # TensorFlow, without its greeting
     populations = [
         real_population(data, num_systems=3, kept=0.9, seed=seed),
         real_population(data, num_systems=2, kept=0.5, seed=seed),

@@ -15,7 +15,12 @@ BACKLOG_READY = Asset("backlog_ready", uri="recsys://feedback/backlog-ready")
 # Consumed by: model_promotion.
 CHALLENGER = Asset("challenger", uri="recsys://registry/feedback-recommender/challenger")
 
-# Emitted by: model_promotion, task promote. Extra: model_version, as_of.
+# Emitted by: model_promotion, task request_approval, where a person is to be asked. Extra: model_version.
+# Consumed by: champion_approval.
+AWAITING_APPROVAL = Asset("awaiting_approval", uri="recsys://registry/feedback-recommender/awaiting-approval")
+
+# Emitted by: model_promotion and champion_approval, task promote, extra: model_version, as_of; and champion_rollback, task
+# rollback, extra: model_version.
 # Consumed by: recommendation_publishing.
 CHAMPION = Asset("champion", uri="recsys://registry/feedback-recommender/champion")
 

@@ -5,6 +5,14 @@ all users and per user), counts the **dislike rate of each model version** (show
 down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`served_dislike_rate` and others). It changes
 neither model nor lists.
 
+It also measures **drift**: how far the newest days are from what the champion learned from (items, genres, kinds of signals,
+events per user, reasons of dislikes, the champion's scores), beside how far apart such days usually are. The report is in
+the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused in a row, a champion that gets old.
+
+Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
+champion that was deleted there, a promotion that died half-way. It reports them; with `repair` in the form it moves the
+aliases to where the audit has them.
+
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
 **By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
@@ -15,11 +23,17 @@ neither model nor lists.
 | green, with alerts | each alert says what stands out and what to look at; the page *Feedback* shows the numbers |
 | red, "Expected MLflow" | MLflow is away: patterns are written, versions' numbers are not; it is tried again |
 | `measure_feedback` red | its message says what was expected, what came and what to do |
+| `measure_drift` red | the same; the drift trigger goes by the last measurement |
+| `watch_loop` red | the registry cannot be read |
+| `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
-**Alerts:** a pattern of high severity; the newest version is disliked significantly more often than the one before; a
-served version is missing in the registry; more users had new dislikes than one run measures.
+**Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
+gone: a pattern of high severity; the newest version is disliked significantly more often than the one before; a served
+version is missing in the registry; more users had new dislikes than one run measures; drift; `max_refusals` challengers in a
+row were not promoted; the champion knows nothing of the last `max_champion_days` days.
 
-**When red:** fix the cause and clear the task. Nothing else depends on it.
+**When red:** fix the cause and clear the task. While the alias `champion` is not where the audit has it, nothing is promoted
+or published: repair it, or make another version champion with `champion_rollback`.
 """
 
 from __future__ import annotations
@@ -27,7 +41,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, run_alerts
 
 PARAMS = {
     "as_of": Param(
@@ -38,10 +52,40 @@ PARAMS = {
         title="Cut-off",
         description="What was recorded later does not exist for this run. Empty: the run's own time.",
     ),
+    "drift_days": Param(
+        7,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=365,
+        title="Drift: newest days",
+        description="So many of the newest days, of those that the champion has not seen, are compared with what it knows.",
+    ),
+    "max_refusals": Param(
+        3,
+        type="integer",
+        minimum=1,
+        maximum=1_000,
+        title="Refusals in a row",
+        description="Alert from so many nights on whose challengers were not promoted, one after the other.",
+    ),
+    "max_champion_days": Param(
+        14,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=3_650,
+        title="Age of the champion in days",
+        description="Alert when the champion knows nothing of more than so many days before the newest event.",
+    ),
+    "repair": Param(
+        False,
+        type="boolean",
+        title="Repair the registry",
+        description="Move aliases to where the audit has them, and finish a promotion that died half-way. Else only report.",
+    ),
 }
 
 
-@task(execution_timeout=timedelta(minutes=30))
+@task(execution_timeout=timedelta(minutes=30), **WITH_ALERTS)
 def measure_feedback(as_of: str) -> dict:
     """Identifies patterns, logs each version's numbers, and says what needs a look."""
     from recsys import pipeline
@@ -49,18 +93,46 @@ def measure_feedback(as_of: str) -> dict:
     return pipeline.measure_feedback(as_of)
 
 
+@task(execution_timeout=timedelta(hours=1), **WITH_ALERTS)
+def measure_drift(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+    """Compares the newest days with what the champion learned from, in a process of its own."""
+    from recsys.process import run_step
+
+    return run_step("measure_drift", run_id=run_id, as_of=as_of, now=now, drift_days=params["drift_days"])
+
+
+@task(**WITH_ALERTS)
+def watch_loop(as_of: str, *, params: dict) -> dict:
+    """Says when challengers are refused night after night, or the champion gets old."""
+    from recsys import pipeline
+
+    return pipeline.watch_loop(as_of, params["max_refusals"], params["max_champion_days"])
+
+
+@task
+def check_registry(now: str, *, params: dict) -> dict:
+    """Compares aliases and champion in the registry with the audit; repairs them if the form says so."""
+    from recsys import pipeline
+
+    return pipeline.check_registry(now, repair=params["repair"])
+
+
 @dag(
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
+    **run_alerts(hours=2),
     params=PARAMS,
     tags=["feedback", "monitoring"],
     doc_md=__doc__,
 )
 def feedback_monitoring() -> None:
-    """Feedback -> patterns, numbers of versions, alerts."""
+    """Feedback -> patterns, numbers of versions, drift, alerts."""
     measure_feedback(CUT_OFF)
+    measure_drift(CUT_OFF, RUN_TIME)
+    watch_loop(CUT_OFF)
+    check_registry(RUN_TIME)
 
 
 feedback_monitoring()

@@ -4,9 +4,10 @@ Looks at the backlog and, when a trigger fires, trains a **challenger**: a new v
 MLflow, judged beside the champion on events that neither has seen. It never changes what users see: `model_promotion`
 decides about that.
 
-**Three triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
-threshold; a genre, person or franchise that is disliked far more often than users meet it. What each of them saw is in
-the decision record (`recsys decisions --json`), whether it fired or not.
+**Four triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
+threshold; a genre, person or franchise that is disliked far more often than users meet it; and, off by default,
+drift as `feedback_monitoring` last measured it. What each of them saw is in the decision record (`recsys decisions --json`),
+whether it fired or not.
 
 **Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.
 
@@ -38,10 +39,10 @@ from datetime import timedelta
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, setup, task, teardown
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
 from trigger_form import TRIGGER_FORM
 
-RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families")
+RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate")
 FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
 
 PARAMS = {
@@ -87,6 +88,12 @@ PARAMS = {
         uniqueItems=True,
         title="Families",
         description="Candidates of these families are tried; the best on validation becomes the challenger.",
+    ),
+    "keep_candidate": Param(
+        False,
+        type="boolean",
+        title="Keep the candidate",
+        description="Fit the champion's candidate again instead of trying all: on a large stream a night costs a fraction.",
     ),
     "dry_run": Param(
         False,
@@ -221,6 +228,7 @@ def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
+    **run_alerts(hours=5),
     params=PARAMS,
     tags=["feedback", "training"],
     doc_md=__doc__,

@@ -10,15 +10,19 @@ evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* 
 later, compares the same two versions on all that was recorded up to `as_of`, and decides on that. A refused challenger is
 not judged again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
 
+**To be asked first:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
+the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
+
 | what you see | what it means |
 |---|---|
 | `extend_holdout` pink | the usual: the challenger is judged on the holdout of its night |
 | `extend_holdout` red | the champion changed since, or `as_of` is not later than the holdout's end; nothing was written |
 | `decide_promotion` green, what follows pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
-| all green | the refit is champion; `recommendation_publishing` has started |
+| `promote` green | the refit is champion; `recommendation_publishing` has started |
+| `request_approval` green, `promote` pink | the refit waits for a person: `champion_approval` has started, answer there |
 | `decide_promotion` red | no such version, or it was not evaluated: the message says what to run first |
 | `refit_challenger` red | the refit failed a behaviour test or moved too far from what was judged; the champion stays |
-| `promote` red | the champion changed since the gate compared with it; nothing moved, the next night compares anew |
+| `promote` red | nothing moved, and the message says why: most often the champion changed since the gate compared with it |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
 result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault.
@@ -29,9 +33,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
-from assets import CHALLENGER, CHAMPION, newest_extra
+from assets import AWAITING_APPROVAL, CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME
+from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
+
+NEEDS_APPROVAL = False  # of runs that nobody started by hand
 
 PARAMS = {
     "model_version": Param(
@@ -40,6 +46,12 @@ PARAMS = {
         pattern="^[1-9][0-9]*$",
         title="Model version",
         description="Evaluated challenger to decide about. Empty: the one in the event that started the run.",
+    ),
+    "needs_approval": Param(
+        NEEDS_APPROVAL,
+        type="boolean",
+        title="Ask a person",
+        description="What passes the gate is promoted only once a person approved it, in a run of champion_approval.",
     ),
     "if_insufficient": Param(
         "hold",
@@ -82,6 +94,14 @@ def _is_promoted(context) -> tuple[bool, str]:
     return decision["verdict"] == "promote", f"{decision['verdict']}: {' '.join(decision['reasons'])}"
 
 
+def _asks_nobody(context) -> tuple[bool, str]:
+    return not context["params"]["needs_approval"], "a person is asked first: see champion_approval"
+
+
+def _asks_a_person(context) -> tuple[bool, str]:
+    return context["params"]["needs_approval"], "nobody is asked: needs_approval is off"
+
+
 def _is_extending(context) -> tuple[bool, str]:
     choice = context["params"]["if_insufficient"]
     return choice == "extend", f"if_insufficient is {choice}."
@@ -114,6 +134,18 @@ def refit_challenger(model_version: str) -> dict:
     return run_step("refit_challenger", model_version=model_version)
 
 
+@task.run_if(_asks_a_person)
+@task(outlets=[AWAITING_APPROVAL])
+def request_approval(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
+    """Notes that the refit waits for a person's answer, and starts the DAG that asks."""
+    from recsys import pipeline
+
+    waiting = pipeline.request_approval(refit["model_version"], run_id, now)
+    outlet_events[AWAITING_APPROVAL].extra = {"model_version": waiting["model_version"]}
+    return waiting
+
+
+@task.run_if(_asks_nobody)
 @task(outlets=[CHAMPION])
 def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
     """Moves the alias `champion` to the refit."""
@@ -129,6 +161,7 @@ def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
+    **run_alerts(hours=3),
     params=PARAMS,
     tags=["feedback", "promotion"],
     doc_md=__doc__,
@@ -138,6 +171,7 @@ def model_promotion() -> None:
     decision = decide_promotion(RUN_TIME)
     extend_holdout(CUT_OFF) >> decision
     refit = refit_challenger(decision["model_version"])
+    request_approval(refit, RUN_TIME)
     promoted = promote(refit, RUN_TIME)
     for made in (refit, promoted):
         made.operator.operator_extra_links = (ModelVersionLink(),)

@@ -23,7 +23,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 from assets import CHAMPION, newest_extra
-from task_defaults import RUN_TIME, TASK_DEFAULTS, ZONED_TIME
+from task_defaults import RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
 
 PARAMS = {
     "model_version": Param(
@@ -60,6 +60,7 @@ def publish_recommendations(now: str, *, params: dict, triggering_asset_events) 
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
+    **run_alerts(hours=2),
     params=PARAMS,
     tags=["feedback", "serving"],
     doc_md=__doc__,

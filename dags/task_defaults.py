@@ -1,10 +1,28 @@
-"""What every task of every DAG has in common: owner, retries, backoff. The one place where it is set."""
+"""What every task of every DAG has in common: owner, retries, backoff, alerts. The one place where it is set.
+
+Alerts go to the log and, with `RECSYS_ALERT_WEBHOOK_URL`, to a webhook (`recsys.alerting` has the JSON):
+
+| when | how often |
+|---|---|
+| a task has failed for good: not at each retry, and not for the tasks behind it that did not run | once for each failure |
+| a run has failed: also where the process of a task was killed, and could tell nothing itself | once for each run |
+| a run is not done in the time that it is given, counted from when it was queued | once for each run |
+| a task with `WITH_ALERTS` returns something in its list `alerts` | with every run, so daily, until it is put right |
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    DeadlineAlert,
+    DeadlineReference,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    SyncCallback,
+)
+from alert_notifier import ATTENTION, DEADLINE_MISSED, RUN_FAILED, TASK_FAILED, AlertNotifier
 
 # Only what a later try can cure is tried again. Everything else fails at once, so that a person sees it before the next
 # night. A task whose process died (killed, out of memory) raised nothing: Airflow then counts it against `retries`.
@@ -27,7 +45,31 @@ TASK_DEFAULTS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=10),
+    "on_failure_callback": [AlertNotifier(TASK_FAILED)],
 }
+
+# For a task whose result has a list `alerts`: what it found is sent, though the task is green.
+WITH_ALERTS = {"on_success_callback": [AlertNotifier(ATTENTION)]}
+
+
+def run_alerts(*, hours: float | None) -> dict:
+    """Arguments of a DAG that make it tell when a run has failed, or is not done so many hours after it was queued.
+
+    Counted from the queue, since a run that was started by hand or by an asset has no logical date; a late run goes on. The
+    callback is run by the executor: no triggerer is needed.
+
+    Args:
+        hours: None for a DAG that waits for a person.
+    """
+    found = {"on_failure_callback": [AlertNotifier(RUN_FAILED)]}
+    if hours is not None:
+        found["deadline"] = DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(hours=hours),
+            callback=SyncCallback(AlertNotifier, kwargs={"kind": DEADLINE_MISSED}),
+        )
+    return found
+
 
 # `now` and `as_of` of the steps. Both are fixed for a run, so a retry or a cleared task sees the same times.
 RUN_TIME = "{{ dag_run.run_after.isoformat() }}"

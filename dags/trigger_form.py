@@ -49,4 +49,10 @@ TRIGGER_FORM = {
         description="And the chance of that by accident must be at most this, corrected for the number of features.",
     ),
     "feature_trigger": _switch("Trigger: features", "Whether a feature that stands out asks for a retraining."),
+    "retrain_on_drift": Param(
+        False,
+        type="boolean",
+        title="Trigger: drift",
+        description="Whether drift asks for a retraining, as feedback_monitoring last measured it. Each measurement asks once.",
+    ),
 }

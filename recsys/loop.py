@@ -64,7 +64,8 @@ class Night:
 class NightOptions:
     """What a person may set for one night; see `pipeline` for the meanings.
 
-    `triggers`: of a retraining, but for `threshold`, which is set here. `families`: of candidates.
+    `triggers`: of a retraining, but for `threshold`, which is set here. `families`: of candidates. `keep_candidate`:
+    the champion's.
     """
 
     threshold: int = TriggerConfig.threshold
@@ -73,6 +74,7 @@ class NightOptions:
     force_reason: str | None = None
     triggers: TriggerConfig = field(default_factory=TriggerConfig)
     families: Sequence[str] = FAMILIES
+    keep_candidate: bool = False
 
 
 def run_night(
@@ -114,7 +116,7 @@ def run_night(
         return night
     run(
         "claim_backlog", run_id=run_id, as_of=as_of, now=now, half_life_days=options.half_life_days, seed=options.seed,
-        force_reason=options.force_reason, families=options.families,
+        force_reason=options.force_reason, families=options.families, keep_candidate=options.keep_candidate,
     )  # fmt: skip
     try:
         run("build_training_set", batch_id=run_id)

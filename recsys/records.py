@@ -30,6 +30,13 @@ class BatchStatus(StrEnum):
     RELEASED = "released"
 
 
+class PromotionKind(StrEnum):
+    """How a version became champion."""
+
+    PROMOTION = "promotion"  # it passed the gate
+    ROLLBACK = "rollback"  # a person took an earlier champion back
+
+
 class SetKind(StrEnum):
     """Where a recommendation set comes from."""
 
@@ -140,7 +147,9 @@ class Decision:
 
     run_id: str
     step: str
-    verdict: str  # check_backlog: skip | retrain; decide_promotion: promote | reject | insufficient_evidence
+    # check_backlog: skip | retrain; decide_promotion: promote | reject | insufficient_evidence;
+    # await_approval: pending | approve | reject
+    verdict: str
     reasons: tuple[str, ...]
     as_of: datetime
     recorded_at: datetime
@@ -153,7 +162,7 @@ class Promotion:
     """A row of the promotion audit. `sequence` is 1, 2, 3 ...: two promotions from one champion cannot both be written.
 
     `is_complete` is False between the intent (this row) and the alias having been moved: whoever finds such a row
-    finishes it.
+    finishes it. `approved_by`, `approved_at`: who let it pass, where a person was asked; of a rollback, who wanted it.
     """
 
     sequence: int
@@ -164,6 +173,9 @@ class Promotion:
     created_at: datetime
     is_complete: bool
     completed_at: datetime | None = None
+    kind: PromotionKind = PromotionKind.PROMOTION
+    approved_by: str | None = None
+    approved_at: datetime | None = None
 
 
 @dataclass(frozen=True)

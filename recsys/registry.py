@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from recsys.errors import InputError, NotFoundError, TerminalError
-from recsys.registry_connection import MlflowConnection
+from recsys.errors import InputError, TerminalError
+from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
 from recsys.registry_errors import translated_errors
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
 
-__all__ = ["Registry", "VersionSpec"]
+__all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]
 
-MODEL_NAME = "feedback-recommender"
 EXPERIMENT_NAME = "feedback-recommender"
 MODEL_DESCRIPTION = """\
 Film recommender that learns from likes and dislikes. Every score is the sum of contributions that can be named.
@@ -37,7 +35,7 @@ Film recommender that learns from likes and dislikes. Every score is the sum of 
 """
 
 
-class Registry(MlflowConnection):
+class Registry(VersionReader):
     """The versions of one deployment.
 
     A fit of a batch is logged by one process at a time (the batch's lease sees to that); readers may be many.
@@ -185,17 +183,11 @@ class Registry(MlflowConnection):
             if points:
                 self._client.log_batch(found.run_id, metrics=points)
 
-    @contextmanager
-    def _at(self, version: str) -> Iterator[Any]:
-        """The version, read from MLflow.
-
-        Raises:
-            NotFoundError: if there is none such.
-        """
-        with translated_errors(self._tracking_uri):
-            if not str(version).isdecimal():
-                raise NotFoundError(f"Expected a version number of {MODEL_NAME}, got {version!r}.")
-            yield self._client.get_model_version(MODEL_NAME, str(version))
+    def log_files(self, version: str, folder: str, paths: Sequence[Path]) -> None:
+        """Adds files to a folder of a version's run; one of the same name is replaced."""
+        with self._at(version) as found:
+            for path in paths:
+                self._log_artifact(found.run_id, path, folder)
 
     def describe(self, version: str, markdown: str) -> None:
         """Replaces the description of a version. A markdown table needs a blank line before it."""
@@ -207,25 +199,6 @@ class Registry(MlflowConnection):
         with self._at(version):
             for key, value in tags.items():
                 self._client.set_model_version_tag(MODEL_NAME, version, key, str(value))
-
-    def get_tags(self, version: str) -> dict[str, str]:
-        """All tags of a version."""
-        with self._at(version) as found:
-            return {str(key): str(value) for key, value in found.tags.items()}
-
-    def set_alias(self, alias: str, version: str) -> None:
-        """Points an alias at a version. MLflow compares nothing and remembers nothing: the caller keeps the audit."""
-        with self._at(version):
-            self._client.set_registered_model_alias(MODEL_NAME, alias, version)
-
-    def get_alias(self, alias: str) -> str | None:
-        """The version an alias points at; None if it points nowhere. Makes no store where there is none."""
-        if self._file is not None and not self._file.exists():
-            return None
-        with translated_errors(self._tracking_uri):
-            found = self._client.search_registered_models(f"name = '{MODEL_NAME}'")
-            version = found[0].aliases.get(alias) if found else None
-            return None if version is None else str(version)
 
     def download(self, version: str, folder: Path) -> Path:
         """Brings the recommender of a version into a sub-folder of `folder`, named after the version.

@@ -15,6 +15,7 @@
 | `RECSYS_RATE_LIMIT_PER_KEY` | requests of one API key | `60000/minute` |
 | `RECSYS_AIRFLOW_URL` | Airflow, which is told when the backlog is ready | none: it is not told, the nightly run looks |
 | `RECSYS_AIRFLOW_USERNAME`, `RECSYS_AIRFLOW_PASSWORD` | who tells it | none |
+| `RECSYS_ALERT_WEBHOOK_URL` | gets a POST for every alert; see `recsys.alerting` | none: alerts are in the log |
 | `PROMETHEUS_MULTIPROC_DIR` | where several workers keep their counters together | a temporary folder |
 
 *How* things are done is not here: those are frozen dataclasses beside the code that they configure.
@@ -71,6 +72,23 @@ class ApiSettings:
         own_name = {field.name: f"RECSYS_{field.name.upper()}" for field in fields(cls)}
         shared = {"metrics_folder": "PROMETHEUS_MULTIPROC_DIR"}
         return own_name | {"host": "RECSYS_API_HOST", "port": "RECSYS_API_PORT"} | shared
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """Who is told when something needs a person.
+
+    Attributes:
+        webhook_url: gets a POST for every alert; empty: alerts are in the log only. Often its path is a secret.
+    """
+
+    webhook_url: str = field(default="", repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> AlertSettings:
+        """Reads `RECSYS_ALERT_WEBHOOK_URL`."""
+        env = os.environ if environ is None else environ
+        return cls(env.get("RECSYS_ALERT_WEBHOOK_URL", ""))
 
 
 @dataclass(frozen=True)

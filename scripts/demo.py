@@ -92,7 +92,9 @@ def run_nights(log: Path) -> dict[str, Any]:
         if bag.import_errors:
             sys.exit(f"The DAG files do not load: {bag.import_errors}")
         done = DagRun.find(dag_id=dag_id, logical_date=as_of, state=DagRunState.SUCCESS)  # by an earlier demo
-        dag_run = done[0] if done else bag.dags[dag_id].test(logical_date=as_of, run_after=as_of, run_conf=conf)
+        dag = bag.dags[dag_id]
+        dag.deadline = None  # Airflow 3.3: a run that dag.test() started ends in an error where there is one
+        dag_run = done[0] if done else dag.test(logical_date=as_of, run_after=as_of, run_conf=conf)
         for instance in dag_run.get_task_instances():
             if str(instance.state) == "success" and instance.start_date and instance.end_date:
                 which = f" {instance.rendered_map_index}" if instance.rendered_map_index else ""

@@ -57,8 +57,9 @@ A nightly loop that turns thumbs-down into a better, explainable recommender.
 The tour: **recsys db upgrade** makes the database, **recsys import movietweetings data/movietweetings** fills it,
 **recsys run --as-of 2013-06-12 --force "first champion"** makes a first champion, **recsys run --as-of 2013-06-14** runs
 a night, **recsys recommend USER** shows what a user gets and why, **recsys status** and **recsys decisions** tell what
-happened. **recsys api-key create** and **recsys serve** let your product send dislikes. `make up` starts Airflow and
-MLflow, which do the same every night.
+happened, **recsys models** who was champion when; **recsys rollback** makes an earlier one champion again.
+**recsys api-key create** and **recsys serve** let your product send dislikes. `make up` starts Airflow and MLflow, which do
+the same every night.
 
 Everything is kept under `RECSYS_HOME` (in a checkout: `var/`), unless `RECSYS_DATABASE_URL` and `MLFLOW_TRACKING_URI`
 say otherwise. Exit codes: 0 done, 1 failed, 2 wrong input, 3 somebody else holds it, 75 try again later.
@@ -74,11 +75,13 @@ def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what t
     )
 
 
-from recsys.cli import care, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
+from recsys.cli import care, champions, decided, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
 
 app.add_typer(imports.app, name="import", help="Bring in a stream: items, interactions and dislikes.")
 app.add_typer(show.db, name="db", help="The feedback database.")
 show.register(app)
+decided.register(app)
+champions.register(app)
 care.register(app)
 loop.register(app)
 serve.register(app)

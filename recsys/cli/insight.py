@@ -1,17 +1,22 @@
-"""Commands that tell what users dislike, and whether the loop makes it better."""
+"""Commands that tell what users dislike, whether the loop makes it better, and whether what comes in has changed."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from recsys.cli.loop import AsOf, parse_moment
+from recsys.cli.loop import AsOf, parse_moment, progress_bar
+from recsys.cli.tensorflow_loading import load_for
+from recsys.errors import InputError
 from recsys.feedback.improvement import get_feedback_improvement_metrics
 from recsys.feedback.patterns import get_dislike_pattern_analysis
+from recsys.nightly import drifting
 from recsys.nightly.workplace import Workplace
+from recsys.pipeline.monitoring import DRIFT_DAYS
 
 out = Console()
 Json = Annotated[bool, typer.Option("--json", help="All numbers, as one JSON object.")]
@@ -72,6 +77,62 @@ def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
     out.print(rates)
 
 
+def drift(
+    as_of: AsOf = None,
+    days: Annotated[
+        float, typer.Option(min=0.01, help="Of the newest days so many, as far as the champion has not seen them.")
+    ] = DRIFT_DAYS,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the report here: one HTML file with its picture in it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How far the newest days are from what the champion learned from, and whether that is more than usual here.
+
+    Distances are between 0 (the same) and 1 (nothing in common). *usual* are those of earlier windows of the same length, each
+    compared with what came before it: on a stream of new releases every week differs. Above *limit* it is drift.
+    `feedback_monitoring` does the same every day, keeps the report with the champion in MLflow and alerts; this only looks.
+    To let drift start a retraining: `recsys run --retrain-on-drift`, or the switch in the form of `feedback_retraining`.
+    """
+    if report is not None and not report.absolute().parent.is_dir():
+        raise InputError(f"Expected a folder for the report, found none at {report.absolute().parent}: make it first.")
+    with progress_bar() as bar:
+        bar.add_task("loading TensorFlow", total=None)
+        load_for("measure_drift")
+        bar.update(bar.task_ids[0], description="comparing the newest days")
+        with Workplace.open() as place:
+            found = drifting.measure(place, parse_moment(as_of), drifting.drift_config(days))
+    if report is not None:
+        report.write_text(drifting.report_of(found), encoding="utf-8")
+    if as_json:
+        out.print_json(data=found.as_dict())
+        return
+    _show_drift(found)
+    if report is not None:
+        out.print(f"Report: {report}", soft_wrap=True)
+
+
+def _show_drift(found: drifting.DriftMeasurement) -> None:
+    if not found.drifts or found.start is None:
+        out.print(*found.reasons, sep="\n")
+        return
+    title = f"Champion {found.champion}: {found.start:%Y-%m-%d %H:%M} to {found.as_of:%Y-%m-%d %H:%M} UTC"
+    table = Table("quantity", "distance", "usual", "limit", "verdict", "largest changes", title=title)
+    for one in found.drifts:
+        usual = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else "-"
+        shifts = "\n".join(f"{shift.name}: {shift.before:.3g} -> {shift.now:.3g}" for shift in one.shifts)
+        table.add_row(
+            drifting.title_of(one), _distance(one.distance), usual, _distance(one.limit),
+            one.verdict.replace("_", " "), shifts or one.reason.partition(": ")[2],
+        )  # fmt: skip
+    out.print(table)
+    out.print("Nothing has drifted." if found.verdict != drifting.DRIFT else "\n".join(found.alerts))
+
+
+def _distance(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _number(value: Any) -> str:
     if value is None:
         return "-"
@@ -84,5 +145,5 @@ def _share(value: float | None) -> str:
 
 def register(app: typer.Typer) -> None:
     """Hangs the commands on the main application."""
-    for command in (patterns, feedback_metrics):
+    for command in (patterns, feedback_metrics, drift):
         app.command()(command)

@@ -48,6 +48,10 @@ Families = Annotated[
     list[str] | None,
     typer.Option("--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. May be given twice."),
 ]
+KeepCandidate = Annotated[
+    bool,
+    typer.Option("--keep-candidate", help="Fit the champion's candidate again instead of trying all: a cheaper night."),
+]
 DEFAULTS = TriggerConfig()
 Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
 
@@ -76,6 +80,7 @@ def run(
     half_life_days: HalfLife = None,
     seed: Seed = 0,
     families: Families = None,
+    keep_candidate: KeepCandidate = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
     run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
     backlog_trigger: Annotated[bool, typer.Option(help="Whether --threshold asks for a retraining.")] = True,
@@ -95,13 +100,16 @@ def run(
     feature_significance: Annotated[
         float, typer.Option(help="... and the chance of that by accident is at most this, corrected.")
     ] = DEFAULTS.feature_significance,
+    retrain_on_drift: Annotated[
+        bool, typer.Option(help="Whether drift, as feedback_monitoring last measured it, asks for one.")
+    ] = DEFAULTS.retrain_on_drift,
 ) -> None:
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
     name = run_id or f"cli__{moment.isoformat()}"
     triggers = TriggerConfig(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
-        feature_significance, feature_trigger,
+        feature_significance, feature_trigger, retrain_on_drift,
     )  # fmt: skip
     with Workplace.open() as place:  # the backlog of a day before the stream is 0, which would look like a quiet night
         require_stream(place, moment)
@@ -112,9 +120,11 @@ def run(
         if not checked["retrain"]:
             return
         load_for("rehearse")
-        out.print_json(
-            data=pipeline.rehearse(**arguments, half_life_days=half_life_days, seed=seed, families=families or FAMILIES)
-        )
+        rehearsed = pipeline.rehearse(
+            **arguments, half_life_days=half_life_days, seed=seed, families=families or FAMILIES,
+            keep_candidate=keep_candidate,
+        )  # fmt: skip
+        out.print_json(data=rehearsed)
         return
     with progress_bar() as bar:
         task = bar.add_task("starting", total=len(NIGHT_STEPS))
@@ -123,7 +133,7 @@ def run(
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES)
+        options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate)
         night = run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
     show_night(night)
 
@@ -206,6 +216,7 @@ def replay(
     half_life_days: HalfLife = None,
     seed: Seed = 0,
     families: Families = None,
+    keep_candidate: KeepCandidate = False,
     publish: Annotated[
         bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")
     ] = True,
@@ -228,7 +239,9 @@ def replay(
         replays.start_from(source, scratch)
         scratch.use()
         nights = []
-        options = NightOptions(threshold, half_life_days, seed, families=families or FAMILIES)
+        options = NightOptions(
+            threshold, half_life_days, seed, families=families or FAMILIES, keep_candidate=keep_candidate
+        )
         now = nights_at[-1]
 
         def on_step(name: str, step: str) -> None:
@@ -243,9 +256,8 @@ def replay(
                 lines = "".join(json.dumps(n.as_dict()) + "\n" for n in nights)
                 json_file.write_text(lines, encoding="utf-8")
     _show_totals(nights)
-    written = replays.write_report(
-        nights, report or scratch.home / "replay.md", "".join(f" --family {name}" for name in families or ())
-    )
+    chosen = "".join(f" --family {name}" for name in families or ()) + " --keep-candidate" * keep_candidate
+    written = replays.write_report(nights, report or scratch.home / "replay.md", chosen)
     out.print(f"Report with plot: {written}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import typer
@@ -42,24 +41,6 @@ def status() -> None:
     for decision in decisions:
         out.print(f"last       {decision.run_id} {decision.step}: {decision.verdict}. {' '.join(decision.reasons)}")
     out.print(f"home       {Settings.from_environment().home}")
-
-
-def decisions(
-    limit: int = typer.Option(20, min=1, max=1000, help="How many, newest first."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object a line, with all numbers."),
-) -> None:
-    """Why each night skipped, trained, promoted or refused."""
-    with Workplace.open() as place:
-        rows = place.store.list_decisions(limit=limit)
-    if as_json:
-        for row in rows:
-            print(json.dumps({"run_id": row.run_id, "step": row.step, "verdict": row.verdict, "reasons": row.reasons,
-                              "as_of": row.as_of.isoformat(), "numbers": row.numbers}))  # fmt: skip
-        return
-    table = Table("run", "step", "verdict", "reasons")
-    for row in rows:
-        table.add_row(row.run_id, row.step, row.verdict, "\n".join(row.reasons))
-    out.print(table)
 
 
 def recommend(
@@ -126,5 +107,5 @@ def release(
 
 def register(app: typer.Typer) -> None:
     """Hangs the commands on the main application."""
-    for command in (status, decisions, recommend, release):
+    for command in (status, recommend, release):
         app.command()(command)

@@ -14,6 +14,7 @@ TENSORFLOW_STEPS = {
     "extend_holdout",
     "refit_challenger",
     "publish_recommendations",
+    "measure_drift",
     "rehearse",
     "score_next_day",
 }

@@ -16,6 +16,7 @@ from recsys.evaluation.margins import Margin, RelativeMargin, margin_size
 
 MetricOutcome = Literal["better", "not_worse", "worse", "unknown"]
 Role = Literal["decides", "guards", "is_shown"]
+Pair = tuple[pd.DataFrame, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,18 @@ def interval_dict(interval: Interval) -> dict[str, float | None]:
     return {"mean": finite(interval.mean), "low": finite(interval.low), "high": finite(interval.high)}
 
 
-def compare_metrics(evidence: Evidence, against: str, config: GateConfig) -> list[MetricComparison]:
+def compare_metrics(evidence: Evidence, pair: Pair, against: str, config: GateConfig) -> list[MetricComparison]:
     """Every metric that the evidence has of both systems, in the order of `OF_USERS` and `OF_SYSTEMS`.
 
     A metric without a column, or that no user could give, is left out: it was not measured, so it is not judged.
 
-    Raises:
-        ValueError: if the systems were not judged on the same users and judgements.
+    Args:
+        evidence: what is compared.
+        pair: `evidence.pair("challenger", against)`.
+        against: the comparator.
+        config: the thresholds.
     """
-    challenger, other = evidence.pair("challenger", against)
+    challenger, other = pair
     found = []
     for metric in OF_USERS:
         if metric.name not in challenger or metric.name not in other:

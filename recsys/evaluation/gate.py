@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from recsys.evaluation import gate_reasons as say
-from recsys.evaluation.comparisons import EXPOSURE, NDCG, MetricComparison, compare_metrics
+from recsys.evaluation.comparisons import EXPOSURE, NDCG, Metric, MetricComparison, compare_metrics
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate_config import TOLERANCE, GateConfig
 from recsys.evaluation.margins import margin_size
@@ -78,50 +77,80 @@ def decide(evidence: Evidence, config: GateConfig) -> Verdict:
     Raises:
         ValueError: if challenger and comparator were not judged on the same users and judgements.
     """
+    found = _look(evidence, config)
+    name = say.whose(evidence, found.against)
+    accuracy, accuracy_reason = _accuracy(found.metric(NDCG), name, evidence.kind, config)
+    exposure = found.metric(EXPOSURE)
+    broken = [say.broken(one, name, config) for one in found.metrics if one.refuses and one.metric != EXPOSURE]
+    hurt = [say.hurt(one, config) for one in found.slices if one.outcome == "worse"]
+    reasons = (
+        *found.stops, accuracy_reason, say.exposure(exposure, name, config), *broken, *hurt,
+        *say.weak_champion(evidence.kind, found.metric(NDCG), found.baselines),
+    )  # fmt: skip
+    refused = bool(found.stops or broken or hurt) or (exposure is not None and exposure.refuses)
+    return Verdict("reject" if refused else accuracy, reasons, _numbers(evidence, found, config), found.claim)
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """Everything that the gate saw."""
+
+    against: str
+    metrics: list[MetricComparison]
+    slices: list[SliceComparison]
+    baselines: dict[str, float]
+    leaks: list[str]
+    failed_behaviour: list[str]
+    implausible_gain: str | None
+
+    @property
+    def stops(self) -> list[str]:
+        """What refuses before any number is compared."""
+        return [*self.leaks, *([self.implausible_gain] if self.implausible_gain else []), *self.failed_behaviour]
+
+    @property
+    def claim(self) -> Claim:
+        """What may be said of accuracy; nothing, if the numbers may be those of a leak."""
+        ndcg = self.metric(NDCG)
+        return "unknown" if self.leaks or self.implausible_gain or ndcg is None else ndcg.outcome
+
+    def metric(self, wanted: Metric) -> MetricComparison | None:
+        """One of the metrics, if it was measured."""
+        return next((found for found in self.metrics if found.metric == wanted), None)
+
+
+def _look(evidence: Evidence, config: GateConfig) -> _Findings:
     against = comparator(evidence)
-    metrics = compare_metrics(evidence, against, config)
-    slices = compare_slices(evidence, against, config)
-    means = baseline_means(evidence)
-    seen, failed, gain = leaks(evidence), failed_behaviour(evidence), implausible_gain(evidence, means, config)
-    stops = [*seen, *failed, *([gain] if gain else [])]
-    name = say.whose(evidence, against)
-    by_name = {found.metric.name: found for found in metrics}
-    ndcg, exposure = by_name.get(NDCG.name), by_name.get(EXPOSURE.name)
-    accuracy, accuracy_reason = _accuracy(ndcg, name, evidence.kind, config)
-    broken = [say.broken(found, name, config) for found in metrics if found.refuses and found.metric != EXPOSURE]
-    hurt = [say.hurt(one, config) for one in slices if one.outcome == "worse"]
-    claim: Claim = "unknown" if seen or gain or ndcg is None else ndcg.outcome
-    refused = bool(stops or broken or hurt) or (exposure is not None and exposure.refuses)
-    reasons = (*stops, accuracy_reason, say.exposure(exposure, name, config), *broken, *hurt,
-               *say.weak_champion(evidence.kind, ndcg, means))  # fmt: skip
-    numbers: dict[str, Any] = {
-        "schema": SCHEMA, "kind": evidence.kind, "comparator": against, "claim": claim,
-        "holdout": {"after": evidence.fit_through.isoformat(), "through": evidence.as_of.isoformat()},
-        **_counts(ndcg, exposure), **_tables(metrics, slices), **_best(means),
-        "leaks": seen, "failed_behaviour": failed, "implausible_gain": gain, "gate": config.as_dict(),
-    }  # fmt: skip
-    return Verdict("reject" if refused else accuracy, reasons, numbers, claim)
+    pair = evidence.pair("challenger", against)
+    baselines = baseline_means(evidence)
+    return _Findings(
+        against,
+        compare_metrics(evidence, pair, against, config),
+        compare_slices(evidence, pair, config),
+        baselines,
+        leaks(evidence),
+        failed_behaviour(evidence),
+        implausible_gain(evidence, baselines, config),
+    )
 
 
-def _counts(ndcg: MetricComparison | None, exposure: MetricComparison | None) -> dict[str, int]:
+def _numbers(evidence: Evidence, found: _Findings, config: GateConfig) -> dict[str, Any]:
+    """See `Verdict`."""
+    ndcg, exposure, best = found.metric(NDCG), found.metric(EXPOSURE), {}
+    if found.baselines:
+        name = max(found.baselines, key=found.baselines.__getitem__)
+        best = {"best_baseline": name, "best_baseline_ndcg_at_10": found.baselines[name]}
     return {
+        "schema": SCHEMA, "kind": evidence.kind, "comparator": found.against, "claim": found.claim,
+        "holdout": {"after": evidence.fit_through.isoformat(), "through": evidence.as_of.isoformat()},
         "num_users": 0 if ndcg is None else ndcg.num_users,
         "num_users_with_dislikes": 0 if exposure is None else exposure.num_users,
-    }
-
-
-def _tables(metrics: Sequence[MetricComparison], slices: Sequence[SliceComparison]) -> dict[str, Any]:
-    return {
-        "metrics": {found.metric.name: found.as_dict() for found in metrics},
-        "slices": [one.as_dict() for one in slices],
-    }
-
-
-def _best(means: dict[str, float]) -> dict[str, Any]:
-    if not means:
-        return {}
-    best = max(means, key=means.__getitem__)
-    return {"best_baseline": best, "best_baseline_ndcg_at_10": means[best]}
+        "metrics": {one.metric.name: one.as_dict() for one in found.metrics},
+        "slices": [one.as_dict() for one in found.slices],
+        **best,
+        "leaks": found.leaks, "failed_behaviour": found.failed_behaviour, "implausible_gain": found.implausible_gain,
+        "gate": config.as_dict(),
+    }  # fmt: skip
 
 
 def _accuracy(ndcg: MetricComparison | None, name: str, kind: str, config: GateConfig) -> tuple[Outcome, str]:

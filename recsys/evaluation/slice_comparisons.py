@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.evaluation.bootstrap import Interval, paired_change
-from recsys.evaluation.comparisons import finite, interval_dict
+from recsys.evaluation.comparisons import Pair, finite, interval_dict
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate_config import TOLERANCE, GateConfig
 from recsys.evaluation.holm import holm_adjusted
@@ -61,15 +61,20 @@ class SliceComparison:
         }
 
 
-def compare_slices(evidence: Evidence, against: str, config: GateConfig) -> list[SliceComparison]:
+def compare_slices(evidence: Evidence, pair: Pair, config: GateConfig) -> list[SliceComparison]:
     """NDCG@10 by slice, largest first within a dimension; the p-values are corrected over all that were judged.
 
     A p-value cannot be smaller than one in the number of resamples: the more slices are judged, the more are drawn, or no
     slice could ever stand out after the correction.
+
+    Args:
+        evidence: with the slices of its users.
+        pair: challenger and comparator, from `evidence.pair`.
+        config: the thresholds.
     """
     if evidence.slices.empty:
         return []
-    challenger, other = evidence.pair("challenger", against)
+    challenger, other = pair
     ndcg = pd.DataFrame({"mine": challenger["ndcg_at_10"], "theirs": other["ndcg_at_10"]}).dropna()
     labels = evidence.slices.set_index("user_id").reindex(ndcg.index)
     groups = [

@@ -1,4 +1,4 @@
-"""What asks for a retraining: enough dislikes, wrong predictions among them, or a feature that stands out.
+"""What asks for a retraining: enough dislikes, wrong predictions among them, a feature that stands out, or drift.
 
 Each trigger reports its numbers and its reason whether it fires or not, so that a quiet night can be explained too.
 """
@@ -12,7 +12,7 @@ from recsys.errors import InputError
 from recsys.feedback.lifts import Basis, Comparison, FeatureLift, measure_lifts
 
 FEEDBACK_ACCUMULATION_THRESHOLD = 20  # retrain after so many dislikes
-BACKLOG, PREDICTION_ERROR, FEATURE = "backlog", "prediction_error", "feature"
+BACKLOG, PREDICTION_ERROR, FEATURE, DRIFT = "backlog", "prediction_error", "feature", "drift"
 MAX_NAMED = 5  # features that a report names
 
 
@@ -34,6 +34,8 @@ class TriggerConfig:
         feature_significance: and with a p-value up to this, in (0, 1): one-sided binomial test, corrected by Holm for the
             number of features.
         feature_trigger: whether it counts at all.
+        retrain_on_drift: retrain when the newest days have drifted from what the champion learned from, as last measured
+            (`recsys.evaluation.drift`). Off: drift is an alert, and the other triggers see what users dislike about it.
     """
 
     threshold: int = FEEDBACK_ACCUMULATION_THRESHOLD
@@ -45,6 +47,7 @@ class TriggerConfig:
     feature_min_count: int = 10
     feature_significance: float = 0.01
     feature_trigger: bool = True
+    retrain_on_drift: bool = False
 
     def __post_init__(self) -> None:
         _require(self.threshold >= 1, "a threshold of at least 1", self.threshold)
@@ -62,6 +65,23 @@ def _require(condition: bool, expected: str, came: object) -> None:
 
 
 @dataclass(frozen=True)
+class DriftEvidence:
+    """The last measurement of drift.
+
+    Attributes:
+        measured_at: its cut-off, ISO 8601.
+        is_large: whether anything has drifted.
+        reasons: in plain words.
+        answered_by: another run that decided to retrain since; None: none has.
+    """
+
+    measured_at: str
+    is_large: bool
+    reasons: tuple[str, ...]
+    answered_by: str | None = None
+
+
+@dataclass(frozen=True)
 class BacklogEvidence:
     """What the store knows of a backlog.
 
@@ -70,12 +90,14 @@ class BacklogEvidence:
         num_tracked: those with a predicted score.
         mean_error: their mean prediction error, 0 to 1; None without any.
         comparison: their features, against what users met since the last batch.
+        drift: as last measured of the champion; None if it was not.
     """
 
     num_examples: int
     num_tracked: int
     mean_error: float | None
     comparison: Comparison
+    drift: DriftEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +105,7 @@ class TriggerReport:
     """One trigger's word on a backlog.
 
     Attributes:
-        name: `backlog`, `prediction_error` or `feature`.
+        name: `backlog`, `prediction_error`, `feature` or `drift`.
         enabled: False if it was switched off; then it never fires.
         fired: whether it asks for a retraining.
         reason: what it saw, in plain words.
@@ -102,8 +124,9 @@ class TriggerReport:
 
 
 def evaluate_triggers(evidence: BacklogEvidence, config: TriggerConfig) -> tuple[TriggerReport, ...]:
-    """What each trigger says: the backlog's size, its prediction error, its features."""
-    return (_backlog(evidence, config), _prediction_error(evidence, config), _feature(evidence, config))
+    """What each trigger says: the backlog's size, its prediction error, its features, and drift."""
+    judges = (_backlog, _prediction_error, _feature, _drift)
+    return tuple(judge(evidence, config) for judge in judges)
 
 
 def _report(name: str, enabled: bool, holds: bool, reason: str, numbers: dict[str, Any]) -> TriggerReport:
@@ -162,6 +185,19 @@ def _feature(evidence: BacklogEvidence, config: TriggerConfig) -> TriggerReport:
         _told(comparison, candidates, standing_out, config),
         numbers,
     )
+
+
+def _drift(evidence: BacklogEvidence, config: TriggerConfig) -> TriggerReport:
+    drift = evidence.drift
+    if drift is None:
+        return _report(DRIFT, config.retrain_on_drift, False, "No drift of the champion was measured yet.", {})
+    holds = drift.is_large and drift.answered_by is None
+    if drift.answered_by is not None:
+        reason = f"Drift measured at {drift.measured_at}: run {drift.answered_by} has retrained since."
+    else:
+        reason = f"Drift measured at {drift.measured_at}: {' '.join(drift.reasons) if drift.is_large else 'none.'}"
+    numbers = {"measured_at": drift.measured_at, "is_large": drift.is_large, "answered_by": drift.answered_by}
+    return _report(DRIFT, config.retrain_on_drift, holds, reason, numbers)
 
 
 def _stands_out(lift: FeatureLift, config: TriggerConfig) -> bool:

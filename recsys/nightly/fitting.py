@@ -83,12 +83,20 @@ def _previous_batch(place: Workplace, batch: Batch) -> Any:
 
 
 def candidate_names(batch: Batch) -> list[str]:
-    """What is tried for the batch."""
-    return list(fit_config(batch).candidates())
+    """What is tried for the batch: the grid of each family, or what is kept of the champion."""
+    kept = _kept_trial(batch)
+    return list(fit_config(batch).candidates()) if kept is None else [kept.candidate.name]
+
+
+def _kept_trial(batch: Batch) -> Trial | None:
+    from recsys.training.recipe import Trial
+
+    kept = batch.config.get("kept_trial")
+    return None if kept is None else Trial.from_dict(kept)
 
 
 def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
-    """Measures a candidate on the newest of what the challenger may learn from, or finds what a first try measured.
+    """Measures a candidate on the newest of what the challenger may learn from, or finds what was measured before.
 
     The result is `candidates/<name>/trial.json` in the batch's folder.
 
@@ -99,18 +107,19 @@ def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
     from recsys.training.recipe import Trial
     from recsys.training.training_set import TrainingSet
 
-    config = fit_config(batch)
-    candidates = config.candidates()
-    if name not in candidates:
-        raise InputError(f"Expected a candidate out of {', '.join(candidates)}, got {name!r}.")
+    config, names = fit_config(batch), candidate_names(batch)
+    if name not in names:
+        raise InputError(f"Expected a candidate out of {', '.join(names)}, got {name!r}.")
     target = _trial_file(folder, name)
     if target.is_file():
         return Trial.from_dict(json.loads(target.read_text(encoding="utf-8")))
-    training_set, cut_off = TrainingSet.read(folder / "training_set"), batch.fit_through
-    trial = measured(
-        candidates[name], training_set.examples_through(cut_off), training_set.items, cut_off,
-        batch.config["half_life_days"], config, training_set.neutral_through(cut_off),
-    )  # fmt: skip
+    trial = _kept_trial(batch)
+    if trial is None:
+        training_set, cut_off = TrainingSet.read(folder / "training_set"), batch.fit_through
+        trial = measured(
+            config.candidates()[name], training_set.examples_through(cut_off), training_set.items, cut_off,
+            batch.config["half_life_days"], config, training_set.neutral_through(cut_off),
+        )  # fmt: skip
     with whole_folder(target.parent) as building:
         (building / target.name).write_text(json.dumps(trial.as_dict(), indent=2), encoding="utf-8")
     return trial
@@ -144,6 +153,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridge.
     """
     from recsys.evaluation.report import plot_training_set_age
+    from recsys.nightly.cards import examples_of
     from recsys.training.fit import fit
     from recsys.training.selection import best_trial
     from recsys.training.training_set import TrainingSet
@@ -157,7 +167,8 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
         neutral=training_set.neutral_through(cut_off), trial=best_trial(trials, config),
     )  # fmt: skip
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
-    numbers = {"params": result.params, "metrics": {**result.metrics, **tried}}
+    told = examples_of(result.recommender, training_set.histories, config.seed)
+    numbers = {"params": result.params, "metrics": {**result.metrics, **tried}, "examples": told}
     with whole_folder(folder / fit_name) as building:
         result.recommender.save(building / "recommender")
         (building / "plots").mkdir()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from recsys.errors import ConflictError, DataCheckError, InputError
-from recsys.nightly.fitting import current_recipe, describe, fit_into, register
+from recsys.nightly.cards import write_card
+from recsys.nightly.fitting import current_recipe, fit_into, register
 from recsys.nightly.workplace import Workplace
-from recsys.records import Batch
+from recsys.records import Batch, Decision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,16 +156,25 @@ def load_evidence(batch: Batch) -> Evidence:
     return Evidence.load(Path(unquote(urlparse(batch.evidence_uri).path)))
 
 
-def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
-    """Puts verdict and comparison on top of the challenger's page in the registry."""
-    from recsys.evaluation.report import verdict_markdown
+def as_decided(batch: Batch, decision: Decision) -> Batch:
+    """The batch with the evidence that a verdict rests on; it may have got more since."""
+    return replace(batch, evidence_uri=decision.numbers.get("evidence_uri") or batch.evidence_uri)
 
-    folder = place.folder(batch.batch_id)
-    numbers = json.loads((folder / "judged" / "fit.json").read_text(encoding="utf-8"))
-    text = describe(batch, "judged", batch.fit_through, numbers["metrics"])
-    place.registry.describe(
-        str(batch.challenger_version), verdict_markdown(verdict, load_evidence(batch)) + "\n\n" + text
-    )
+
+def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
+    """Writes the card of the judged fit: on its page in the registry, and whole among its artifacts."""
+    write_card(place, batch, "judged", str(batch.challenger_version), verdict, load_evidence(batch))
+
+
+def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
+    """What the gate said last of the batch's challenger; what it would say now, where it has not been asked."""
+    from recsys.evaluation.gate import Verdict
+
+    for decided in place.store.list_decisions(step="decide_promotion"):
+        if decided.numbers.get("model_version") == batch.challenger_version:
+            outcome: Any = decided.verdict
+            return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
+    return judge(load_evidence(batch))
 
 
 def refit(place: Workplace, batch: Batch) -> str:
@@ -189,6 +199,7 @@ def refit(place: Workplace, batch: Batch) -> str:
     )
     place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
     place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(batch))
     return version
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,11 +16,12 @@ from recsys.feedback.triggers import (
     TriggerReport,
     evaluate_triggers,
 )
-from recsys.nightly.champion import champion_cut_off, current_champion, past_promotion
+from recsys.nightly.champion import audited_champion, champion_cut_off, current_champion, past_promotion
+from recsys.nightly.drifting import last_drift
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store.brigading import FlaggedBurst
-from recsys.training.recipe import FAMILIES, FitConfig
+from recsys.training.recipe import FAMILIES, FitConfig, Trial
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -38,12 +40,15 @@ class RunConfig:
         seed: of the fit.
         force_reason: why the run was forced, or None.
         families: of candidates to try.
+        keep_candidate: fit the candidate and ridge of the champion again; others are tried only where there is no
+            champion. Most of what a night costs on a large stream is trying candidates.
     """
 
     half_life_days: float | None = None
     seed: int = 0
     force_reason: str | None = None
     families: Sequence[str] = FAMILIES
+    keep_candidate: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def backlog_decision(
     place: Workplace, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
 ) -> BacklogDecision:
     """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
-    evidence = place.store.backlog_evidence(as_of)
+    drift = last_drift(place, run_id, as_of)
+    evidence = replace(place.store.backlog_evidence(as_of), drift=drift)
     reports = evaluate_triggers(evidence, config)
     retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
     held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
@@ -131,7 +137,8 @@ def _retrain(
     counted = f"{backlog} new dislikes, threshold {config.threshold}"
     if past := past_promotion(place, run_id):
         return False, (
-            f"This run ended with the promotion of version {past.to_version}, and a later one followed: nothing to do."
+            f"This run ended with the promotion of version {past.to_version}, and a later one, or a rollback, followed: "
+            "nothing to do."
         )
     if own_batch(place, run_id) is not None:
         return True, f"This run had claimed its batch before and goes on with it ({counted} now)."
@@ -180,7 +187,7 @@ def plan_batch(
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
     as_of = min(as_of, last_recorded_at)
-    champion = current_champion(place, now) if writes else place.registry.get_alias("champion")
+    champion = current_champion(place, now) if writes else audited_champion(place)
     through = champion_cut_off(place, champion)
     if through is not None and through > as_of:
         raise InputError(
@@ -195,8 +202,19 @@ def plan_batch(
         batch_id=run_id, as_of=as_of, fit_through=fit_through, champion_version=champion, status=BatchStatus.CLAIMED,
         num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
         config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
-                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families)},
+                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
+                "kept_trial": _trial_of(place, champion) if config.keep_candidate else None},
     )  # fmt: skip
+
+
+def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
+    """What the champion's run measured of the candidate that won; None without a champion, or where its files are gone."""
+    if champion is None:
+        return None
+    candidates = place.folder(place.registry.get_tags(champion)["batch_id"]) / "candidates"
+    trials = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(candidates.glob("*/trial.json"))]
+    chosen = place.registry.get_params(champion)
+    return next((trial for trial in trials if Trial.from_dict(trial).candidate.name == chosen["candidate"]), None)
 
 
 def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:

@@ -7,17 +7,21 @@ from typing import Any
 
 from recsys.feedback.improvement import get_feedback_improvement_metrics
 from recsys.feedback.patterns import get_dislike_pattern_analysis
+from recsys.nightly.champion_line import reigns
+from recsys.nightly.history import reign_as_dict
 from recsys.nightly.planning import DEFAULT_THRESHOLD
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 
+NUM_CHAMPIONS = 5  # shown, newest first
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def status() -> dict[str, Any]:
-    """What the status page shows: backlog, last decisions, champion, and where MLflow is."""
+    """What the status page shows: backlog, last decisions, champion and those before it, and where MLflow is."""
     with Workplace.open() as place:
-        promotion = place.store.last_promotion()
+        promotions = place.store.list_promotions()
+        promotion = promotions[-1] if promotions else None
         decisions = place.store.list_decisions(limit=10)
         return {
             "backlog": place.store.count_backlog(LATEST),
@@ -33,6 +37,7 @@ def status() -> dict[str, Any]:
                 "from_version": promotion.from_version, "to_version": promotion.to_version,
                 "sequence": promotion.sequence,
             },
+            "champions": [reign_as_dict(reign) for reign in reversed(reigns(promotions)[-NUM_CHAMPIONS:])],
             "mlflow_url": Settings.from_environment().mlflow_link_url,
         }  # fmt: skip
 

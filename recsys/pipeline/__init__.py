@@ -4,8 +4,11 @@
         -> try_candidate (each) -> train_challenger -> evaluate_challenger -> settle_backlog (one run of `feedback_retraining`)
     decide_promotion -> refit_challenger -> promote         (`model_promotion`)
     extend_holdout                                          (before `decide_promotion`, where asked for)
+    request_approval -> show_verdict -> record_answer       (`champion_approval`, where a person is asked before `promote`)
     publish_recommendations                                 (`recommendation_publishing`)
-    measure_feedback                                        (`feedback_monitoring`)
+    measure_feedback, measure_drift, watch_loop, check_registry
+                                                            (`feedback_monitoring`)
+    rollback                                                (`champion_rollback`)
     rehearse                                                (the dry run: all up to the verdict, nothing kept)
 
 Steps take and return names (batch ids, versions, URIs, digests, counts), never data. Each is idempotent: run again
@@ -14,7 +17,8 @@ with the same arguments it finds or rewrites its own result. None reads the cloc
 """
 
 from recsys.nightly.status import feedback_report, status
-from recsys.pipeline.monitoring import measure_feedback
+from recsys.pipeline.approval import record_answer, request_approval, show_verdict
+from recsys.pipeline.monitoring import measure_drift, measure_feedback, watch_loop
 from recsys.pipeline.promotion import (
     decide_promotion,
     extend_holdout,
@@ -34,11 +38,13 @@ from recsys.pipeline.retraining import (
     try_candidate,
     validate_training_set,
 )
+from recsys.pipeline.rollback import check_registry, rollback
 from recsys.pipeline.step import STEPS, step
 
 __all__ = [
-    "STEPS", "build_training_set", "check_backlog", "claim_backlog", "decide_promotion", "evaluate_challenger",
-    "extend_holdout", "feedback_report", "list_candidates", "measure_feedback", "promote", "publish_recommendations",
-    "refit_challenger", "rehearse", "settle_backlog", "status", "step", "train_challenger", "try_candidate",
-    "validate_training_set",
+    "STEPS", "build_training_set", "check_backlog", "check_registry", "claim_backlog", "decide_promotion",
+    "evaluate_challenger", "extend_holdout", "feedback_report", "list_candidates", "measure_drift",
+    "measure_feedback", "promote", "publish_recommendations", "record_answer", "refit_challenger", "rehearse",
+    "request_approval", "rollback", "settle_backlog", "show_verdict", "status", "step", "train_challenger",
+    "try_candidate", "validate_training_set", "watch_loop",
 ]  # fmt: skip

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from recsys.errors import ConflictError, InputError
+from recsys.nightly import approval, extending, judging, promoting
 from recsys.nightly import champion as champions
-from recsys.nightly import extending, judging
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
 from recsys.records import Decision, Promotion
@@ -103,7 +103,8 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         now: time of the audit row.
 
     Raises:
-        ConflictError: if the champion is not the one that the gate compared with, or another promotion came first.
+        ConflictError: if the champion is not the one that the gate compared with, another promotion came first, the alias
+            was moved by hand, the version was rolled back from, or a person was asked and has not approved.
         InputError: if no verdict "promote" of this run stands behind the version.
     """
     at = moment(now)
@@ -112,17 +113,17 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         if last is not None and last.to_version == model_version and last.run_id == run_id:
             return _promoted(last)
         batch = judging.passed_batch(place, model_version, run_id)
-        champion = place.registry.get_alias("champion")
-        if champion != batch.champion_version:
-            raise ConflictError(
-                f"Expected version {batch.champion_version or 'none'} to be champion, since the gate compared version "
-                f"{batch.challenger_version} with it, but it is {champion or 'none'} now: nothing was promoted. "
-                "The next run compares with the new champion."
+        champion = None if last is None else last.to_version
+        promoting.require_promotable(place, batch, champion)
+        answer = approval.require_approval(place, model_version)
+        place.store.begin_promotion(
+            Promotion(
+                1 if last is None else last.sequence + 1, run_id, champion, model_version,
+                f"passed the gate as version {batch.challenger_version}", at, is_complete=False,
+                approved_by=None if answer is None else answer.answered_by,
+                approved_at=None if answer is None else answer.answered_at,
             )
-        reason = f"passed the gate as version {batch.challenger_version}"
-        sequence = 1 if last is None else last.sequence + 1
-        intent = Promotion(sequence, run_id, champion, model_version, reason, at, is_complete=False)
-        place.store.begin_promotion(intent)
+        )  # fmt: skip
         done = champions.finish_promotion(place, at)
         if done is None or done.to_version != model_version:
             raise ConflictError(
@@ -149,9 +150,11 @@ def publish_recommendations(
         as_of: histories are read as of this cut-off.
         now: time of the lists.
         model_version: must be the champion; None: whatever the champion is.
-    """
-    from recsys.serving.publishing import publish
 
+    Raises:
+        InputError: if there is no champion yet.
+        ConflictError: if `model_version` is not the champion, or the alias was moved by hand.
+    """
     with Workplace.open() as place:
         champion = champions.current_champion(place, moment(now))
         if champion is None:
@@ -160,5 +163,8 @@ def publish_recommendations(
             )
         if model_version is not None and model_version != champion:
             raise ConflictError(f"Expected to publish the champion, version {champion}, got version {model_version}.")
+        champions.require_alias(place)
+        from recsys.serving.publishing import publish
+
         num_users = publish(place.store, place.recommender(champion), champion, moment(as_of), moment(now))
     return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}

@@ -32,6 +32,7 @@ def check_backlog(
     feature_min_count: int = TriggerConfig.feature_min_count,
     feature_significance: float = TriggerConfig.feature_significance,
     feature_trigger: bool = TriggerConfig.feature_trigger,
+    retrain_on_drift: bool = TriggerConfig.retrain_on_drift,
 ) -> dict[str, Any]:
     """Looks at the backlog as of the cut-off and decides whether to retrain; the decision goes to the ledger.
 
@@ -55,13 +56,14 @@ def check_backlog(
         feature_min_count: with so many dislikes.
         feature_significance: and such a p-value at most.
         feature_trigger: whether that counts.
+        retrain_on_drift: whether drift, as last measured, asks for a retraining.
 
     Returns:
         `retrain`, `backlog`, `threshold`, `reason`, and `triggers`: name -> whether it fired.
     """
     config = TriggerConfig(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
-        feature_significance, feature_trigger,
+        feature_significance, feature_trigger, retrain_on_drift,
     )  # fmt: skip
     with Workplace.open() as place:
         cut_off = moment(as_of)
@@ -89,8 +91,9 @@ def claim_backlog(
     seed: int = 0,
     force_reason: str | None = None,
     families: Sequence[str] = FAMILIES,
+    keep_candidate: bool = False,
 ) -> dict[str, Any]:
-    """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates.
+    """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates; see `RunConfig`.
 
     Raises:
         ConflictError: if another run holds an open batch.
@@ -98,7 +101,7 @@ def claim_backlog(
     with Workplace.open() as place:
         batch = planning.own_batch(place, run_id)
         if batch is None:
-            config = RunConfig(half_life_days, seed, force_reason, families)
+            config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate)
             batch = place.store.claim_backlog(planning.plan_batch(place, run_id, moment(as_of), moment(now), config))
     return {
         "batch_id": batch.batch_id,
@@ -229,10 +232,11 @@ def rehearse(
     seed: int = 0,
     force_reason: str | None = None,
     families: Sequence[str] = FAMILIES,
+    keep_candidate: bool = False,
 ) -> dict[str, Any]:
     """The dry run: builds, validates, fits, evaluates and judges as a run would, in a scratch folder; nothing is kept."""
     with Workplace.open() as place, scratch_folder() as folder:
-        config = RunConfig(half_life_days, seed, force_reason, families)
+        config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate)
         batch = planning.plan_batch(place, run_id, moment(as_of), moment(now), config, writes=False)
         summary = fitting.freeze_training_set(place, batch, folder / "training_set")
         report = fitting.check_training_set(place, batch, folder)

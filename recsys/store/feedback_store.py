@@ -16,12 +16,10 @@ from recsys.feedback.patterns import DislikeSummary, Pattern
 from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import (
     Batch,
-    Decision,
     Dislike,
     Erasure,
     Interaction,
     Item,
-    Promotion,
     RecommendationSet,
     RecordedDislike,
     UserSignal,
@@ -36,14 +34,14 @@ from recsys.store import (
     impacts,
     improvement,
     insights,
-    ledger,
     recommendations,
 )
+from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.store.stream_reader import StreamReader
 
 
-class FeedbackStore(StreamReader):
+class FeedbackStore(StreamReader, AuditStore):
     """The feedback database, as the loop uses it."""
 
     # Catalog and feedback
@@ -167,37 +165,6 @@ class FeedbackStore(StreamReader):
     def release_batch(self, batch_id: str, now: datetime) -> Batch:
         """Gives the examples of an open batch back; idempotent. ConflictError if they were used."""
         return self.write(lambda c: backlog.release(c, batch_id, now))
-
-    # Ledger
-
-    def record_decision(self, decision: Decision) -> Decision:
-        """Writes the decision of a run's step; a retry replaces it."""
-        return self.write(lambda c: ledger.record_decision(c, decision))
-
-    def list_decisions(self, limit: int = 20, run_id: str | None = None) -> list[Decision]:
-        """Decisions of all runs or of one, newest first."""
-        with self.reading() as connection:
-            return ledger.list_decisions(connection, limit, run_id)
-
-    def begin_promotion(self, promotion: Promotion) -> Promotion:
-        """Writes the intent to promote; ConflictError if another promotion came first."""
-        return self.write_against_others(
-            lambda c: ledger.begin_promotion(c, promotion), f"promote version {promotion.to_version}"
-        )
-
-    def complete_promotion(self, sequence: int, now: datetime) -> None:
-        """Notes that the alias was moved; the first time counts."""
-        self.write(lambda c: ledger.complete_promotion(c, sequence, now))
-
-    def last_promotion(self) -> Promotion | None:
-        """The newest promotion, complete or not."""
-        with self.reading() as connection:
-            return ledger.last_promotion(connection)
-
-    def list_promotions(self) -> list[Promotion]:
-        """All promotions, in their order."""
-        with self.reading() as connection:
-            return ledger.list_promotions(connection)
 
     # Recommendations
 

@@ -41,6 +41,11 @@ class StreamReader(Database):
         _require_positive(half_life_days)
         with self.reading() as connection:
             found = events.read_events(connection, None, as_of, user_ids)
+        return self.histories_of(found, as_of, half_life_days)
+
+    @staticmethod
+    def histories_of(found: pa.Table, as_of: datetime, half_life_days: float) -> pd.DataFrame:
+        """The same of events that were read before, all of them recorded up to `as_of`."""
         params = {"as_of": as_of, "half_life_days": half_life_days}
         frame: pd.DataFrame = events.run_duckdb("histories", found, params, events.history_schema()).to_pandas()
         return frame

@@ -2,8 +2,9 @@
 
 A trend, what the user likes, met lately and dislikes, and their genres each give a term; the head says how much each counts.
 It has less than twenty non-negative weights, so it is found by direct search on validation NDCG@10 from two starting points,
-the best single trend and the likes alone, and refined with Keras where that is better. The best single trend stands where
-it is clearly better: on validation the head is never further below the best popularity baseline than `trend_margin`.
+the best trend with the next shorter one and the likes alone, and refined with Keras where that is better. The best single
+trend stands where it is clearly better: on validation the head is never further below the best popularity baseline than
+`trend_margin`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def fit_head(examples: HeadExamples, config: HeadConfig, seed: int) -> Head:
     position = search.best_trend()
     weights, source = search.trend_alone(position), "trend"
     values = search.values(search.scores(weights))
-    searched = search.improve(search.personal(weights))
+    searched = search.improve(search.personal(search.trends_near(position)))
     from_likes = search.improve(search.personal(search.likes_alone()))
     if search.is_better(from_likes[1], searched[1]):
         searched = from_likes

@@ -50,6 +50,13 @@ class HeadSearch:
         weights[position] = 1.0
         return self.least(weights)
 
+    def trends_near(self, position: int) -> FloatArray:
+        """A trend and the next shorter one in equal parts: that one sees first what has just come out."""
+        weights = self.trend_alone(position)
+        if position > 0:
+            weights[position - 1 : position + 1] = 0.5
+        return weights
+
     def likes_alone(self) -> FloatArray:
         """What a collaborative model without time would do; the longest trend for users without likes."""
         weights = np.zeros(len(self.names), np.float32)

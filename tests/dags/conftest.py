@@ -56,7 +56,9 @@ def run() -> Callable[..., tuple[str, dict[str, str]]]:
     """Runs a DAG in this process for a night; returns the run's state and those of its tasks."""
 
     def run_dag(dag_id: str, night: datetime, **form: Any) -> tuple[str, dict[str, str]]:
-        finished = read_dags().dags[dag_id].test(run_after=night, logical_date=None, run_conf=form)
+        dag = read_dags().dags[dag_id]
+        dag.deadline = None  # Airflow 3.3: a run that dag.test() started ends in an error where there is one
+        finished = dag.test(run_after=night, logical_date=None, run_conf=form)
         return str(finished.state), {ti.task_id: str(ti.state) for ti in finished.get_task_instances()}
 
     return run_dag

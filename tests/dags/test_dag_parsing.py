@@ -20,6 +20,7 @@ MAX_SECONDS = 1.0
 PROBE = """
 import json, sys, time
 import airflow.sdk
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import (
     Asset, AssetOrTimeSchedule, BaseOperatorLink, CronTriggerTimetable, ExceptionRetryPolicy, Param, dag, setup, task,
     teardown,
@@ -39,7 +40,15 @@ print(json.dumps({"seconds": time.perf_counter() - started, "modules": sorted(se
 
 
 @pytest.mark.parametrize(
-    "name", ["feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring"]
+    "name",
+    [
+        "feedback_retraining",
+        "model_promotion",
+        "recommendation_publishing",
+        "feedback_monitoring",
+        "champion_approval",
+        "champion_rollback",
+    ],
 )
 def test_a_dag_file_loads_nothing_heavy_and_in_no_time(name: str, tmp_path: Path) -> None:
     environment = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,7 +46,17 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "promote": {"from_version": "6", "to_version": "8", "sequence": 2},
     "publish_recommendations": {"num_users": 3},
     "measure_feedback": {"alerts": []},
-}
+    "measure_drift": {"alerts": []},
+    "watch_loop": {"alerts": []},
+    "check_registry": {"findings": []},
+    "request_approval": {"model_version": "8", "as_of": NIGHT.isoformat()},
+    "show_verdict": {
+        "model_version": "8", "run_id": "r7", "as_of": NIGHT.isoformat(), "subject": "Shall version 8 become champion?",
+        "markdown": "**Verdict: promote** {{ not rendered }}", "link": "http://mlflow/8",
+    },
+    "record_answer": {"verdict": "approve", "reasons": ["Version 8: Approved by ann."]},
+    "rollback": {"from_version": "8", "to_version": "6", "sequence": 3, "link": "http://mlflow/6"},
+}  # fmt: skip
 
 
 class Steps:
@@ -86,7 +99,9 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
     assert run_id.startswith("manual__")
     assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
-    options = {"half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES)}
+    options = {
+        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
+    }  # fmt: skip
     assert steps.calls["claim_backlog"] == ((run_id, as_of, now), options)
     assert steps.tried == ["one", "other"]
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
@@ -104,7 +119,13 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
 def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     as_of = "2013-06-10T00:00:00+00:00"
     triggers = {"threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5}
-    options = {"force_reason": "12345", "half_life_days": 30.5, "seed": 3, "families": ["embedding"]}
+    options = {
+        "force_reason": "12345",
+        "half_life_days": 30.5,
+        "seed": 3,
+        "families": ["embedding"],
+        "keep_candidate": True,
+    }
     form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)
     (run_id, *checked), given = steps.calls["check_backlog"]
@@ -143,6 +164,7 @@ def test_a_run_that_claimed_nothing_settles_nothing(steps: Steps, run: Any) -> N
 def test_an_accepted_challenger_is_refitted_and_the_refit_promoted(steps: Steps, run: Any) -> None:
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert state == "success"
+    assert tasks.pop("request_approval") == "skipped"
     assert tasks.pop("extend_holdout") == "skipped"
     assert set(tasks.values()) == {"success"}
     (version, run_id, now), options = steps.calls["decide_promotion"]
@@ -156,7 +178,7 @@ def test_a_refused_challenger_changes_nothing_and_is_green(steps: Steps, run: An
     steps.answers["decide_promotion"] = {"verdict": verdict, "reasons": ["worse"], "model_version": "7"}
     state, tasks = run("model_promotion", NIGHT, model_version="7")
     assert state == "success"
-    skipped = dict.fromkeys(["extend_holdout", "refit_challenger", "promote"], "skipped")
+    skipped = dict.fromkeys(["extend_holdout", "refit_challenger", "request_approval", "promote"], "skipped")
     assert tasks == {"decide_promotion": "success", **skipped}
     assert set(steps.calls) == {"decide_promotion"}
 
@@ -165,6 +187,7 @@ def test_a_refused_challenger_changes_nothing_and_is_green(steps: Steps, run: An
 def test_with_extend_the_holdout_grows_before_the_verdict(steps: Steps, run: Any, as_of: str | None) -> None:
     state, tasks = run("model_promotion", NIGHT, model_version="7", if_insufficient="extend", as_of=as_of)
     assert state == "success"
+    assert tasks.pop("request_approval") == "skipped"
     assert set(tasks.values()) == {"success"}
     assert list(steps.calls) == ["extend_holdout", "decide_promotion", "refit_challenger", "promote"]
     assert steps.calls["extend_holdout"] == ((), {"model_version": "7", "as_of": as_of or NIGHT.isoformat()})
@@ -199,11 +222,143 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
 
 
 def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
-    assert run("feedback_monitoring", NIGHT) == ("success", {"measure_feedback": "success"})
-    assert steps.calls["measure_feedback"] == ((NIGHT.isoformat(),), {})
+    done = dict.fromkeys(("measure_feedback", "measure_drift", "watch_loop", "check_registry"), "success")
+    assert run("feedback_monitoring", NIGHT) == ("success", done)
+    now = NIGHT.isoformat()
+    assert steps.calls["measure_feedback"] == ((now,), {})
+    assert steps.calls["watch_loop"] == ((now, 3, 14), {})
+    assert steps.calls["check_registry"] == ((now,), {"repair": False})
+    drift = steps.calls["measure_drift"][1]
+    assert drift.pop("run_id").startswith("manual__")
+    assert drift == {"as_of": now, "now": now, "drift_days": 7}
     as_of = "2013-06-10T00:00:00+00:00"
-    run("feedback_monitoring", NIGHT, as_of=as_of)
+    run("feedback_monitoring", NIGHT, as_of=as_of, drift_days=3, max_refusals=2, max_champion_days=5.5, repair=True)
     assert steps.calls["measure_feedback"] == ((as_of,), {})
+    assert steps.calls["watch_loop"] == ((as_of, 2, 5.5), {})
+    assert steps.calls["check_registry"] == ((now,), {"repair": True})
+    assert (steps.calls["measure_drift"][1]["as_of"], steps.calls["measure_drift"][1]["drift_days"]) == (as_of, 3)
+
+
+def test_a_registry_that_is_not_as_the_audit_says_turns_the_day_red(steps: Steps, run: Any) -> None:
+    steps.answers["check_registry"] = errors.ConflictError("The alias 'champion' is at version 3.")
+    state, tasks = run("feedback_monitoring", NIGHT)
+    assert (state, tasks.pop("check_registry")) == ("failed", "failed")
+    assert set(tasks.values()) == {"success"}
+
+
+def test_where_a_person_is_asked_the_run_promotes_nothing(steps: Steps, run: Any) -> None:
+    state, tasks = run("model_promotion", NIGHT, model_version="7", needs_approval=True)
+    assert state == "success"
+    assert (tasks["request_approval"], tasks["promote"]) == ("success", "skipped")
+    (version, run_id, now), _ = steps.calls["request_approval"]
+    assert (version, now) == ("8", NIGHT.isoformat())
+    assert run_id == steps.calls["decide_promotion"][0][1]
+    assert "promote" not in steps.calls
+
+
+def test_a_rollback_takes_the_form(steps: Steps, run: Any) -> None:
+    state, tasks = run("champion_rollback", NIGHT, reason="lists are worse", model_version="6")
+    assert (state, tasks) == ("success", {"rollback": "success"})
+    (run_id, *given), _ = steps.calls["rollback"]
+    assert run_id.startswith("manual__")
+    assert given == ["lists are worse", NIGHT.isoformat(), "6", "dag_test"]
+
+
+# A person's answer
+
+
+class Person:
+    """Answers a question the way Airflow's API and scheduler do, when the run waits for it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.question: Any = None
+        self._answers: Callable[[dict[str, str]], None] = self._time_is_over
+        self._sleep = time.sleep
+        monkeypatch.setattr(time, "sleep", self._answer)  # while the run waits, `dag.test()` sleeps
+
+    def says(self, answer: str, name: str) -> None:
+        self._answers = partial(self._respond, answer, name)
+
+    def _answer(self, seconds: float) -> None:
+        from airflow.models.hitl import HITLDetail
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            asked = session.scalars(select(HITLDetail).where(HITLDetail.responded_at.is_(None))).one_or_none()
+            if asked is None or asked.task_instance.state != "awaiting_input":
+                self._sleep(seconds)  # another one
+                return
+            self.question = SimpleNamespace(subject=asked.subject, body=asked.body)
+            ti = asked.task_instance
+            where = {"dag_id": ti.dag_id, "dag_run_id": ti.run_id, "task_id": ti.task_id}
+        self._answers(where)
+
+    def _respond(self, answer: str, name: str, where: dict[str, str]) -> None:
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+        from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
+        from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+        from airflow.utils.session import create_session
+
+        payload, user = (
+            UpdateHITLDetailPayload(chosen_options=[answer]),
+            SimpleAuthManagerUser(username=name, role="op"),
+        )
+        with create_session() as session:
+            update_hitl_detail(**where, update_hitl_detail_payload=payload, user=user, session=session)
+
+    def _time_is_over(self, where: dict[str, str]) -> None:
+        from airflow.jobs.job import Job
+        from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+        from sqlalchemy import update
+
+        with create_session() as session:
+            waiting = TaskInstance.state == "awaiting_input"
+            session.execute(update(TaskInstance).where(waiting).values(trigger_timeout=NIGHT))
+        SchedulerJobRunner(Job()).check_awaiting_input_timeouts()
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> Person:
+    return Person(monkeypatch)
+
+
+def test_an_approved_version_is_promoted_in_the_name_of_the_run_that_judged_it(
+    steps: Steps, run: Any, person: Person
+) -> None:
+    person.says("Approve", "ann")
+    state, tasks = run("champion_approval", NIGHT, model_version="8")
+    assert state == "success"
+    assert set(tasks.values()) == {"success"}
+    assert person.question.subject == "Shall version 8 become champion?"
+    assert person.question.body == "**Verdict: promote** {{ not rendered }}"
+    (version, answer, name, at), _ = steps.calls["record_answer"]
+    assert (version, answer, name) == ("8", "Approve", "ann")
+    assert steps.calls["promote"] == (("8", "r7", at), {})
+
+
+@pytest.mark.parametrize("name", ["bob", None])
+def test_a_rejected_or_forgotten_version_is_not_promoted(
+    steps: Steps, run: Any, person: Person, name: str | None
+) -> None:
+    steps.answers["record_answer"] = {"verdict": "reject", "reasons": ["Version 8: Rejected."]}
+    if name is not None:
+        person.says("Reject", name)
+    state, tasks = run("champion_approval", NIGHT, model_version="8")
+    assert state == "success"
+    assert tasks == {
+        "show_verdict": "success", "await_approval": "success", "record_answer": "success", "promote": "skipped",
+    }  # fmt: skip
+    assert steps.calls["record_answer"][0][:3] == ("8", "Reject", name)
+    assert "promote" not in steps.calls
+
+
+def test_without_a_version_nobody_is_asked(steps: Steps, run: Any) -> None:
+    state, _ = run("champion_approval", NIGHT)
+    assert state == "failed"
+    assert steps.calls == {}
 
 
 def test_assets_carry_what_the_next_dag_needs(steps: Steps, run: Any) -> None:
@@ -213,12 +368,17 @@ def test_assets_carry_what_the_next_dag_needs(steps: Steps, run: Any) -> None:
 
     run("feedback_retraining", NIGHT)
     run("model_promotion", NIGHT, model_version="7")
+    run("model_promotion", NIGHT, model_version="7", needs_approval=True)
     with create_session() as session:
         query = select(AssetModel.name, AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
         extras = {name: extra for name, extra in session.execute(query.order_by(AssetEvent.id))}
     as_of = NIGHT.isoformat()
     assert extras["challenger"] == {"model_version": "7", "batch_id": "b1", "as_of": as_of}
     assert extras["champion"] == {"model_version": "8", "as_of": as_of}
+    assert extras["awaiting_approval"] == {"model_version": "8"}
+    run("champion_rollback", NIGHT, reason="lists are worse")
+    with create_session() as session:
+        assert [extra for name, extra in session.execute(query.order_by(AssetEvent.id))][-1] == {"model_version": "6"}
 
 
 def test_a_task_links_to_the_version_it_made(steps: Steps, run: Any) -> None:

@@ -32,13 +32,27 @@ PROMOTION = {
     "extend_holdout": set(),
     "decide_promotion": {"extend_holdout"},
     "refit_challenger": {"decide_promotion"},
+    "request_approval": {"refit_challenger"},
     "promote": {"refit_challenger"},
+}
+APPROVAL = {
+    "show_verdict": set(),
+    "await_approval": {"show_verdict"},
+    "record_answer": {"show_verdict", "await_approval"},
+    "promote": {"show_verdict", "await_approval", "record_answer"},
 }
 DAGS = {
     "feedback_retraining": RETRAINING,
     "model_promotion": PROMOTION,
     "recommendation_publishing": {"publish_recommendations": set()},
-    "feedback_monitoring": {"measure_feedback": set()},
+    "feedback_monitoring": {
+        "measure_feedback": set(),
+        "measure_drift": set(),
+        "watch_loop": set(),
+        "check_registry": set(),
+    },
+    "champion_approval": APPROVAL,
+    "champion_rollback": {"rollback": set()},
 }
 GOOD_TIMES = ["2013-06-14T00:00:00+00:00", "2013-06-14T00:00:00Z", "2013-06-14T02:30:00.000Z", None]
 BAD_TIMES = ["2013-06-14", "2013-06-14T00:00:00", "yesterday", ""]
@@ -59,8 +73,9 @@ def test_the_order_of_the_steps_is_pinned(dag_bag: Any, dag_id: str) -> None:
 
 
 def test_every_task_is_a_step_of_the_pipeline_and_the_other_way_round(dag_bag: Any) -> None:
-    task_ids = [task.task_id for task in tasks(dag_bag)]
-    assert sorted(task_ids) == sorted(pipeline.STEPS)
+    task_ids = sorted(task.task_id for task in tasks(dag_bag))
+    # A person does one; and promoting comes with and without one.
+    assert task_ids == sorted([*pipeline.STEPS, "await_approval", "promote"])
 
 
 def test_every_task_is_documented_and_limited(dag_bag: Any) -> None:
@@ -120,10 +135,17 @@ def test_monitoring_runs_daily_after_the_night(dag_bag: Any) -> None:
     assert schedule.run_immediately == timedelta(0)
 
 
-def test_each_asset_is_emitted_once_and_starts_the_next_dag(dag_bag: Any) -> None:
-    emitted = {asset.name: task.task_id for task in tasks(dag_bag) for asset in task.outlets}
-    assert emitted == {"challenger": "evaluate_challenger", "champion": "promote"}
-    for asset, dag_id in {"challenger": "model_promotion", "champion": "recommendation_publishing"}.items():
+def test_each_asset_starts_the_next_dag(dag_bag: Any) -> None:
+    emitted = sorted((asset.name, task.task_id) for task in tasks(dag_bag) for asset in task.outlets)
+    assert emitted == [
+        ("awaiting_approval", "request_approval"), ("challenger", "evaluate_challenger"), ("champion", "promote"),
+        ("champion", "promote"), ("champion", "rollback"),
+    ]  # fmt: skip
+    starts = {
+        "challenger": "model_promotion", "champion": "recommendation_publishing",
+        "awaiting_approval": "champion_approval",
+    }  # fmt: skip
+    for asset, dag_id in starts.items():
         condition = dag_bag.dags[dag_id].timetable.asset_condition
         assert [found.name for found in condition.objects] == [asset]
 
@@ -149,7 +171,8 @@ def test_the_form_explains_every_field(dag_bag: Any, dag_id: str) -> None:
     for name, field in dag_bag.dags[dag_id].params.items():
         assert len(field.description) > 20, name
         assert field.schema["title"], name
-        field.resolve()  # the default passes its own rules
+        if (dag_id, name) != ("champion_rollback", "reason"):  # a person has to say why
+            field.resolve()  # the default passes its own rules
 
 
 @pytest.mark.parametrize(
@@ -181,7 +204,31 @@ def test_the_form_of_retraining_refuses_what_makes_no_sense(
             field.resolve(value)
 
 
-@pytest.mark.parametrize("dag_id", ["model_promotion", "recommendation_publishing"])
+def test_a_rollback_needs_a_reason(dag_bag: Any) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags["champion_rollback"].params.get_param("reason"))
+    with pytest.raises(ParamValidationError):
+        field.resolve()
+    for value in ("", "no", None, 5):
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+    assert field.resolve("lists are worse") == "lists are worse"
+
+
+def test_a_question_without_an_answer_means_no_before_the_next_night(dag_bag: Any) -> None:
+    asked = dag_bag.dags["champion_approval"].get_task("await_approval")
+    assert (asked.options, asked.defaults, asked.multiple) == (["Approve", "Reject"], ["Reject"], False)
+    assert asked.response_timeout < timedelta(days=1)
+
+
+def test_nobody_is_asked_unless_somebody_wants_it(dag_bag: Any) -> None:
+    assert dag_bag.dags["model_promotion"].params["needs_approval"] is False
+
+
+@pytest.mark.parametrize(
+    "dag_id", ["model_promotion", "recommendation_publishing", "champion_approval", "champion_rollback"]
+)
 def test_a_model_version_is_a_number_in_the_registry(dag_bag: Any, dag_id: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
@@ -231,10 +278,55 @@ def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
         assert params[name] == steps[name].default, name
 
 
+def test_defaults_of_the_monitoring_form_are_those_of_its_steps(dag_bag: Any) -> None:
+    called = (pipeline.measure_drift, pipeline.watch_loop, pipeline.check_registry)
+    steps = [inspect.signature(step).parameters for step in called]
+    defaults = {name: parameter.default for step in steps for name, parameter in step.items()}
+    params = dag_bag.dags["feedback_monitoring"].params
+    assert {name: params[name] for name in params if name != "as_of"} == {
+        name: defaults[name] for name in ("drift_days", "max_refusals", "max_champion_days", "repair")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("drift_days", [7, 0.5], [0, -1, None]),
+        ("max_refusals", [1, 3], [0, 1.5, None]),
+        ("max_champion_days", [14, 0.5], [0, None]),
+    ],
+)
+def test_the_form_of_monitoring_refuses_what_makes_no_sense(
+    dag_bag: Any, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    field = copy(dag_bag.dags["feedback_monitoring"].params.get_param(name))
+    for value in good:
+        assert field.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ParamValidationError):
+            field.resolve(value)
+
+
+def test_every_task_tells_when_it_failed_and_what_measures_tells_what_it_found(dag_bag: Any) -> None:
+    for task in tasks(dag_bag):
+        assert [callback.kind for callback in task.on_failure_callback] == ["task_failed"], task.task_id
+    telling = {task.task_id for task in tasks(dag_bag) if task.on_success_callback}
+    assert telling == set(DAGS["feedback_monitoring"]) - {"check_registry"}  # that one is red when it finds something
+
+
 def test_every_trigger_can_be_set_in_the_form(dag_bag: Any) -> None:
     assert {field.name for field in fields(TriggerConfig)} <= set(dag_bag.dags["feedback_retraining"].params)
 
 
 def test_what_makes_a_version_links_to_it(dag_bag: Any) -> None:
     linked = {task.task_id for task in tasks(dag_bag) for link in task.operator_extra_links if "MLflow" in link.name}
-    assert linked == {"train_challenger", "evaluate_challenger", "refit_challenger", "promote"}
+    assert linked == {
+        "train_challenger",
+        "evaluate_challenger",
+        "refit_challenger",
+        "promote",
+        "show_verdict",
+        "rollback",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from recsys.feedback.patterns import Pattern, Severity
-from recsys.records import Decision, Dislike, Item, Promotion, RecommendationEntry, RecommendationSet
+from recsys.records import Decision, Dislike, Item, Promotion, PromotionKind, RecommendationEntry, RecommendationSet
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 
@@ -74,10 +75,17 @@ def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: 
         reason = "NDCG@10 is <b>not</b> worse & exposure is lower"
         store.record_decision(Decision("nightly-1", "decide_promotion", "insufficient_evidence", (reason,), NOW, NOW))
         store.begin_promotion(Promotion(1, "nightly-1", None, "4", "passed", NOW, is_complete=False))
-        store.complete_promotion(1, NOW + timedelta(seconds=1))
+        store.finish_promotion(NOW + timedelta(seconds=1), lambda rows: None)
+        back = Promotion(2, "back", "4", "2", "<b>worse</b>", NOW, is_complete=False, kind=PromotionKind.ROLLBACK)
+        store.begin_promotion(replace(back, approved_by="ann"))
+        store.finish_promotion(NOW + timedelta(days=1), lambda rows: None)
     page = show(plugin)
     assert "3 new dislikes; retraining starts at 20" in page
-    assert 'href="http://127.0.0.1:5000/#/models/feedback-recommender/versions/4"' in page
+    assert 'href="http://127.0.0.1:5000/#/models/feedback-recommender/versions/2"' in page
+    assert "<td>rollback from 4</td>" in page
+    assert "<td>ann</td>" in page
+    assert "&lt;b&gt;worse&lt;/b&gt;" in page
+    assert page.index("<td>2013-06-15 02:00</td>") < page.index("<td>2013-06-14 02:00</td>"), "newest first"
     assert "insufficient evidence" in page
     assert "2013-06-14 02:00" in page
     assert "&lt;b&gt;not&lt;/b&gt; worse &amp; exposure" in page, "what is stored is text, not HTML"

@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = ROOT / "scripts" / "up.py"
-DAGS = {"feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring"}
+DAGS = {
+    "feedback_retraining", "model_promotion", "recommendation_publishing", "feedback_monitoring", "champion_approval",
+    "champion_rollback",
+}  # fmt: skip
 START_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 90.0
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,11 +13,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from recsys.nightly.workplace import Workplace
+from recsys.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from tests.integration.audited_loop import AuditedLoop
 from tests.integration.command_line import Finished, recsys
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
 from tests.integration.step_processes import SecondNight
@@ -89,3 +94,28 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
     night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
     assert night.code == 0, night.err
     return Champion(settings, night)
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an MLflow store with our registered model and no version, to copy."""
+    folder = tmp_path_factory.mktemp("empty-registry") / "mlflow"
+    Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts").ensure()
+    return folder
+
+
+@pytest.fixture
+def loop(
+    sqlite_template: Path, empty_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AuditedLoop]:
+    """Stores in which nothing was promoted yet, which the steps of this process find, too. See `AuditedLoop`.
+
+    What differs between databases, the locks, is tested by processes in `test_two_runs_at_once.py`.
+    """
+    settings = Settings.under(tmp_path / "home")
+    shutil.copytree(empty_registry, settings.home / "mlflow")
+    shutil.copy(sqlite_template, settings.home / "feedback.db")
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    with Workplace.open(settings) as place:
+        yield AuditedLoop(place, tmp_path / "evidence")

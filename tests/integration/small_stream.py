@@ -92,5 +92,7 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
         "refit_challenger": judged,
         "promote": {**night, **refit},
         "measure_feedback": {"as_of": NOW},
+        "measure_drift": {"run_id": "monitoring", "as_of": SECOND_AS_OF, "now": NOW},
+        "rollback": {"run_id": "back", "reason": "lists are worse", "now": NOW},
         "publish_recommendations": {**refit, "as_of": SECOND_AS_OF, "now": NOW},
     }.get(step, batch)

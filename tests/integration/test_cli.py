@@ -16,12 +16,15 @@ import typer
 from typer.testing import CliRunner
 
 from recsys.cli import app
+from recsys.errors import InputError
 from recsys.loop import NIGHT_STEPS
+from recsys.nightly import drifting
+from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import quick, recsys, state
 from tests.integration.conftest import Champion
-from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 AS_OF = FIRST_AS_OF.isoformat()
 RUN_ID = f"cli__{AS_OF}"
@@ -39,12 +42,14 @@ ALL = [pytest.param(path, command, id=" ".join(path) or "recsys") for path, comm
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    words = {" ".join(path) for path, command in commands() if not hasattr(command, "commands")}
+    words = {
+        " ".join(path) for path, command in commands() if path and getattr(command, "invoke_without_command", True)
+    }
     assert words == {
-        "run", "step", "replay", "status", "decisions", "recommend", "release", "db upgrade",
-        "import movietweetings", "import movielens", "import interactions", "import items", "patterns", "feedback-metrics",
-        "serve", "api-key create", "api-key list", "api-key revoke", "brigading list", "brigading release", "erase-user",
-        "erasures",
+        "run", "step", "replay", "status", "decisions", "decisions show", "models", "models check", "rollback", "recommend",
+        "release", "db upgrade", "import movietweetings", "import movielens", "import interactions", "import items",
+        "patterns", "feedback-metrics", "drift", "serve", "api-key create", "api-key list", "api-key revoke",
+        "brigading list", "brigading release", "erase-user", "erasures",
     }  # fmt: skip
 
 
@@ -126,6 +131,51 @@ def test_feedback_metrics_say_how_the_loop_does(champion: Champion) -> None:
     )
 
 
+def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
+    champion: Champion, tmp_path: Path
+) -> None:
+    before = state(champion.settings.home)
+    report = tmp_path / "drift.html"
+    shown = recsys(champion.settings, "drift", "--as-of", SECOND_AS_OF.isoformat(), "--json", "--report", str(report))
+    assert (shown.code, shown.err) == (0, "")
+    found = json.loads(shown.out)
+    assert found["champion_version"] == "2"
+    assert {one["name"] for one in found["drifts"]} == {
+        "items", "genres", "signals", "events_per_user", "reasons", "scores"
+    }  # fmt: skip
+    known = [one for one in found["drifts"] if one["verdict"] != "not_enough"]
+    assert {"genres", "signals", "scores"} <= {one["name"] for one in known}
+    assert all(0 <= one["distance"] <= 1 and one["limit"] > max(one["usual"]) for one in known)
+    assert "data:image/png;base64" in report.read_text(encoding="utf-8")
+    assert state(champion.settings.home) == before, "it only looks"
+
+
+def test_drift_needs_something_that_the_champion_has_not_seen(champion: Champion) -> None:
+    with Workplace.open(champion.settings) as place:
+        found = drifting.measure(place, FIRST_AS_OF, drifting.drift_config(7))
+        with pytest.raises(InputError, match="nothing was compared"):
+            drifting.report_of(found)
+    assert (found.verdict, found.alerts, found.metrics()) == ("not_enough", [], {})
+    assert found.reasons[0].startswith("Champion version 2 knows everything up to 2024-03-2")
+    with pytest.raises(InputError, match="Expected days above 0, got 0"):
+        drifting.drift_config(0)
+
+
+def test_the_loop_is_watched_as_of_a_day(champion: Champion) -> None:
+    def watch(**arguments: Any) -> dict[str, Any]:
+        found = quick(champion.settings, "step", "watch_loop", "--arguments", json.dumps(arguments))
+        assert (found.code, found.err) == (0, "")
+        return json.loads(found.out)
+
+    assert watch(as_of=AS_OF)["alerts"] == []
+    later = watch(as_of=SECOND_AS_OF.isoformat(), max_champion_days=10.0)
+    assert later["champion_version"] == "2"
+    assert later["num_refusals"] == 0
+    assert 11 < later["champion_days"] <= 13
+    (alert,) = later["alerts"]
+    assert alert.startswith("Champion version 2 knows nothing of the last 1")
+
+
 def test_the_fidelity_of_explanations_is_logged_with_the_judged_version_and_the_refit(champion: Champion) -> None:
     with closing(sqlite3.connect(champion.settings.home / "mlflow" / "mlflow.db")) as connection:
         rows = connection.execute("SELECT run_uuid, key, value FROM metrics WHERE key LIKE 'fidelity_max_%'").fetchall()
@@ -157,7 +207,7 @@ def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> No
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion) -> None:
     before = state(champion.settings.home)
-    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--family", FAMILY)
+    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--keep-candidate")
     assert (shown.code, shown.err) == (0, "")
     decoder = json.JSONDecoder()
     checked, end = decoder.raw_decode(shown.out)

@@ -13,12 +13,14 @@ import pytest
 from recsys import pipeline
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.loop import NightOptions, run_night
-from recsys.nightly.judging import load_evidence
+from recsys.nightly.judging import load_evidence, trained_through
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.small_stream import FAMILY, SECOND_AS_OF, START, write_stream
+
+pytestmark = pytest.mark.slow
 
 CHAMPION_AT, HELD_AT = START + timedelta(days=20), START + timedelta(days=22)
 LATER = SECOND_AS_OF
@@ -62,11 +64,23 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         options = {"families": [FAMILY], "force_reason": "a test"}
         first = run_night("first", CHAMPION_AT, CHAMPION_AT, NightOptions(**options), publishes=False)
         assert first.outcome == "promote", first.reasons
-        changed = NightOptions(**options, half_life_days=30.0)  # another recipe
+        changed = NightOptions(**options, half_life_days=30.0, keep_candidate=True)  # another recipe
         night = run_night("changed", HELD_AT, HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons
         with Workplace.open(settings) as place:
             yield Held(place, night.results)
+
+
+def test_the_later_of_what_a_versions_files_and_tags_say_is_what_it_has_seen(held: Held) -> None:
+    recommender = held.place.recommender(held.challenger)
+    own, later = held.batch.fit_through, held.batch.fit_through + timedelta(days=1)
+    assert trained_through(held.place, held.challenger, recommender) == own
+    assert trained_through(held.place, None, recommender) == own  # of a dry run: not registered
+    recommender.recipe["cut_off"] = later.isoformat()
+    assert trained_through(held.place, held.challenger, recommender) == later
+    recommender.recipe["cut_off"] = (own - timedelta(days=9)).isoformat()
+    tagged = datetime.fromisoformat(held.place.registry.get_tags(held.challenger)["trained_through"])
+    assert trained_through(held.place, held.challenger, recommender) == tagged > own - timedelta(days=9)
 
 
 def test_what_cannot_be_extended_is_refused_and_nothing_is_written(held: Held) -> None:

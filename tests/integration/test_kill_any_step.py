@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 from recsys.loop import NIGHT_STEPS
 from recsys.records import BatchStatus, Dislike
 from recsys.store import FeedbackStore
+from tests.integration.command_line import quick, recsys
 from tests.integration.loop_state import differences, state
-from tests.integration.small_stream import FAMILY, NOW, SECOND, SECOND_AS_OF
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, NOW, SECOND, SECOND_AS_OF
 from tests.integration.step_processes import SECONDS, Point, SecondNight, wait_until
 
 STORE = "recsys.store.feedback_store:FeedbackStore"
@@ -60,7 +63,7 @@ DEATHS: list[tuple[str, *tuple[Point, ...]]] = [
     ("promote", Point(f"{STORE}.begin_promotion", "after")),
     ("promote", Point(f"{REGISTRY}.set_alias", "after")),  # `previous_champion`
     ("promote", Point(f"{REGISTRY}.set_alias", "after", 2)),  # `champion`
-    ("promote", Point(f"{STORE}.complete_promotion", "after")),
+    ("promote", Point(f"{STORE}.finish_promotion", "after")),
     (
         "publish_recommendations",
         Point("recsys.store.recommendations:_entry_row", "after", 1_000),  # sets are written, their entries are not
@@ -134,6 +137,82 @@ def test_a_killed_measurement_is_finished_by_running_it_again(second_night: Seco
     assert run["run"][3]["served_items"] == 10.0
     assert second_night.start("measure_feedback").value() == measured
     assert not differences(state(home, tmp_path), found)
+
+
+def test_a_killed_measurement_of_drift_is_finished_by_running_it_again(
+    second_night: SecondNight, tmp_path: Path
+) -> None:
+    second_night.restore(
+        second_night.copy_before("check_backlog")
+    )  # the first champion, and twelve days that it missed
+    points = (Point(f"{REGISTRY}.log_measurement", "after"), Point(f"{REGISTRY}.log_files", "after"))
+    for point in points:
+        assert second_night.start("measure_drift", point).wait() == -signal.SIGKILL, f"It never came to {point}."
+    measured = second_night.start("measure_drift").value()
+    assert measured["champion_version"] == "2"
+    assert measured["distances"]["genres"] > 0
+    home = second_night.settings.home
+    found = state(home, tmp_path)
+    run = found["versions"][2]
+    assert run["num_points"]["drift_genres"] == 1, "a retry adds no second point"
+    assert run["run"][3]["drift_genres"] == measured["distances"]["genres"]
+    assert [name for name in run["artifacts"] if name.startswith("drift/")] == [measured["report"]]
+    with FeedbackStore.open(second_night.settings.database_url) as store:
+        (decision,) = store.list_decisions(run_id="monitoring")
+    assert (decision.step, decision.verdict) == ("measure_drift", measured["verdict"])
+    assert {one["name"]: one["distance"] for one in decision.numbers["drifts"]} == measured["distances"]
+    assert second_night.start("measure_drift").value() == measured
+    assert not differences(state(home, tmp_path), found)
+
+
+def test_a_killed_rollback_is_finished_by_running_it_again_and_the_loop_goes_on_from_there(
+    second_night: SecondNight, tmp_path: Path
+) -> None:
+    second_night.restore(second_night.copy_before("end"))
+    settings, promoted = second_night.settings, second_night.results["promote"]
+    for point in (
+        Point(f"{STORE}.begin_promotion", "before"),
+        Point(f"{STORE}.begin_promotion", "after"),
+        Point(f"{REGISTRY}.delete_alias", "after"),  # `previous_champion`: there is none before the first
+        Point(f"{REGISTRY}.set_alias", "after"),  # `champion`
+        Point(f"{STORE}.finish_promotion", "after"),
+    ):
+        assert second_night.start("rollback", point).wait() == -signal.SIGKILL, f"It never came to {point}."
+    back = second_night.start("rollback").value()
+    assert (back["from_version"], back["to_version"]) == (promoted["to_version"], promoted["from_version"])
+    found = state(settings.home, tmp_path)
+    assert [row["kind"] for row in found["model_promotions"]] == ["promotion", "promotion", "rollback"]
+    assert all(row["is_complete"] for row in found["model_promotions"])
+    assert {alias: str(version) for alias, version in found["aliases"].items()} == {
+        "challenger": second_night.results["train_challenger"]["model_version"], "champion": back["to_version"],
+    }  # fmt: skip
+
+    refused = second_night.start("promote").outcome()  # the night's task is cleared
+    assert refused["error"] == "ConflictError"
+    third = {"run_id": "third", "now": NOW}
+    assert not second_night.start("check_backlog").value()["retrain"], "nor is the night run again"
+    batch = second_night.start("claim_backlog", **third).value()
+    assert batch["champion_version"] == back["to_version"]
+    assert FIRST_AS_OF.isoformat() < batch["fit_through"] < batch["as_of"], "only what that champion has not seen"
+
+
+def test_a_person_rolls_back_with_one_command_within_a_minute(second_night: SecondNight) -> None:
+    second_night.restore(second_night.copy_before("end"))
+    settings, promoted = second_night.settings, second_night.results["promote"]
+    planned = quick(settings, "rollback", "--reason", "lists are worse", "--dry-run")
+    assert planned.shows(
+        f"Would roll back from version {promoted['to_version']} to version {promoted['from_version']}."
+    )
+    started = time.monotonic()
+    done = recsys(settings, "rollback", "--reason", "lists are worse")
+    assert (done.code, done.err) == (0, "")
+    assert time.monotonic() - started < 60
+    assert done.shows(f"Version {promoted['from_version']} is champion instead of version {promoted['to_version']}.")
+    with FeedbackStore.open(settings.database_url) as store:
+        given = store.get_recommendations("u001")
+        assert given is not None
+        assert given.model_version == promoted["from_version"]
+        assert store.last_promotion().approved_by == getpass.getuser()
 
 
 def test_a_run_killed_while_it_trains_ends_as_if_nothing_had_happened(

@@ -10,7 +10,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.feedback.reinforcement import should_retrain_from_feedback
-from recsys.records import Batch, BatchStatus, Decision, Dislike, Interaction, Item
+from recsys.records import Batch, BatchStatus, Decision, Dislike, Interaction, Item, Promotion
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 
@@ -59,7 +59,7 @@ def test_a_quiet_night_skips_and_reports_all_three(stocked: FeedbackStore) -> No
     assert checked == {
         "retrain": False, "backlog": 8, "threshold": 20,
         "reason": "8 new dislikes, threshold 20: not enough to retrain, 12 more are needed.",
-        "triggers": {"backlog": False, "prediction_error": False, "feature": False},
+        "triggers": {"backlog": False, "prediction_error": False, "feature": False, "drift": False},
     }  # fmt: skip
     assert (decision.numbers["backlog"], decision.numbers["threshold"]) == (8, 20)
     reports = decision.numbers["triggers"]
@@ -73,7 +73,7 @@ def test_enough_dislikes_retrain_as_ever(stocked: FeedbackStore) -> None:
     dislike(stocked, 20)
     checked, _ = check(stocked)
     assert checked["reason"] == "20 new dislikes, threshold 20: enough to retrain."
-    assert checked["triggers"] == {"backlog": True, "prediction_error": False, "feature": False}
+    assert checked["triggers"] == {"backlog": True, "prediction_error": False, "feature": False, "drift": False}
     assert should_retrain_from_feedback(stocked, AS_OF)
 
 
@@ -145,6 +145,44 @@ def test_force_own_batch_and_switches_keep_their_meaning(stocked: FeedbackStore)
     assert checked["reason"] == (
         "This run had claimed its batch before and goes on with it (0 new dislikes, threshold 20 now)."
     )
+
+
+def measured_drift(store: FeedbackStore, verdict: str, at: datetime = AS_OF, version: str = "2") -> None:
+    """What `measure_drift` leaves in the ledger."""
+    numbers = {"champion_version": version}
+    store.record_decision(Decision(f"day {at}", "measure_drift", verdict, ("genres: 0.6.",), at, at, numbers))
+
+
+def test_drift_retrains_once_where_it_is_asked_to(stocked: FeedbackStore) -> None:
+    stocked.begin_promotion(Promotion(1, "first", None, "2", "first champion", START, True, START))
+    on = {"retrain_on_drift": True}
+    assert not check(stocked, **on)[0]["retrain"], "nothing was measured"
+    measured_drift(stocked, "stable")
+    assert not check(stocked, **on)[0]["retrain"]
+    measured_drift(stocked, "drift", AS_OF + timedelta(hours=1))
+    assert not check(stocked, **on)[0]["retrain"], "later than the cut-off"
+    measured_drift(stocked, "drift")
+    assert not check(stocked)[0]["retrain"], "off by default"
+    for _ in range(2):  # a retry finds the same
+        checked, decision = check(stocked, **on)
+        assert checked["retrain"]
+        assert checked["reason"] == (
+            f"0 new dislikes, threshold 20, but another trigger fired. Drift measured at {AS_OF.isoformat()}: genres: 0.6."
+        )
+        assert decision.numbers["triggers"]["drift"]["fired"]
+    later = AS_OF + timedelta(minutes=1)
+    assert not pipeline.STEPS["check_backlog"]("another", later, later, **on)["retrain"], "the first run answered it"
+    measured_drift(stocked, "drift", later)
+    assert pipeline.STEPS["check_backlog"]("another", later, later, **on)["retrain"], "it was measured anew"
+
+
+def test_drift_of_an_earlier_champion_is_no_reason(stocked: FeedbackStore) -> None:
+    stocked.begin_promotion(Promotion(1, "first", None, "2", "first champion", START, True, START))
+    stocked.begin_promotion(Promotion(2, "second", "2", "4", "better", START, True, START))
+    measured_drift(stocked, "drift", version="2")
+    checked, decision = check(stocked, retrain_on_drift=True)
+    assert not checked["retrain"]
+    assert decision.numbers["triggers"]["drift"]["reason"] == "No drift of the champion was measured yet."
 
 
 def test_a_threshold_without_sense_writes_nothing(stocked: FeedbackStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import signal
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier, Event
@@ -14,6 +15,7 @@ import pytest
 
 from recsys.nightly.fitting import register
 from recsys.nightly.planning import LEASE
+from recsys.nightly.registry_check import check_registry
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision, Promotion
 from recsys.settings import Settings
@@ -27,6 +29,11 @@ RIVAL = "rival"
 def champion_of(settings: Settings) -> str | None:
     with Workplace.open(settings) as place:
         return place.registry.get_alias("champion")
+
+
+def findings_of(settings: Settings) -> list[str]:
+    with Workplace.open(settings) as place:
+        return [finding.message for finding in check_registry(place, NOW, repairs=False)]
 
 
 # Two whole runs
@@ -153,23 +160,25 @@ class Promoters:
         return self.night.start("promote", *at, settings=self.settings, run_id=run.run_id, model_version=run.refit)
 
     def agreed_history(self) -> list[str]:
-        """Champions in their order, after a look whether audit and alias agree."""
+        """Champions in their order, after a look whether audit and aliases agree."""
         promotions = self.store.list_promotions()
         assert all(promotion.is_complete for promotion in promotions)
         assert [promotion.sequence for promotion in promotions] == list(range(1, len(promotions) + 1))
-        assert self.night.call(champion_of, self.settings) == promotions[-1].to_version
-        return [promotions[0].from_version or "none", *(promotion.to_version for promotion in promotions)]
+        assert self.night.call(findings_of, self.settings) == []
+        return [promotion.to_version for promotion in promotions]
 
 
 @pytest.fixture
 def promoters(second_night: SecondNight, two_passed: tuple[Path, Passed, Passed], database_url: str) -> Any:
-    """Both runs; the database is empty but for what `let_pass` writes."""
+    """Both runs; the database is empty but for the first champion and what `let_pass` writes."""
     copy, one, other = two_passed
     second_night.restore(copy)
     home = second_night.settings
     champion = second_night.results["promote"]["from_version"]
     settings = Settings(home.home, database_url, home.tracking_uri)
     with FeedbackStore.open(database_url) as store:
+        store.begin_promotion(Promotion(1, FIRST, None, champion, "first", NOW, is_complete=False))
+        store.finish_promotion(NOW, lambda rows: None)  # its alias is there
         yield Promoters(second_night, settings, store, one, other, champion)
 
 
@@ -202,28 +211,55 @@ def test_of_two_promotions_from_one_champion_one_succeeds(promoters: Promoters) 
     assert promoters.agreed_history() == [promoters.champion, winner["to_version"]]
 
 
-def test_a_promotion_that_wakes_up_late_takes_nothing_back(promoters: Promoters) -> None:
+@pytest.mark.parametrize("ending", ["wakes up", "is killed"])
+def test_who_is_late_between_two_aliases_takes_nothing_back(promoters: Promoters, ending: str) -> None:
     let_pass(promoters.store, promoters.one, promoters.champion)
     let_pass(promoters.store, promoters.other, promoters.one.refit)
     # The audit row is written and `previous_champion` moved, the champion not yet.
     at = Point("recsys.registry:Registry.set_alias", "before", 2)
-    asleep, awake = FORKSERVER.Event(), FORKSERVER.Event()
+    asleep, awake, waiting = FORKSERVER.Event(), FORKSERVER.Event(), FORKSERVER.Event()
     late = promoters.start(promoters.one, at, functools.partial(fall_asleep, asleep, awake))
     assert asleep.wait(SECONDS)
-    history = [promoters.champion, promoters.one.refit, promoters.other.refit]
-    assert promoters.start(promoters.other).value()["from_version"] == promoters.one.refit
-    assert promoters.agreed_history() == history
-    awake.set()
-    late.outcome()
-    assert promoters.agreed_history() == history
+    # The next promotion finds a row that is not complete.
+    other = promoters.start(promoters.other, Point("recsys.nightly.champion:move_aliases", "before"), waiting.set)
+    assert waiting.wait(SECONDS)
+    if ending == "wakes up":
+        awake.set()
+        assert late.value()["to_version"] == promoters.one.refit
+    else:
+        late.process.kill()
+        assert late.wait() == -signal.SIGKILL
+    assert other.value()["from_version"] == promoters.one.refit
+    assert promoters.agreed_history() == [promoters.champion, promoters.one.refit, promoters.other.refit]
 
 
 def test_an_unfinished_promotion_of_a_dead_run_is_finished_by_the_next(promoters: Promoters) -> None:
     let_pass(promoters.store, promoters.one, promoters.champion)
     let_pass(promoters.store, promoters.other, promoters.champion)
-    intent = Promotion(1, promoters.one.run_id, promoters.champion, promoters.one.refit, "died", NOW, is_complete=False)
+    intent = Promotion(2, promoters.one.run_id, promoters.champion, promoters.one.refit, "died", NOW, is_complete=False)
     promoters.store.begin_promotion(intent)
     refused = promoters.start(promoters.other).outcome()
     assert refused["error"] == "ConflictError"
     assert f"it is {promoters.one.refit} now" in refused["message"]
     assert promoters.agreed_history() == [promoters.champion, promoters.one.refit]
+
+
+# A promotion and a rollback
+
+
+def test_of_a_promotion_and_a_rollback_one_succeeds(promoters: Promoters) -> None:
+    let_pass(promoters.store, promoters.one, promoters.champion)
+    let_pass(promoters.store, promoters.other, promoters.one.refit)
+    promoters.start(promoters.one).value()
+    at = Point("recsys.store.feedback_store:FeedbackStore.begin_promotion", "before")
+    meeting = functools.partial(meet, FORKSERVER.Barrier(2))
+    promoted = promoters.start(promoters.other, at, meeting)
+    back = promoters.night.start("rollback", at, meeting, settings=promoters.settings)
+    outcomes = [promoted.outcome(), back.outcome()]
+    assert sorted(outcome.get("error", "none") for outcome in outcomes) == ["ConflictError", "none"], outcomes
+    winner = next(outcome["value"] for outcome in outcomes if "error" not in outcome)
+    assert winner["from_version"] == promoters.one.refit
+    assert promoters.agreed_history() == [promoters.champion, promoters.one.refit, winner["to_version"]]
+    again = promoters.start(promoters.other).outcome()
+    if winner["to_version"] == promoters.champion:
+        assert f"it is {promoters.champion} now" in again["message"]

@@ -138,6 +138,13 @@ def test_the_api_can_tell_who_asks_and_is_asked_by_other_machines() -> None:
     assert "--host=0.0.0.0" in SERVICES["api"]["command"]
 
 
+def test_alerts_are_optional_and_set_where_tasks_run() -> None:
+    """The scheduler runs tasks and the callbacks of deadlines, the DAG processor those of tasks that died."""
+    for service in AIRFLOW:
+        assert environment(service)["RECSYS_ALERT_WEBHOOK_URL"] == "${RECSYS_ALERT_WEBHOOK_URL:-}", service
+    assert re.search(r"^RECSYS_ALERT_WEBHOOK_URL=$", ENV_EXAMPLE, flags=re.MULTILINE)
+
+
 def test_it_runs_the_same_commands_as_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from stack import Stack

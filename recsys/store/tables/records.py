@@ -17,8 +17,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from recsys.records import PromotionKind
 from recsys.store.column_types import BigIntegerKey, UtcDateTime
-from recsys.store.tables.metadata import metadata
+from recsys.store.tables.metadata import metadata, one_of
 
 decisions = Table(
     "decisions",
@@ -48,7 +49,11 @@ model_promotions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("is_complete", Boolean, nullable=False),
     Column("completed_at", UtcDateTime),
+    Column("kind", Text, nullable=False, server_default=PromotionKind.PROMOTION),
+    Column("approved_by", Text),
+    Column("approved_at", UtcDateTime),
     UniqueConstraint("run_id", "to_version"),
+    one_of("kind", PromotionKind),
     CheckConstraint("sequence >= 1", name="sequence_starts_at_1"),
     CheckConstraint("is_complete = (completed_at IS NOT NULL)", name="complete_promotions_say_when"),
     sqlite_autoincrement=True,

@@ -1,5 +1,6 @@
 """What a user is served acts on what they just said, and every list that was given is on record."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,8 +125,12 @@ def test_a_dislike_acts_at_once_and_its_undo_undoes_it_exactly(
 
 def test_a_list_answers_as_strongly_as_its_version(published: FeedbackStore) -> None:
     """Between two nights the same dislike does what it will do in the next published list."""
-    version = RecommendationSet("u", "8", NOW, NOW, entries(0, 6), calibration=CALIBRATION.as_dict(), adjustment_power=3.0)
-    published.replace_recommendation_sets("8", NOW + MINUTE, [replace(version, as_of=NOW + MINUTE, created_at=NOW + MINUTE)])
+    version = RecommendationSet(
+        "u", "8", NOW, NOW, entries(0, 6), calibration=CALIBRATION.as_dict(), adjustment_power=3.0
+    )
+    published.replace_recommendation_sets(
+        "8", NOW + MINUTE, [replace(version, as_of=NOW + MINUTE, created_at=NOW + MINUTE)]
+    )
     before = {entry.item_id: entry.score for entry in version.entries}
     dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + 2 * MINUTE)
     for at in (3 * MINUTE, 4 * MINUTE):  # made, and then found again

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recsys.errors import ConflictError, NotFoundError
-from recsys.records import Decision, Promotion
+from recsys.records import Decision, Promotion, PromotionKind
 from recsys.store import FeedbackStore
 
 NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
@@ -40,9 +40,16 @@ def test_promotions_follow_each_other(store: FeedbackStore) -> None:
     assert store.last_promotion() is None
     assert store.begin_promotion(FIRST) == FIRST
     assert store.last_promotion() == FIRST
-    store.complete_promotion(1, NOW)
     done = replace(FIRST, is_complete=True, completed_at=NOW)
-    second = store.begin_promotion(replace(FIRST, sequence=2, run_id="r2", from_version="2", to_version="3"))
+    moved: list[list[Promotion]] = []
+    assert store.finish_promotion(NOW, lambda rows: moved.append(list(rows))) == done
+    assert moved == [[FIRST]]
+    second = store.begin_promotion(
+        replace(
+            FIRST, sequence=2, run_id="r2", from_version="2", to_version="3", kind=PromotionKind.ROLLBACK,
+            approved_by="ann", approved_at=NOW,
+        )
+    )  # fmt: skip
     assert store.list_promotions() == [done, second]
     assert store.last_promotion() == second
 
@@ -50,8 +57,8 @@ def test_promotions_follow_each_other(store: FeedbackStore) -> None:
 def test_own_intent_is_found_again(store: FeedbackStore) -> None:
     store.begin_promotion(FIRST)
     assert store.begin_promotion(replace(FIRST, created_at=NOW + timedelta(hours=1))) == FIRST
-    store.complete_promotion(1, NOW)
-    store.complete_promotion(1, NOW + timedelta(hours=1))
+    store.finish_promotion(NOW, lambda rows: None)
+    store.finish_promotion(NOW + timedelta(hours=1), lambda rows: None)
     assert store.begin_promotion(replace(FIRST, sequence=2)) == replace(FIRST, is_complete=True, completed_at=NOW)
 
 
@@ -63,6 +70,29 @@ def test_never_two_promotions_from_one_champion(store: FeedbackStore, sequence: 
     assert store.list_promotions() == [FIRST]
 
 
-def test_unknown_promotion_cannot_complete(store: FeedbackStore) -> None:
-    with pytest.raises(NotFoundError):
-        store.complete_promotion(1, NOW)
+def test_without_a_promotion_there_is_nothing_to_finish(store: FeedbackStore) -> None:
+    assert store.finish_promotion(NOW, lambda rows: None) is None
+
+
+def test_a_promotion_whose_aliases_could_not_be_moved_is_not_complete(store: FeedbackStore) -> None:
+    store.begin_promotion(FIRST)
+
+    def fail(rows: object) -> None:
+        raise NotFoundError("the version was deleted")
+
+    with pytest.raises(NotFoundError, match="deleted"):
+        store.finish_promotion(NOW, fail)
+    assert store.list_promotions() == [FIRST]
+
+
+def test_decisions_are_found_by_step_verdict_and_time(store: FeedbackStore) -> None:
+    skip = store.record_decision(SKIP)
+    retrain = store.record_decision(replace(SKIP, run_id="r2", verdict="retrain", recorded_at=NOW + timedelta(days=1)))
+    verdict = store.record_decision(replace(SKIP, run_id="r2", step="decide_promotion", verdict="promote"))
+    assert store.list_decisions(verdict="skip") == [skip]
+    assert store.list_decisions(step="check_backlog") == [retrain, skip]
+    assert store.list_decisions(since=NOW + timedelta(hours=1)) == [retrain]
+    assert store.list_decisions(None, "r2", step="decide_promotion") == [verdict]
+    assert store.get_decision(skip.decision_id or 0) == skip
+    with pytest.raises(NotFoundError, match="Expected the number of a decision, got 99"):
+        store.get_decision(99)

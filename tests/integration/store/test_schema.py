@@ -207,6 +207,7 @@ def filled(statement: str, **changed: str) -> str:
         ([], filled(BATCH, status="used", settled=T3)),
         ([filled(PROMOTION)], filled(PROMOTION, run="s")),
         ([], filled(PROMOTION, sequence="0")),
+        ([filled(PROMOTION)], "UPDATE model_promotions SET kind = 'coup'"),
     ],
 )
 def test_database_refuses(database_url: str, before: list[str], refused: str) -> None:

@@ -13,9 +13,11 @@ from recsys.feedback.adjustments import ItemFeatures
 from recsys.feedback.lifts import Basis, Comparison, ItemCount, compare
 from recsys.feedback.triggers import (
     BACKLOG,
+    DRIFT,
     FEATURE,
     PREDICTION_ERROR,
     BacklogEvidence,
+    DriftEvidence,
     TriggerConfig,
     TriggerReport,
     evaluate_triggers,
@@ -119,3 +121,26 @@ def test_switched_off_a_trigger_says_what_it_saw_and_never_fires(name: str) -> N
 def test_a_threshold_that_makes_no_sense_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"{field}.*got {value}"):
         TriggerConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("drift", "fires", "words"),
+    [
+        (None, False, "No drift of the champion was measured yet."),
+        (DriftEvidence("2013-06-14", False, ("as ever",)), False, "Drift measured at 2013-06-14: none."),
+        (DriftEvidence("2013-06-14", True, ("genres: 0.6.",)), True, "Drift measured at 2013-06-14: genres: 0.6."),
+        (
+            DriftEvidence("2013-06-14", True, ("genres: 0.6.",), "another"),
+            False,
+            "Drift measured at 2013-06-14: run another has retrained since.",
+        ),
+    ],
+)
+def test_drift_asks_once_and_only_where_it_is_switched_on(drift: DriftEvidence | None, fires: bool, words: str) -> None:
+    evidence = replace(NOTHING, drift=drift)
+    found = report(DRIFT, evidence, TriggerConfig(retrain_on_drift=True))
+    assert (found.fired, found.reason) == (fires, words)
+    silent = report(DRIFT, evidence)
+    assert not silent.fired
+    assert silent.numbers["holds"] is fires
+    assert silent.reason == f"Switched off. {words}"

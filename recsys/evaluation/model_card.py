@@ -1,0 +1,158 @@
+"""The page of a model version: verdict with its numbers, slices, behaviours, examples, data, weights and limits.
+
+References:
+    Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recsys.evaluation.evidence import Evidence
+from recsys.evaluation.gate import Verdict
+from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, told
+from recsys.evaluation.report import systems_table
+
+PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
+OUTCOMES = {"not_worse": "not worse", "not_surely_worse": "not surely worse", "too_small": "too few users"}
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says beside verdict and evidence.
+
+    Attributes:
+        about: a first sentence: which fit this is, through when, of which run.
+        data: label -> value: training set, digest, half-life, why it was forced.
+        params: of the fit; those that begin with `head_` are the weights of the terms.
+        examples: sentences: what a user is given, and why.
+        behaviour: results of behaviour tests: `name`, `passed`, `detail`.
+    """
+
+    about: str
+    data: Mapping[str, str]
+    params: Mapping[str, Any]
+    examples: Sequence[str] = ()
+    behaviour: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+
+
+def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[str]:
+    """The sections of the card, as markdown, what matters most first."""
+    numbers = verdict.numbers
+    sections = [
+        f"{facts.about}\n\n{_verdict(verdict, evidence)}",
+        _metrics(numbers.get("metrics", {}), str(numbers.get("comparator", "champion")).replace("_", " ")),
+        f"### All systems on the holdout\n{systems_table(evidence)}".rstrip(),
+        _slices(numbers.get("slices", [])),
+        _behaviour(facts.behaviour),
+        _list("What users are told", facts.examples),
+        _fit(facts),
+        _limits(verdict, facts),
+    ]
+    return [section for section in sections if section]
+
+
+def as_page(sections: Sequence[str], limit: int = PAGE_LIMIT) -> str:
+    """The sections as one text of at most `limit` characters; what does not fit is left out, and that is said."""
+    page = "\n\n".join(sections)
+    kept = list(sections)
+    while len(page) > limit and len(kept) > 1:
+        kept.pop()
+        page = "\n\n".join([*kept, "_The whole card is `evaluation/model_card.md` among the run's artifacts._"])
+    return page[:limit]
+
+
+def _verdict(verdict: Verdict, evidence: Evidence) -> str:
+    holdout = f"{evidence.fit_through:%Y-%m-%d %H:%M} to {evidence.as_of:%Y-%m-%d %H:%M} UTC"
+    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
+    kind = evidence.kind.replace("_", " ")
+    claim = f", accuracy {verdict.claim.replace('_', ' ')}"
+    return f"**Verdict: {verdict.verdict.replace('_', ' ')}** ({kind}{claim}; holdout {holdout})\n\n{reasons}"
+
+
+def _metrics(metrics: Mapping[str, Mapping[str, Any]], against: str) -> str:
+    """A row per metric that was compared."""
+    rows = []
+    for found in metrics.values():
+        margin = margin_from_dict(found["margin"])
+        sign = "-" if found["higher_is_better"] else "+"
+        rows.append([
+            found["title"], _number(found["challenger"]), _number(found["comparator"]),
+            _change(found["change"], isinstance(margin, AbsoluteMargin)), told(margin, sign), str(found["num_users"]),
+            _outcome(found["outcome"]),
+        ])  # fmt: skip
+    return _table(
+        f"Against the {against}", ["metric", "this", against, "change (interval)", "allowed", "users", "outcome"], rows
+    )
+
+
+def _slices(slices: Iterable[Mapping[str, Any]]) -> str:
+    """A row per slice that has users."""
+    rows = [
+        [f"{one['dimension']}: {one['slice']}", str(one["num_users"]), _number(one["challenger"]),
+         _number(one["comparator"]), _outcome(one["outcome"])]
+        for one in slices if one["num_users"]
+    ]  # fmt: skip
+    return _table("NDCG@10 by slice", ["slice", "users", "this", "other", "outcome"], rows)
+
+
+def _behaviour(results: Iterable[Mapping[str, Any]]) -> str:
+    rows = [[str(r["name"]), "passed" if r["passed"] else "**failed**", str(r["detail"])] for r in results]
+    return _table("Behaviour tests", ["test", "result", "measured"], rows)
+
+
+def _fit(facts: CardFacts) -> str:
+    weights = {name[5:]: value for name, value in facts.params.items() if name.startswith("head_")}
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in weights.items() if isinstance(value, float) and value)
+    names = ("candidate", "reg", "transition_reg", "num_items", "num_linked", "seed")
+    settings = ", ".join(f"{name} {facts.params[name]}" for name in names if name in facts.params)
+    rows = [[name, value] for name, value in facts.data.items()]
+    return _table("Data and fit", ["", ""], [*rows, ["settings", settings], ["weights of the terms", shown]])
+
+
+def _limits(verdict: Verdict, facts: CardFacts) -> str:
+    numbers, params = verdict.numbers, facts.params
+    metrics = numbers.get("metrics", {}).values()
+    unsure = [found["title"] for found in metrics if found["outcome"] == "unknown"]
+    said = [
+        f"Judged on {numbers.get('num_users', 0)} users with a liked holdout item, "
+        f"{numbers.get('num_users_with_dislikes', 0)} with a disliked one: nothing is known of others.",
+        "Who has no history is given what is popular.",
+    ]
+    if "num_linked" in params:
+        said.append(
+            f"{params['num_linked']} of {params['num_items']} items have been liked often enough to be linked to others."
+        )
+    if unsure:
+        said.append(f"Too little evidence to say whether these got worse: {', '.join(unsure)}.")
+    return _list("Limits", said)
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """With the blank line before it that MLflow's pages need; nothing without rows."""
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return "\n".join([f"### {title}", "", lines[0], "|---" * len(header) + "|", *lines[1:]])
+
+
+def _list(title: str, sentences: Sequence[str]) -> str:
+    return "\n".join([f"### {title}", "", *(f"- {sentence}" for sentence in sentences)]) if sentences else ""
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _change(change: Mapping[str, float | None], is_absolute: bool) -> str:
+    mean, low, high = (
+        "-" if change[end] is None else f"{change[end]:{'+.4f' if is_absolute else '+.1%'}}"
+        for end in ("mean", "low", "high")
+    )
+    return mean if low == high == "-" else f"{mean} ({low} to {high})"
+
+
+def _outcome(outcome: str) -> str:
+    return OUTCOMES.get(outcome, outcome)

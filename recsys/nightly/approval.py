@@ -1,0 +1,132 @@
+"""A person's answer between the gate's verdict and the promotion, where one was asked for.
+
+The question and its answer are one entry of the decision ledger, step `await_approval`: pending, then approve or reject.
+It holds for the version, whichever run would promote it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from recsys.errors import ConflictError, InputError, NotFoundError
+from recsys.nightly.champion import audited_champion
+from recsys.nightly.judging import as_decided, load_evidence, passed_batch
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch, Decision
+
+STEP = "await_approval"
+PENDING, APPROVE, REJECT = "pending", "approve", "reject"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Who let a version pass, and when."""
+
+    answered_by: str | None
+    answered_at: datetime
+
+
+def find_request(place: Workplace, model_version: str) -> Decision | None:
+    """The newest question about a version, answered or not."""
+    asked = place.store.list_decisions(limit=None, step=STEP)
+    return next((one for one in asked if one.numbers.get("model_version") == model_version), None)
+
+
+def get_request(place: Workplace, model_version: str) -> Decision:
+    """The newest question about a version.
+
+    Raises:
+        NotFoundError: if nobody was asked about it.
+    """
+    found = find_request(place, model_version)
+    if found is None:
+        raise NotFoundError(
+            f"Expected a version that waits for a person's answer, got {model_version}: trigger model_promotion with "
+            "needs_approval, which asks about the refit of the challenger that it names."
+        )
+    return found
+
+
+def ask(place: Workplace, model_version: str, run_id: str, now: datetime) -> Batch:
+    """Writes that a version waits for an answer; one that the run has already stays.
+
+    Raises:
+        InputError: if no verdict "promote" of this run stands behind the version.
+    """
+    batch = passed_batch(place, model_version, run_id)
+    if not place.store.list_decisions(run_id=run_id, step=STEP):
+        numbers = {
+            "model_version": model_version, "judged_version": batch.challenger_version, "batch_id": batch.batch_id,
+        }  # fmt: skip
+        reason = (
+            f"Version {model_version} passed the gate as version {batch.challenger_version} and waits for an answer."
+        )
+        place.store.record_decision(Decision(run_id, STEP, PENDING, (reason,), batch.as_of, now, numbers))
+    return batch
+
+
+def answer(place: Workplace, asked: Decision, verdict: str, by: str | None, at: datetime) -> Decision:
+    """Writes a person's answer over the question; `by` None: nobody answered in time.
+
+    Raises:
+        InputError: if the answer is neither approve nor reject, or nobody approved.
+        ConflictError: if the version was promoted already.
+    """
+    version = asked.numbers["model_version"]
+    if verdict not in {APPROVE, REJECT} or (by is None and verdict == APPROVE):
+        raise InputError(f"Expected {APPROVE} or {REJECT}, and a name with the first, got {verdict!r} by {by!r}.")
+    if verdict == REJECT and any(row.to_version == version for row in place.store.list_promotions()):
+        raise ConflictError(
+            f"Expected an answer before version {version} is promoted, but it was promoted already: `recsys rollback` makes "
+            "an earlier champion champion."
+        )
+    said = "approved" if verdict == APPROVE else "rejected"
+    reason = f"{said.capitalize()} by {by}." if by else "Nobody answered in time, which means rejected."
+    numbers = {**asked.numbers, "answered_by": by, "answered_at": at.isoformat()}
+    return place.store.record_decision(
+        replace(asked, verdict=verdict, reasons=(f"Version {version}: {reason}",), recorded_at=at, numbers=numbers)
+    )
+
+
+def require_approval(place: Workplace, model_version: str) -> Answer | None:
+    """The answer that lets a version pass; None if nobody was asked about it.
+
+    Raises:
+        ConflictError: if the question is open, or the answer was no.
+    """
+    asked = find_request(place, model_version)
+    if asked is None:
+        return None
+    if asked.verdict != APPROVE:
+        state = "waits for an answer" if asked.verdict == PENDING else f"was rejected by {_who(asked)}"
+        raise ConflictError(
+            f"Expected version {model_version} to be approved, but it {state}: nothing was promoted. A person can answer in "
+            "Airflow, in the run of champion_approval that asks about it; trigger that DAG to ask again."
+        )
+    return Answer(asked.numbers["answered_by"], datetime.fromisoformat(asked.numbers["answered_at"]))
+
+
+def _who(answered: Decision) -> str:
+    return str(answered.numbers.get("answered_by") or "nobody answering in time")
+
+
+def describe_request(place: Workplace, asked: Decision) -> str:
+    """Markdown for whoever answers: what would change, the verdict with its numbers, and where more is."""
+    from recsys.evaluation.gate import Verdict
+    from recsys.evaluation.report import verdict_markdown
+
+    batch = place.store.get_batch(asked.numbers["batch_id"])
+    (decided,) = place.store.list_decisions(run_id=asked.run_id, step="decide_promotion")
+    verdict = Verdict("promote", decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
+    version, champion = asked.numbers["model_version"], audited_champion(place)
+    lines = [f"Version **{version}** would become champion instead of version **{champion or 'none'}**."]
+    if champion != batch.champion_version:
+        lines.append(
+            f"**The champion has changed** since the gate compared with version {batch.champion_version or 'none'}: an "
+            "approval will be refused. The next run compares with the new champion."
+        )
+    lines.append(f"It is the refit of version {batch.challenger_version}, which the gate judged:")
+    lines.append(verdict_markdown(verdict, load_evidence(as_decided(batch, decided))))
+    lines.append(f"More about it in MLflow: {place.registry.link(version)}")
+    return "\n\n".join(lines)

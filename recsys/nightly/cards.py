@@ -1,0 +1,99 @@
+"""Writes the card of a fit: on its version's page in the registry, and whole among the artifacts of its run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.gate import Verdict
+    from recsys.evaluation.model_card import CardFacts
+    from recsys.model.recommender import Recommender
+
+NUM_EXAMPLES = 3
+MAX_CITED = 3  # liked items of a user that an example names
+CARD = "model_card.md"
+
+
+def examples_of(recommender: Recommender, histories: pd.DataFrame, seed: int) -> list[str]:
+    """What some users with a few likes are given first, and why, in sentences that do not name them.
+
+    Args:
+        recommender: of the card.
+        histories: see `recsys.model.histories`.
+        seed: of the draw of users.
+    """
+    liked = histories[(histories["signal"] == "like") & histories["item_id"].isin(recommender.positions)]
+    counts = liked.groupby("user_id").size()
+    known = counts[counts >= min(MAX_CITED, int(counts.max()) if len(counts) else 0)].sort_index()
+    users = sorted(known.sample(min(NUM_EXAMPLES, len(known)), random_state=seed).index)
+    own = histories[histories["user_id"].isin(users)].reset_index(drop=True)
+    sentences = []
+    for row in recommender.recommend(own, k=1, user_ids=users).itertuples() if users else ():
+        cited = liked.loc[liked["user_id"] == row.user_id, "item_id"].head(MAX_CITED)
+        titles = ", ".join(recommender.titles[item_id] for item_id in cited)
+        sentences.append(f"Who liked {titles} is given {recommender.titles[str(row.item_id)]}. {row.reason}")
+    return sentences
+
+
+def write_card(
+    place: Workplace, batch: Batch, fit_name: str, version: str, verdict: Verdict, evidence: Evidence
+) -> None:
+    """Replaces the card of a fit.
+
+    Args:
+        place: stores and folders.
+        batch: of the fit.
+        fit_name: "judged" or "refit".
+        version: of that fit.
+        verdict: on the judged fit.
+        evidence: behind the verdict.
+    """
+    from recsys.evaluation.model_card import as_page, model_card
+
+    folder = place.folder(batch.batch_id) / fit_name
+    sections = model_card(verdict, evidence, _facts(batch, fit_name, folder, evidence))
+    card = folder / CARD
+    card.write_text("\n\n".join(sections), encoding="utf-8")
+    place.registry.describe(version, as_page(sections))
+    place.registry.log_evaluation(version, {}, [card])
+
+
+def _facts(batch: Batch, fit_name: str, folder: Path, evidence: Evidence) -> CardFacts:
+    from recsys.evaluation.model_card import CardFacts
+
+    fitted = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    tested = folder / "behaviour.json"
+    data = {
+        "training set": f"{batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}`",
+        "new dislikes behind it": str(batch.num_examples),
+        "half-life of sample weights": f"{batch.config['half_life_days']} days",
+        "champion it was compared with": batch.champion_version or "none",
+    }
+    if batch.config.get("force_reason"):
+        data["forced"] = str(batch.config["force_reason"])
+    return CardFacts(
+        about=_about(batch, fit_name),
+        data=data,
+        params=fitted["params"],
+        examples=fitted.get("examples", []),
+        behaviour=json.loads(tested.read_text(encoding="utf-8")) if tested.is_file() else evidence.behaviour,
+    )
+
+
+def _about(batch: Batch, fit_name: str) -> str:
+    if fit_name == "judged":
+        through = f"{batch.fit_through:%Y-%m-%d %H:%M} UTC"
+        return f"Challenger of run `{batch.batch_id}`, fitted on what was recorded up to **{through}**."
+    return (
+        f"Refit of version {batch.challenger_version}, which the gate judged, on everything up to "
+        f"**{batch.as_of:%Y-%m-%d %H:%M} UTC**: the same recipe, candidate and seed, newer data; run `{batch.batch_id}`. The "
+        f"numbers are those of version {batch.challenger_version}."
+    )

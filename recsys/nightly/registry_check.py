@@ -1,0 +1,101 @@
+"""Whether the registry has what the audit says. The audit is the truth; people can move and delete things in MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from recsys.errors import NotFoundError
+from recsys.nightly.champion import expected_aliases, move_aliases
+from recsys.nightly.champion_line import champion_line
+from recsys.nightly.workplace import Workplace
+from recsys.records import Promotion
+
+REPAIR = "`recsys models check --repair` corrects it"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as the audit says.
+
+    Attributes:
+        kind: `unfinished`, `alias_moved`, `alias_deleted` or `version_deleted`.
+        message: in plain words, with what to do.
+        is_repaired: it was, and is no more.
+    """
+
+    kind: str
+    message: str
+    is_repaired: bool = False
+
+
+def check_registry(place: Workplace, now: datetime, *, repairs: bool) -> list[Finding]:
+    """Compares aliases and versions with the audit; reports what differs, and repairs it only when asked to.
+
+    A promotion or rollback that died half-way is finished, and an alias that was moved or deleted by hand goes back to the
+    audit's version. A deleted champion cannot be brought back: that takes a rollback, which a person decides.
+    """
+    found = _compare(place)
+    if not repairs or not found:
+        return found
+    try:
+        move_aliases(place, now)
+    except NotFoundError:
+        return found
+    left = _compare(place)
+    return [replace(finding, is_repaired=finding not in left) for finding in found]
+
+
+def _compare(place: Workplace) -> list[Finding]:
+    """A promotion that moves aliases at this moment has a row that is not complete, before or after the look at them."""
+    while True:
+        rows = place.store.list_promotions()
+        found = _unfinished(rows) or _deleted_champion(place, rows) or _aliases(place, rows)
+        if rows == place.store.list_promotions():
+            return found
+
+
+def _unfinished(rows: list[Promotion]) -> list[Finding]:
+    if not rows or rows[-1].is_complete:
+        return []
+    last = rows[-1]
+    return [
+        Finding(
+            "unfinished",
+            f"The {last.kind} of version {last.to_version} by run {last.run_id} was begun at "
+            f"{last.created_at:%Y-%m-%d %H:%M} UTC, but its aliases were not moved. The next step of the loop finishes it, "
+            "or `recsys models check --repair`.",
+        )
+    ]
+
+
+def _deleted_champion(place: Workplace, rows: list[Promotion]) -> list[Finding]:
+    line = champion_line(rows)
+    if line.champion is None or place.registry.has_version(line.champion):
+        return []
+    way_out = line.previous(place.registry.has_version)
+    advice = (
+        f"`recsys rollback --to {way_out}` makes the one before it champion" if way_out else "no earlier one is left"
+    )
+    return [
+        Finding("version_deleted", f"Version {line.champion}, the champion, was deleted from the registry: {advice}.")
+    ]
+
+
+def _aliases(place: Workplace, rows: list[Promotion]) -> list[Finding]:
+    expected = expected_aliases(place.registry, rows)
+    aliases = place.registry.aliases()
+    found = []
+    for alias, version in expected.items():
+        where = aliases.get(alias)
+        if where == version:
+            continue
+        kind = "alias_deleted" if where is None else "alias_moved"
+        now = "is gone" if where is None else f"is at version {where}"
+        message = f"The alias {alias!r} {now}, but the audit has {_named(version)}: {REPAIR}."
+        found.append(Finding(kind, message))
+    return found
+
+
+def _named(version: str | None) -> str:
+    return "no such version" if version is None else f"version {version}"

@@ -1,0 +1,104 @@
+"""Versions of the registered model, their tags and aliases, as MLflow has them now; it remembers no alias of yesterday."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from recsys.errors import NotFoundError
+from recsys.registry_connection import MlflowConnection
+from recsys.registry_errors import translated_errors
+
+MODEL_NAME = "feedback-recommender"
+
+
+@dataclass(frozen=True)
+class VersionSummary:
+    """One version in the registry: its number, when it was made, its tags."""
+
+    version: str
+    created_at: datetime
+    tags: dict[str, str]
+
+
+class VersionReader(MlflowConnection):
+    """Looks versions up, and moves aliases."""
+
+    @contextmanager
+    def _at(self, version: str) -> Iterator[Any]:
+        """The version, read from MLflow.
+
+        Raises:
+            NotFoundError: if there is none such.
+        """
+        with translated_errors(self._tracking_uri):
+            if not str(version).isdecimal():
+                raise NotFoundError(f"Expected a version number of {MODEL_NAME}, got {version!r}.")
+            yield self._client.get_model_version(MODEL_NAME, str(version))
+
+    def get_tags(self, version: str) -> dict[str, str]:
+        """All tags of a version."""
+        with self._at(version) as found:
+            return {str(key): str(value) for key, value in found.tags.items()}
+
+    def get_params(self, version: str) -> dict[str, str]:
+        """Settings of a version's fit."""
+        with self._at(version) as found:
+            return {str(key): str(value) for key, value in self._client.get_run(found.run_id).data.params.items()}
+
+    def has_version(self, version: str) -> bool:
+        """Whether the registry has the version: MLflow lets people delete them."""
+        try:
+            with self._at(version):
+                return True
+        except NotFoundError:
+            return False
+
+    def list_versions(self) -> list[VersionSummary]:
+        """All versions, in the order of their numbers. Makes no store where there is none."""
+        if not self._has_store():
+            return []
+        with translated_errors(self._tracking_uri):
+            found, token = [], None
+            while token != "":  # MLflow's own last page has no token
+                page = self._client.search_model_versions(f"name = '{MODEL_NAME}'", page_token=token)
+                found += list(page)
+                token = page.token or ""
+        summaries = [
+            VersionSummary(
+                str(version.version),
+                datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+                {str(key): str(value) for key, value in version.tags.items()},
+            )
+            for version in found
+        ]
+        return sorted(summaries, key=lambda summary: int(summary.version))
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Points an alias at a version. MLflow compares nothing and remembers nothing: the caller keeps the audit."""
+        with self._at(version):
+            self._client.set_registered_model_alias(MODEL_NAME, alias, version)
+
+    def delete_alias(self, alias: str) -> None:
+        """Takes an alias away, if it is there."""
+        if alias in self.aliases():
+            with translated_errors(self._tracking_uri):
+                self._client.delete_registered_model_alias(MODEL_NAME, alias)
+
+    def aliases(self) -> dict[str, str]:
+        """Alias -> version. Makes no store where there is none."""
+        if not self._has_store():
+            return {}
+        with translated_errors(self._tracking_uri):
+            found = self._client.search_registered_models(f"name = '{MODEL_NAME}'")
+            return {str(alias): str(version) for alias, version in (found[0].aliases if found else {}).items()}
+
+    def get_alias(self, alias: str) -> str | None:
+        """The version an alias points at; None if it points nowhere."""
+        return self.aliases().get(alias)
+
+    def _has_store(self) -> bool:
+        return self._file is None or self._file.exists()

@@ -1,0 +1,55 @@
+"""A night that keeps the champion's candidate tries nothing, and fits what won before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recsys.errors import InputError
+from recsys.nightly import fitting, planning
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch
+from recsys.training.recipe import Trial
+from tests.integration.conftest import Champion
+from tests.integration.small_stream import FAMILY, SECOND_AS_OF
+
+
+@pytest.fixture(autouse=True)
+def at_home(champion: Champion, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in champion.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+
+
+def planned(keep_candidate: bool) -> Batch:
+    config = planning.RunConfig(families=[FAMILY], keep_candidate=keep_candidate)
+    with Workplace.open() as place:
+        return planning.plan_batch(place, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
+
+
+def champions_trials(champion: Champion) -> dict[str, Trial]:
+    found = champion.settings.artifacts.rglob("candidates/*/trial.json")
+    return {path.parent.name: Trial.from_dict(json.loads(path.read_text(encoding="utf-8"))) for path in found}
+
+
+def test_it_fits_what_won_before_and_measures_nothing(champion: Champion, tmp_path: Path) -> None:
+    batch, trials = planned(keep_candidate=True), champions_trials(champion)
+    (name,) = fitting.candidate_names(batch)
+    assert len(trials) > 1
+    assert trials[name].ndcg_at_10 == max(trial.ndcg_at_10 for trial in trials.values())
+    kept = fitting.try_candidate(tmp_path, batch, name)  # there is no training set: nothing can be measured
+    assert kept == trials[name]
+    assert fitting.trials_of(tmp_path, batch) == [kept]
+    with pytest.raises(InputError, match=f"Expected a candidate out of {name}, got"):
+        fitting.try_candidate(tmp_path, batch, next(iter(set(trials) - {name})))
+
+
+def test_the_recipe_is_the_champion_s_still() -> None:
+    recipes = {fitting.current_recipe(planned(keep)) for keep in (True, False)}
+    assert len(recipes) == 1
+
+
+def test_unless_it_is_asked_for_every_candidate_is_tried(champion: Champion) -> None:
+    batch = planned(keep_candidate=False)
+    assert set(fitting.candidate_names(batch)) == set(champions_trials(champion))

@@ -1,0 +1,113 @@
+"""The null test: the bounds hold on a small simulation, and what is simulated is what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import gate_null_test
+from benchmarks.gate_null_population import Population, demoted, synthetic_population
+from benchmarks.gate_null_report import write_report
+from benchmarks.gate_null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
+from recsys.evaluation.gate_config import GateConfig
+
+
+@pytest.fixture(scope="module")
+def population() -> Population:
+    return synthetic_population(3_000, seed=1, num_systems=3)
+
+
+@pytest.fixture(scope="module")
+def tables(population: Population) -> Tables:
+    return Tables.of(population, [EQUAL, WORSENED], seed=1)
+
+
+@pytest.fixture(scope="module")
+def results(tables: Tables) -> pd.DataFrame:
+    config = GateConfig(num_resamples=600)
+    rows = [
+        {"population": "synthetic", "share": share, "size": 1_000, "num": 60,
+         **simulate(tables, Setting(0, share, 1_000, 60, seed=0), config)}
+        for share in (EQUAL, WORSENED)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_gate_is_not_fooled_by_noise_and_refuses_what_got_worse(results: pd.DataFrame) -> None:
+    assert broken_bounds(results) == []
+    equal, worse = results.to_dict("records")
+    assert equal["promoted"] >= 0.8  # or the bound on the worse ones would be easy to keep
+    assert worse["called_better"] == 0
+    assert worse["refused"] > equal["refused"] + 0.5
+
+
+def test_broken_bounds_are_told(results: pd.DataFrame) -> None:
+    assert broken_bounds(results.assign(called_better=0.05, refused=0.95)) == []
+    fooled = broken_bounds(results.assign(called_better=0.06, refused=0.94))
+    assert [words.split(": ")[1] for words in fooled] == [
+        "6.0% of equal challengers called better, allowed 5%",
+        "94.0% worse by 5% refused, at least 95% must be",
+    ]
+    assert broken_bounds(results.assign(size=999, refused=0.0, called_better=0.0)) == []
+
+
+def test_demotions_lower_the_mean_by_the_share_and_nobody_gains(population: Population) -> None:
+    own = population.hits[0]
+    worse = demoted(own, population.num_liked, 0.05, np.random.default_rng(3))
+    assert (worse["rank"] >= own["rank"]).all()
+    assert not worse.duplicated(["user", "rank"]).any()
+    before = population.metrics(0)
+    after = Population("", population.num_liked, (worse,), population.exposure, population.slices).metrics(0)
+    assert after[:, 0].mean() == pytest.approx(0.95 * before[:, 0].mean(), rel=0.005)
+    assert (after <= before + 1e-12).all()
+    assert (after[:, 0] < before[:, 0]).mean() < 0.3  # not a factor for everybody
+
+
+def test_the_coin_makes_champion_and_challenger_equal_in_truth(tables: Tables) -> None:
+    """Even if one system is better than the other."""
+    better = tables.champions[0] + 0.1
+    uneven = Tables(tables.population, [better, tables.champions[1]], {EQUAL: [better, tables.champions[1]]})
+    gaps = []
+    for seed in range(40):
+        evidence = draw_holdout(uneven, EQUAL, 1_000, seed)
+        challenger, champion = evidence.pair("challenger", "champion")
+        assert not challenger["ndcg_at_10"].equals(champion["ndcg_at_10"])
+        gaps.append(float((challenger["ndcg_at_10"] - champion["ndcg_at_10"]).mean()))
+    assert abs(np.mean(gaps)) < 3 * np.std(gaps) / np.sqrt(40)
+
+
+def test_the_same_seed_draws_the_same_holdout(tables: Tables) -> None:
+    one, again, other = (draw_holdout(tables, WORSENED, 200, seed).per_user for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(one, again)
+    assert not one["ndcg_at_10"].equals(other["ndcg_at_10"])
+
+
+@pytest.mark.parametrize("refused", [0.99, 0.5])
+def test_the_command_writes_the_page_and_fails_if_a_bound_is_broken(
+    results: pd.DataFrame, refused: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = synthetic_population(300, seed=1)
+    for name in ("real_population", "synthetic_population"):
+        monkeypatch.setattr(gate_null_test, name, lambda *_, **__: few)
+    monkeypatch.setattr(gate_null_test, "run_all", lambda *_: results.assign(refused=refused, called_better=0.0))
+    page = tmp_path / "docs" / "gate_null_test.md"
+    if refused < 0.95:
+        with pytest.raises(SystemExit, match=r"synthetic, 1,000 users: 50.0% worse by 5% refused"):
+            gate_null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
+    else:
+        gate_null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert ("**The bounds do not hold.**" in text) == (refused < 0.95)
+    assert f"| synthetic | 1,000 | {refused:.1%} |" in text
+    assert page.with_suffix(".png").stat().st_size > 5_000
+
+
+def test_a_page_of_several_populations_names_each(tables: Tables, results: pd.DataFrame, tmp_path: Path) -> None:
+    more = pd.concat([results, results.assign(population="other")])
+    write_report(tmp_path / "page.md", [tables], more, ["a bound"], 0, 60.0)
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert text.count("| other | 1,000 |") == 2
+    assert "\n\n- a bound.\n\n## How" in text

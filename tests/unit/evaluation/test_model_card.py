@@ -1,0 +1,95 @@
+"""The card of a version holds what a person needs to believe it, and fits where MLflow keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys.evaluation.evidence import Evidence
+from recsys.evaluation.gate import GateConfig, decide
+from recsys.evaluation.model_card import PAGE_LIMIT, CardFacts, as_page, model_card
+
+FACTS = CardFacts(
+    about="Challenger of run `r1`, fitted on what was recorded up to **2013-06-01 03:00 UTC**.",
+    data={"training set": "1000 rows, digest `abc`"},
+    params={
+        "candidate": "closed_form-decayed",
+        "num_items": 90,
+        "num_linked": 40,
+        "head_likes": 0.25,
+        "head_recent": 0.0,
+    },
+    examples=["Who liked Alien is given Aliens. Because you liked Alien."],
+    behaviour=[{"name": "dislike_never_raises", "passed": True, "detail": "200 dislikes, largest rise 0.0e+00"}],
+)
+
+
+@pytest.fixture
+def evidence(make_evidence: Callable[..., Evidence]) -> Evidence:
+    values = np.tile([0.0, 0.1, 0.2, 0.5], 60)
+    exposure = {"challenger": [0.1] * 120, "champion": [0.2] * 120}
+    made = make_evidence("refresh", exposure, challenger=values, champion=values / 1.1, decayed_popularity=values / 4)
+    slices = pd.DataFrame({"user_id": made.users("champion").index})
+    slices["activity"] = np.where(np.arange(len(slices)) < 100, "new", "heavy")
+    return replace(made, slices=slices)
+
+
+def card(evidence: Evidence, facts: CardFacts = FACTS) -> list[str]:
+    return model_card(decide(evidence, GateConfig(num_resamples=200)), evidence, facts)
+
+
+def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_limits(evidence: Evidence) -> None:
+    verdict = decide(evidence, GateConfig(num_resamples=200))
+    text = "\n\n".join(card(evidence))
+    assert text.startswith("Challenger of run `r1`")
+    assert "**Verdict: promote** (refresh, accuracy better; holdout 2013-06-01 03:00 to 2013-06-08 03:00 UTC)" in text
+    assert all(f"- {reason}" in text for reason in verdict.reasons)
+    found = verdict.numbers["metrics"]["ndcg_at_10"]
+    low, high = (f"{found['change'][end]:+.1%}" for end in ("low", "high"))
+    assert f"| NDCG@10 | 0.2000 | 0.1818 | +10.0% ({low} to {high}) | -5.0% | 240 | better |" in text
+    assert "| Dislike exposure@10 | 0.1000 | 0.2000 | -0.1000 (-0.1000 to -0.1000) | +0.0050 | 120 | better |" in text
+    assert "| decayed popularity | 0.0500 |" in text
+    assert "| activity: new | 100 | 0.2000 | 0.1818 | not surely worse |" in text
+    assert "| dislike_never_raises | passed | 200 dislikes, largest rise 0.0e+00 |" in text
+    assert "- Who liked Alien is given Aliens. Because you liked Alien." in text
+    assert "| training set | 1000 rows, digest `abc` |" in text
+    assert "| weights of the terms | likes 0.25 |" in text
+    assert "- Judged on 240 users with a liked holdout item, 120 with a disliked one" in text
+    assert "- 40 of 90 items have been liked often enough" in text
+
+
+def test_every_table_has_the_blank_line_before_it_that_the_pages_need(evidence: Evidence) -> None:
+    lines = "\n\n".join(card(evidence)).split("\n")
+    starts = [n for n, line in enumerate(lines) if line.startswith("|---")]
+    assert len(starts) == 5
+    assert all(lines[n - 2] == "" and lines[n - 1].startswith("| ") for n in starts)
+
+
+def test_a_failed_behaviour_stands_out(evidence: Evidence) -> None:
+    failed = [{"name": "dislike_never_raises", "passed": False, "detail": "user u1 disliked i2 and i3 rose"}]
+    text = "\n".join(card(evidence, replace(FACTS, behaviour=failed)))
+    assert "| dislike_never_raises | **failed** | user u1 disliked i2 and i3 rose |" in text
+
+
+def test_what_does_not_fit_the_page_goes_from_its_end_and_that_is_said(evidence: Evidence) -> None:
+    sections = card(evidence, replace(FACTS, examples=["long " * 400, "long " * 400]))
+    page = as_page(sections)
+    assert len("\n\n".join(sections)) > PAGE_LIMIT >= len(page)
+    assert page.startswith(sections[0])
+    assert sections[1] in page
+    assert sections[-1] not in page
+    assert page.endswith("_The whole card is `evaluation/model_card.md` among the run's artifacts._")
+    assert as_page(sections[:2]) == "\n\n".join(sections[:2])
+    assert len(as_page(["x" * 9_000])) == PAGE_LIMIT
+
+
+def test_a_first_version_is_compared_with_the_baseline(make_evidence: Callable[..., Evidence]) -> None:
+    values = np.tile([0.0, 0.1, 0.2, 0.5], 60)
+    first = make_evidence("first", challenger=values, decayed_popularity=values / 4, popularity=values / 5)
+    text = "\n".join(card(first))
+    assert "### Against the decayed popularity" in text
+    assert "| metric | this | decayed popularity |" in text
