@@ -85,7 +85,7 @@ def draw_holdout(tables: Tables, share: float, size: int, seed: int) -> Evidence
     slices = tables.population.slices.iloc[users].reset_index(drop=True)
     slices.insert(0, "user_id", frames[0]["user_id"])
     return Evidence(
-        "null-test", "refresh", END, BEGIN, "1", "2", pd.concat(frames, ignore_index=True), {}, seed, slices=slices
+        "null-test", "refresh", END, BEGIN, "1", "2", pd.concat(frames, ignore_index=True), seed, slices=slices
     )
 
 

@@ -199,6 +199,7 @@ class RecommendationSet:
     """One list served or published. `user_id` None: the list for users without one of their own.
 
     `calibration`: how the version turns a score into a chance of being liked; see `recsys.model.calibration`.
+    `adjustment_power`: how the version answers to feature adjustments; see `recsys.feedback.adjustments`.
     """
 
     user_id: str | None
@@ -209,6 +210,7 @@ class RecommendationSet:
     recommendation_set_id: int | None = None
     kind: SetKind = SetKind.PUBLISHED
     calibration: dict[str, Any] | None = None
+    adjustment_power: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,11 @@ class Evidence:
         fit_through: begin of the holdout; nobody's fit goes beyond it.
         champion_version: None only for `first`.
         challenger_version: the judged fit.
-        per_user: see `ranking_metrics.judge`.
-        coverage: system -> share of the catalog in anybody's first 10.
+        per_user: see `judgement.Judgement`.
         seed: of the bootstrap.
         fidelity: of the challenger's explanations, see `fidelity.Fidelity.metrics`.
-        per_system: system -> metrics of all its lists together, such as `coverage_at_10`.
-        slices: one row per holdout user: `user_id` and one text column per dimension.
+        per_system: system -> metrics of all its lists together, see `list_spread.spread_of`.
+        slices: one row per holdout user: `user_id` and one text column per dimension, see `user_slices`.
         behaviour: results of the judged fit's behaviour tests: `name`, `version`, `passed`, `detail`, `metrics`.
         challenger_trained_through: the newest event that the judged fit may have seen; None if nobody knows.
         champion_trained_through: the same of the champion.
@@ -50,7 +49,6 @@ class Evidence:
     champion_version: str | None
     challenger_version: str
     per_user: pd.DataFrame
-    coverage: dict[str, float]
     seed: int
     fidelity: dict[str, float] = field(default_factory=dict)
     per_system: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -129,6 +127,8 @@ class Evidence:
         try:
             rest: dict[str, Any] = dict(json.loads((folder / REST).read_text(encoding="utf-8")))
             rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name)}
+            coverage: dict[str, float] = rest.pop("coverage", {})  # what evidence had of systems before `per_system`
+            rest.setdefault("per_system", {name: {"coverage_at_10": share} for name, share in coverage.items()})
             slices = pd.read_parquet(folder / SLICES) if (folder / SLICES).is_file() else pd.DataFrame()
             return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), slices=slices)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:

@@ -39,6 +39,12 @@ def popularity_order(examples: pd.DataFrame, cut_off: datetime, half_life_days: 
     return [str(item_ids[j]) for j in np.argsort(-counts, kind="stable")]
 
 
+def baseline_orders(examples: pd.DataFrame, cut_off: datetime, half_life_days: float) -> dict[str, list[str]]:
+    """`popularity_order` of `popularity` and `decayed_popularity`."""
+    half_lives = {"popularity": 36_500.0, "decayed_popularity": half_life_days}
+    return {name: popularity_order(examples, cut_off, half_life) for name, half_life in half_lives.items()}
+
+
 def compared_lists(
     recommenders: Mapping[str, Recommender],
     examples: pd.DataFrame,
@@ -62,6 +68,6 @@ def compared_lists(
     """
     own = histories[histories["user_id"].isin(set(user_ids))].reset_index(drop=True)
     lists = {name: model.top_items(own, user_ids, LIST_LENGTH) for name, model in recommenders.items()}
-    for name, half_life in (("popularity", 36_500.0), ("decayed_popularity", half_life_days)):
-        lists[name] = popular_lists(popularity_order(examples, cut_off, half_life), own, user_ids, LIST_LENGTH)
+    for name, order in baseline_orders(examples, cut_off, half_life_days).items():
+        lists[name] = popular_lists(order, own, user_ids, LIST_LENGTH)
     return lists

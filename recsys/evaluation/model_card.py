@@ -13,7 +13,7 @@ from typing import Any
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
 from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, told
-from recsys.evaluation.report import systems_table
+from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table
 
 PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
 OUTCOMES = {"not_worse": "not worse", "not_surely_worse": "not surely worse", "too_small": "too few users"}
@@ -44,12 +44,13 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[s
     sections = [
         f"{facts.about}\n\n{_verdict(verdict, evidence)}",
         _metrics(numbers.get("metrics", {}), str(numbers.get("comparator", "champion")).replace("_", " ")),
-        f"### All systems on the holdout\n{systems_table(evidence)}".rstrip(),
+        _section("All systems on the holdout", accuracy_table(evidence)),
         _slices(numbers.get("slices", [])),
-        _behaviour(facts.behaviour),
+        _section("Behaviour tests", behaviour_table(facts.behaviour) if facts.behaviour else ""),
         _list("What users are told", facts.examples),
         _fit(facts),
         _limits(verdict, facts),
+        _section("What the lists are like", lists_table(evidence)),
     ]
     return [section for section in sections if section]
 
@@ -98,11 +99,6 @@ def _slices(slices: Iterable[Mapping[str, Any]]) -> str:
     return _table("NDCG@10 by slice", ["slice", "users", "this", "other", "outcome"], rows)
 
 
-def _behaviour(results: Iterable[Mapping[str, Any]]) -> str:
-    rows = [[str(r["name"]), "passed" if r["passed"] else "**failed**", str(r["detail"])] for r in results]
-    return _table("Behaviour tests", ["test", "result", "measured"], rows)
-
-
 def _fit(facts: CardFacts) -> str:
     weights = {name[5:]: value for name, value in facts.params.items() if name.startswith("head_")}
     shown = ", ".join(f"{name} {value:.3g}" for name, value in weights.items() if isinstance(value, float) and value)
@@ -131,11 +127,12 @@ def _limits(verdict: Verdict, facts: CardFacts) -> str:
 
 
 def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """With the blank line before it that MLflow's pages need; nothing without rows."""
-    if not rows:
-        return ""
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([f"### {title}", "", lines[0], "|---" * len(header) + "|", *lines[1:]])
+    return _section(title, markdown_table(header, rows) if rows else "")
+
+
+def _section(title: str, content: str) -> str:
+    """Content that begins with its blank line under a title; nothing without content."""
+    return f"### {title}\n{content}".rstrip() if content else ""
 
 
 def _list(title: str, sentences: Sequence[str]) -> str:

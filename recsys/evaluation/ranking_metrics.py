@@ -116,3 +116,12 @@ def _accuracy(hits: pd.DataFrame, num_liked: pd.Series, k: int, recall_k: int) -
 def coverage(top: pd.DataFrame, num_items: int, k: int) -> float:
     """Share of `num_items` catalog items that are in anybody's first `k`."""
     return float(top.loc[top["rank"] <= k, "item_id"].nunique() / max(num_items, 1))
+
+
+def rank_overlap(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    """Mean share of each user's list in `first` that is also in `second`'s; lists with `user_id`, `item_id`."""
+    if first.empty:
+        return 1.0
+    shared = first.merge(second, on=["user_id", "item_id"]).groupby("user_id").size()
+    sizes = first.groupby("user_id").size()
+    return float((shared.reindex(sizes.index, fill_value=0) / sizes).mean())

@@ -1,4 +1,4 @@
-"""Tables and pictures of an evaluation, for the registry's pages."""
+"""The verdict in words, and pictures of an evaluation, for the registry's pages."""
 
 from __future__ import annotations
 
@@ -6,36 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.figure import Figure
 
-from recsys.evaluation.bootstrap import mean_interval
+from recsys.evaluation.bootstrap import Interval, mean_interval
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
-from recsys.evaluation.ranking_metrics import METRICS
-
-TITLES = {
-    "ndcg_at_10": "NDCG@10",
-    "recall_at_20": "Recall@20",
-    "mrr": "MRR",
-    "dislike_exposure_at_10": "dislike exposure@10",
-}
-
-
-def systems_table(evidence: Evidence) -> str:
-    """Markdown table of systems and metrics, with the blank line before it that MLflow's pages need."""
-    header = ["system", *TITLES.values(), "coverage@10", "users"]
-    lines = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    for system in evidence.systems:
-        users = evidence.users(system)
-        means = users[list(METRICS)].mean()
-        cells = ["-" if pd.isna(means[name]) else f"{means[name]:.4f}" for name in TITLES]
-        share = evidence.coverage.get(system)
-        cells += ["-" if share is None else f"{share:.4f}", str(int(users["ndcg_at_10"].notna().sum()))]
-        lines.append(f"| {system.replace('_', ' ')} | {' | '.join(cells)} |")
-    num_disliking = int(evidence.users("challenger")["dislike_exposure_at_10"].notna().sum())
-    note = f"Means over users with a liked holdout item; dislike exposure over the {num_disliking} with a disliked one."
-    return "\n".join([*lines, "", note, ""])
+from recsys.evaluation.tables import ACCURACY, OF_LISTS, OF_SYSTEMS, TITLES, comparison_tables
 
 
 def verdict_markdown(verdict: Verdict, evidence: Evidence) -> str:
@@ -45,24 +21,34 @@ def verdict_markdown(verdict: Verdict, evidence: Evidence) -> str:
     kind = evidence.kind.replace("_", " ")
     return (
         f"**Verdict: {verdict.verdict.replace('_', ' ')}** ({kind}, holdout {holdout})\n\n{reasons}\n"
-        + systems_table(evidence)
+        + comparison_tables(evidence)
     )
 
 
 def plot_systems(evidence: Evidence, path: Path) -> None:
-    """Bars of each metric per system, with bootstrap intervals over users."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    systems = evidence.systems
-    for axes, name in zip(figure.subplots(1, len(METRICS)), METRICS, strict=True):
-        for position, system in enumerate(systems):
-            values = evidence.users(system)[name].dropna().to_numpy(np.float64)
-            interval = mean_interval(values, seed=evidence.seed)
+    """Bars of each metric per system; those of users with bootstrap intervals over them."""
+    figure = Figure(figsize=(14, 10), layout="constrained")
+    names = [*ACCURACY, *OF_SYSTEMS, *OF_LISTS]
+    for axes, name in zip(figure.subplots(3, 4).flat, names, strict=True):
+        for position, system in enumerate(evidence.systems):
+            interval = _interval(evidence, system, name)
             if np.isfinite(interval.mean):
                 error = [[interval.mean - interval.low], [interval.high - interval.mean]]
                 axes.bar(position, interval.mean, yerr=error, capsize=4)
         axes.set_title(TITLES[name])
-        axes.set_xticks(range(len(systems)), [s.replace("_", "\n") for s in systems], fontsize=8)
-    figure.savefig(path, dpi=110)
+        labels = [system.replace("_", "\n") for system in evidence.systems]
+        axes.set_xticks(range(len(labels)), labels, fontsize=8)
+    figure.savefig(path, dpi=90)
+
+
+def _interval(evidence: Evidence, system: str, name: str) -> Interval:
+    """Mean and interval of a metric; NaN where it was not measured, no width where no user has it alone."""
+    if name in OF_SYSTEMS:
+        value = evidence.per_system.get(system, {}).get(name, float("nan"))
+        return Interval(value, value, value)
+    users = evidence.users(system)
+    values = users[name].dropna().to_numpy(np.float64) if name in users else np.zeros(0)
+    return mean_interval(values, seed=evidence.seed)
 
 
 def plot_training_set_age(

@@ -38,14 +38,16 @@ class FeatureVocabulary:
         names: `<kind>:<name>` of every feature.
         of_items: float64 `(num_items, num_features)`: 1 where the item has the feature.
         by_kind: float64 `(num_kinds * num_items, num_features)`: the same, with a row for each kind of each item.
+        power: of what a dislike leaves of a feature, > 0; see `recsys.feedback.adjustments`.
     """
 
     names: tuple[str, ...]
     of_items: sp.csr_matrix
     by_kind: sp.csr_matrix
+    power: float = 1.0
 
     @classmethod
-    def build(cls, items: Iterable[ItemFeatures]) -> FeatureVocabulary:
+    def build(cls, items: Iterable[ItemFeatures], power: float = 1.0) -> FeatureVocabulary:
         """From the features of every item, in the order of the vocabulary."""
         features = list(items)
         names: list[str] = []
@@ -61,7 +63,7 @@ class FeatureVocabulary:
         shape = (len(FeatureKind) * len(features), len(names))
         by_kind = sp.csr_matrix((np.ones(len(rows)), (rows, places)), shape)
         of_items = sum(by_kind[n * len(features) : (n + 1) * len(features)] for n in range(len(FeatureKind)))
-        return cls(tuple(names), sp.csr_matrix(of_items), by_kind)
+        return cls(tuple(names), sp.csr_matrix(of_items), by_kind, power)
 
     def dislike_logs(
         self,
@@ -88,7 +90,7 @@ class FeatureVocabulary:
             factors = np.array([FACTORS[kind].get(str(reason), 0.0) for reason in reasons]) * decay
             chosen = factors > 0
             shape = (num_users, self.of_items.shape[0])
-            parts.append(sp.csr_matrix((np.log1p(-factors[chosen]), (rows[chosen], items[chosen])), shape))
+            parts.append(sp.csr_matrix((self.power * np.log1p(-factors[chosen]), (rows[chosen], items[chosen])), shape))
         return sp.hstack(parts, format="csr")
 
     def summed_logs(self, dislike_logs: sp.csr_matrix) -> sp.csr_matrix:

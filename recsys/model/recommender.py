@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,13 @@ class Recommender:
         self.item_ids: npt.NDArray[np.object_] = self.catalog["item_id"].to_numpy(dtype=object)
         self.positions = {item_id: position for position, item_id in enumerate(self.item_ids)}
         self.titles: dict[str, str] = dict(zip(self.catalog["item_id"], self.catalog["title"], strict=True))
-        self.features = FeatureVocabulary.build(catalog_features(self.catalog))
+        self.adjustment_power = float(self.recipe.get("adjustment_power", 1.0))
+        self.features = FeatureVocabulary.build(catalog_features(self.catalog), self.adjustment_power)
         self.calibration = Calibration(**self.recipe["calibration"]) if "calibration" in self.recipe else None
+
+    def with_adjustment_power(self, power: float) -> Recommender:
+        """The same model, answering to feature adjustments with another power."""
+        return replace(self, recipe={**self.recipe, "adjustment_power": power})
 
     def score(self, histories: pd.DataFrame, user_ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """Scores of all items, seen ones included; float32 `(num_users, num_items)`."""

@@ -18,13 +18,12 @@ from recsys.records import Batch, Decision
 if TYPE_CHECKING:
     import pandas as pd
 
-    from recsys.evaluation.behaviour import BehaviourResult
+    from recsys.evaluation.behaviour_result import BehaviourResult
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.gate import Verdict
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
-FIDELITY_USERS = 200  # of the holdout, whose explanations are checked
 MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
 
 
@@ -44,10 +43,9 @@ def evaluate(
         training_set: holds the holdout; None: the one that the batch froze.
         as_of: end of that holdout; None: the batch's.
     """
+    from recsys.evaluation.behaviour import run_behaviour_tests
     from recsys.evaluation.evidence import Evidence
-    from recsys.evaluation.fidelity import measure_fidelity
-    from recsys.evaluation.holdout import compared_lists
-    from recsys.evaluation.ranking_metrics import coverage, judge
+    from recsys.evaluation.judgement import Holdout, judge_systems
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
@@ -58,11 +56,16 @@ def evaluate(
     if batch.champion_version is not None:
         systems["champion"] = place.recommender(batch.champion_version)
         through["champion"] = trained_through(place, batch.champion_version, systems["champion"])
-    holdout = training_set.holdout
-    users = sorted(holdout["user_id"].unique())
-    examples = training_set.examples_through(batch.fit_through)
-    half_life = challenger.recipe["best_trend_half_life_days"]
-    lists = compared_lists(systems, examples, training_set.histories, users, batch.fit_through, half_life)
+    holdout = Holdout(
+        judgements=training_set.holdout,
+        examples=training_set.examples_through(batch.fit_through),
+        histories=training_set.histories,
+        items=training_set.items,
+        begins_at=batch.fit_through,
+        half_life_days=challenger.recipe["best_trend_half_life_days"],
+    )
+    judgement = judge_systems(systems, holdout, len(challenger.item_ids))
+    behaviour = run_behaviour_tests(challenger, training_set.histories, seed=batch.config["seed"])
     return Evidence(
         batch_id=batch.batch_id,
         kind=_kind(place, batch),
@@ -70,10 +73,12 @@ def evaluate(
         fit_through=batch.fit_through,
         champion_version=batch.champion_version,
         challenger_version=batch.challenger_version or "not registered",
-        per_user=judge(lists, holdout),
-        coverage={name: coverage(top, len(challenger.item_ids), 10) for name, top in lists.items()},
+        per_user=judgement.per_user,
         seed=batch.config["seed"],
-        fidelity=measure_fidelity(challenger, training_set.histories, users[:FIDELITY_USERS]).metrics(),
+        fidelity={k: v for r in behaviour for k, v in r.metrics.items() if k.startswith("fidelity_")},
+        per_system=judgement.per_system,
+        slices=judgement.slices,
+        behaviour=[result.as_dict() for result in behaviour],
         challenger_trained_through=through["challenger"],
         champion_trained_through=through.get("champion"),
     )
@@ -101,24 +106,34 @@ def judge(evidence: Evidence, *, accept_gain: bool = False) -> Verdict:
 
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:
-    """Mean of each metric by system, as `<system>_<metric>`, without those that no user could give; and the fidelity."""
-    from recsys.evaluation.ranking_metrics import METRICS
+    """What MLflow shows of an evaluation: means by system, as `<system>_<metric>`, and what was measured of the challenger.
 
-    means = evidence.per_user.groupby("system")[list(METRICS)].mean()
+    A metric that no user could give is left out.
+    """
+    from recsys.evaluation.judgement import USER_METRICS
+
+    means = evidence.per_user.groupby("system")[[name for name in USER_METRICS if name in evidence.per_user]].mean()
     flat = {
         f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()
     }
-    flat |= {f"{system}_coverage_at_10": float(share) for system, share in evidence.coverage.items()}
+    flat |= {f"{system}_{name}": value for system, own in evidence.per_system.items() for name, value in own.items()}
+    for result in evidence.behaviour:
+        flat |= result["metrics"]
     challenger = evidence.per_user[evidence.per_user["system"] == "challenger"]
-    return {**flat, **evidence.fidelity, "holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
+    numbers = {"holdout_users": float(challenger["ndcg_at_10"].notna().sum())}
+    if evidence.behaviour:
+        numbers["behaviour_tests_failed"] = float(sum(not result["passed"] for result in evidence.behaviour))
+    return {**flat, **evidence.fidelity, **numbers}
 
 
 def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
-    """Adds metrics, table and plot to the challenger's run; returns the metrics."""
-    from recsys.evaluation.report import plot_systems, systems_table
+    """Adds metrics, tables and plot to the challenger's run; returns the metrics."""
+    from recsys.evaluation.report import plot_systems
+    from recsys.evaluation.tables import behaviour_table, comparison_tables
 
     metrics = metrics_of(evidence)
-    (folder / "systems.md").write_text(systems_table(evidence), encoding="utf-8")
+    (folder / "systems.md").write_text(comparison_tables(evidence), encoding="utf-8")
+    (folder / "behaviour.md").write_text(behaviour_table(evidence.behaviour), encoding="utf-8")
     plot_systems(evidence, folder / "systems.png")
     longer_s = int((evidence.as_of - batch.as_of).total_seconds())  # 0, but for an extended holdout
     place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()), step=longer_s)
@@ -206,7 +221,8 @@ def check_refit(
     Raises:
         DataCheckError: if anything failed, with an example of it.
     """
-    from recsys.evaluation.behaviour import rank_overlap, run_behaviour_tests
+    from recsys.evaluation.behaviour import run_behaviour_tests
+    from recsys.evaluation.ranking_metrics import rank_overlap
 
     results = run_behaviour_tests(refitted, histories, seed=seed)
     users = sorted(histories["user_id"].unique())[:500]

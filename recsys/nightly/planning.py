@@ -177,6 +177,7 @@ def plan_batch(
 
     Raises:
         InputError: if there is nothing recorded up to `as_of`, or the champion has already seen later events.
+        TransientError: if the registry is away.
     """
     if config.half_life_days is not None and not 0 < config.half_life_days < float("inf"):
         raise InputError(f"Expected half_life_days > 0, got {config.half_life_days}.")
@@ -187,6 +188,7 @@ def plan_batch(
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
     as_of = min(as_of, last_recorded_at)
+    place.registry.aliases()  # a registry that is away is found out now, not after everything is trained
     champion = current_champion(place, now) if writes else audited_champion(place)
     through = champion_cut_off(place, champion)
     if through is not None and through > as_of:

@@ -72,8 +72,9 @@ def _current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> 
     signals = store.user_signals(user_id, now)
     entries = _adjusted(store, published, strangers, signals, now, k)
     return RecommendationSet(
-        user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration
-    )
+        user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration,
+        adjustment_power=published.adjustment_power,
+    )  # fmt: skip
 
 
 def _adjusted(
@@ -93,7 +94,7 @@ def _adjusted(
     holds |= {f"recent:{signal.item_id}" for signal in signals if signal.signal != "dislike"}
     state = _Now(
         frozenset(holds | {f"{kind}:{REST}" for kind in FROM_HISTORY}),
-        apply_feature_adjustments({}, adjustments.values()),
+        apply_feature_adjustments({}, adjustments.values(), published.adjustment_power),
         largest_dislikes(adjustments),
         items,
         None if published.calibration is None else Calibration(**published.calibration),

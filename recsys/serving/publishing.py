@@ -12,7 +12,6 @@ from itertools import chain, groupby
 
 import pandas as pd
 
-from recsys.model.calibration import Calibration
 from recsys.model.recommender import Recommender
 from recsys.records import RecommendationEntry, RecommendationSet
 from recsys.store import FeedbackStore
@@ -36,13 +35,14 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
         recommender.explained_lists(histories, PUBLISHED_LENGTH, users),
         recommender.explained_lists(histories[:0], STRANGERS_LENGTH, [STRANGER]),
     )
-    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender.calibration, version, as_of, now))
+    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now))
     return len(users)
 
 
 def _sets(
-    lists: Iterable[pd.DataFrame], calibration: Calibration | None, version: str, as_of: datetime, now: datetime
+    lists: Iterable[pd.DataFrame], recommender: Recommender, version: str, as_of: datetime, now: datetime
 ) -> Iterator[RecommendationSet]:
+    calibration, power = recommender.calibration, recommender.adjustment_power
     chances = None if calibration is None else calibration.as_dict()
     for block in lists:
         block["predicted_score"] = None if calibration is None else calibration.predict(block["score"])
@@ -50,4 +50,6 @@ def _sets(
         rows = zip(block["user_id"].to_list(), *(block[name].to_list() for name in columns), strict=True)
         for user_id, own in groupby(rows, key=lambda row: row[0]):
             entries = tuple(RecommendationEntry(**dict(zip(columns, row[1:], strict=True))) for row in own)
-            yield RecommendationSet(user_id or None, version, as_of, now, entries, calibration=chances)
+            yield RecommendationSet(
+                user_id or None, version, as_of, now, entries, calibration=chances, adjustment_power=power
+            )  # fmt: skip

@@ -78,7 +78,7 @@ def _write(connection: Connection, sets: Sequence[RecommendationSet], kept: dict
 def _set_row(one: RecommendationSet) -> dict[str, Any]:
     return {
         "user_id": one.user_id, "model_version": one.model_version, "as_of": one.as_of, "created_at": one.created_at,
-        "kind": str(one.kind), "calibration": one.calibration,
+        "kind": str(one.kind), "calibration": one.calibration, "adjustment_power": one.adjustment_power,
     }  # fmt: skip
 
 
@@ -120,6 +120,7 @@ def _newest(connection: Connection, query: Select[Any]) -> RecommendationSet | N
         user_id=row.user_id, model_version=row.model_version, as_of=row.as_of, created_at=row.created_at,
         entries=tuple(_to_entry(entry) for entry in connection.execute(of_set.order_by(entries.c.rank))),
         recommendation_set_id=row.recommendation_set_id, kind=SetKind(row.kind), calibration=row.calibration,
+        adjustment_power=row.adjustment_power,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
+from recsys.training.adjustment_power import choose_power, histories_of
 from recsys.training.fit_data import FitData
 from recsys.training.linked_state import LinkedState
 from recsys.training.recipe import Candidate, FitConfig, Trial
@@ -96,14 +97,20 @@ def fit(
     model.head.assign(settings.head.weights)
     recipe = {"cut_off": cut_off.isoformat(), "half_life_days": half_life_days, "config": asdict(config)}
     recipe |= {**_chosen(settings), "calibration": settings.calibration.as_dict()}
+    recommender = Recommender(model, data.catalog, data.genre_names, recipe)
+    progress("weighing what a dislike with a reason does")
+    answer = choose_power(
+        recommender, histories_of(data.events, config.answer.num_dislikes, config.seed), config.answer, config.seed
+    )
     return FitResult(
-        recommender=Recommender(model, data.catalog, data.genre_names, recipe),
+        recommender=recommender.with_adjustment_power(answer.power),
         params={
             **_chosen(settings),
             "half_life_days": half_life_days,
             "num_linked": data.num_linked,
             "num_items": len(data.catalog),
             "seed": config.seed,
+            "adjustment_power": answer.power,
             "calibration_slope": settings.calibration.slope,
             "calibration_intercept": settings.calibration.intercept,
             "calibration_source": settings.calibration.source,

@@ -97,6 +97,21 @@ class EmbeddingConfig:
 
 
 @dataclass(frozen=True)
+class AnswerConfig:
+    """How strongly a version is to answer to feature adjustments; see `recsys.training.adjustment_power`.
+
+    Attributes:
+        min_fall: so much less must the next list resemble a disliked film.
+        powers: to choose from, ascending.
+        num_dislikes: simulated for each.
+    """
+
+    min_fall: float = 0.6
+    powers: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+    num_dislikes: int = 500
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One point of a family's grid: where the item-item weights B come from. Everything else is chosen for each alike.
 
@@ -168,6 +183,7 @@ class FitConfig:
             no cost in accuracy, -1 costs accuracy.
         max_user_share: no user holds more than this share of the training set's weight (see `user_share_factors`).
         head: how the terms are weighed.
+        answer: how strongly lists answer to a dislike with a reason.
         seed: of everything random.
     """
 
@@ -186,6 +202,7 @@ class FitConfig:
     dislike_signal: float = 0.5
     max_user_share: float = MAX_USER_SHARE
     head: HeadConfig = field(default_factory=HeadConfig)
+    answer: AnswerConfig = field(default_factory=AnswerConfig)
     seed: int = 0
 
     def is_sparse(self, num_linked: int) -> bool:

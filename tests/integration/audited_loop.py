@@ -113,5 +113,5 @@ def make_evidence(batch: Batch, challenger: str) -> Evidence:
     return Evidence(
         batch_id=batch.batch_id, kind="refresh" if batch.champion_version else "first", as_of=batch.as_of,
         fit_through=batch.fit_through, champion_version=batch.champion_version, challenger_version=challenger,
-        per_user=pd.DataFrame(rows), coverage={}, seed=0, fidelity={},
+        per_user=pd.DataFrame(rows), seed=0, fidelity={},
     )  # fmt: skip

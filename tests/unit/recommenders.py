@@ -56,6 +56,22 @@ def make_histories(num_users: int, seed: int, longest: int = 12) -> pd.DataFrame
     })  # fmt: skip
 
 
+def make_fitting_histories(recommender: Recommender, num_users: int, seed: int) -> pd.DataFrame:
+    """Histories that the recommender has learned from: users like what it puts first, and each one genre of that."""
+    rng = np.random.default_rng(seed)
+    users = [f"u{n:05d}" for n in range(num_users)]
+    order = np.argsort(-recommender.score(make_histories(0, seed), users[:1])[0])
+    rows = []
+    for user in users:
+        met = rng.permutation(NUM_ITEMS)[:8]
+        places = np.argsort(order)[met]
+        for item, place in zip(met, places, strict=True):
+            rows.append((user, f"i{item:02d}", "like" if place < NUM_ITEMS * 0.4 else rng.choice(["dislike", "seen"])))
+    histories = pd.DataFrame(rows, columns=["user_id", "item_id", "signal"])
+    ages = rng.integers(0, 9, len(histories)).astype(float)
+    return histories.assign(weight=rng.uniform(0.05, 0.8, len(histories)), age_days=ages)
+
+
 def with_reasons(histories: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The same, with a random reason for each dislike."""
     rng = np.random.default_rng(seed)

@@ -30,7 +30,9 @@ recommendation_sets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("kind", Text, nullable=False, server_default=SetKind.PUBLISHED),
     Column("calibration", JSON),  # how the version turns a score into a chance of being liked
+    Column("adjustment_power", Float, nullable=False, server_default="1"),  # how the version answers to adjustments
     one_of("kind", SetKind),
+    CheckConstraint("adjustment_power > 0", name="adjustment_power_is_positive"),
     UniqueConstraint("model_version", "as_of", "user_id"),
     Index(None, "user_id", "created_at"),
     sqlite_autoincrement=True,

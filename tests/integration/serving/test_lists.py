@@ -1,5 +1,6 @@
 """What a user is served acts on what they just said, and every list that was given is on record."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,6 +121,25 @@ def test_a_dislike_acts_at_once_and_its_undo_undoes_it_exactly(
     assert {e.item_id: (e.score, e.contributions) for e in after.entries} == {
         e.item_id: (e.score, e.contributions) for e in before.values()
     }
+
+
+def test_a_list_answers_as_strongly_as_its_version(published: FeedbackStore) -> None:
+    """Between two nights the same dislike does what it will do in the next published list."""
+    version = RecommendationSet(
+        "u", "8", NOW, NOW, entries(0, 6), calibration=CALIBRATION.as_dict(), adjustment_power=3.0
+    )
+    published.replace_recommendation_sets(
+        "8", NOW + MINUTE, [replace(version, as_of=NOW + MINUTE, created_at=NOW + MINUTE)]
+    )
+    before = {entry.item_id: entry.score for entry in version.entries}
+    dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + 2 * MINUTE)
+    for at in (3 * MINUTE, 4 * MINUTE):  # made, and then found again
+        served = serve_list(published, "u", NOW + at, k=5)
+        check_sums(served)
+        assert (served.kind, served.adjustment_power) == (SetKind.ADJUSTED, 3.0)
+        scores = {entry.item_id: entry.score for entry in served.entries}
+        assert scores["i2"] == pytest.approx(before["i2"] * 0.85**3)
+        assert scores["i1"] == pytest.approx(before["i1"])
 
 
 def test_an_adjustment_fades_with_the_half_life_of_the_version(published: FeedbackStore) -> None:

@@ -378,7 +378,7 @@ def promote(store: FeedbackStore, sequence: int, as_of: datetime, promoted_at: d
     store.update_batch(run, challenger_version=f"c{sequence}", refit_version=f"r{sequence}")
     store.settle_backlog(run, as_of)
     store.begin_promotion(Promotion(sequence, run, None, f"r{sequence}", "passed", promoted_at, is_complete=False))
-    store.complete_promotion(sequence, promoted_at)
+    store.finish_promotion(promoted_at, lambda promotions: None)
     store.record_decision(Decision(run, "decide_promotion", "promote", ("better",), as_of, as_of))
 
 

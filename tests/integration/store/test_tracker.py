@@ -94,7 +94,7 @@ def test_what_a_dislike_did_is_written_with_the_version(store: FeedbackStore) ->
     saved(store, reason="wrong_genre")
     store.begin_promotion(Promotion(1, "r", None, "7", "test", NOW, is_complete=False))
     saved(store, reason="wrong_genre", user_id="v")
-    store.complete_promotion(1, NOW)
+    store.finish_promotion(NOW, lambda promotions: None)
     number = save_dislike(store, user_id="w", recorded_at=NOW, item_id="x", reason="already_watched")
     save_dislike(store, user_id="w", recorded_at=NOW, item_id="x", reason="not_interested")
     record_feedback_impact(store, number, "8", "manual", "genre:Drama", -0.5, NOW)

@@ -52,7 +52,6 @@ def make_evidence() -> MakeEvidence:
             champion_version=None if kind == "first" else "3",
             challenger_version="4",
             per_user=pd.concat(frames, ignore_index=True),
-            coverage=dict.fromkeys(ndcg, 0.25),
             seed=seed,
         )
 

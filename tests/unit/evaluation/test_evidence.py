@@ -58,10 +58,11 @@ def test_evidence_of_an_older_version_is_read(evidence: Evidence, tmp_path: Path
     kept = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
     for newer in ("per_system", "behaviour", "challenger_trained_through", "champion_trained_through"):
         del kept[newer]
+    kept["coverage"] = {"champion": 0.2}  # as it was kept then
     (folder / "evidence.json").write_text(json.dumps(kept), encoding="utf-8")
     again = Evidence.load(folder)
     assert again.slices.empty
-    assert (again.per_system, again.behaviour) == ({}, [])
+    assert (again.per_system, again.behaviour) == ({"champion": {"coverage_at_10": 0.2}}, [])
     assert again.challenger_trained_through is again.champion_trained_through is None
 
 
@@ -76,7 +77,7 @@ def test_saving_again_replaces_everything(evidence: Evidence, tmp_path: Path) ->
 
 def test_a_save_that_fails_leaves_what_was_there(evidence: Evidence, tmp_path: Path) -> None:
     folder = evidence.save(tmp_path / "evidence")
-    unwritable = replace(evidence, seed=9, coverage={"champion": object()})  # type: ignore[dict-item]
+    unwritable = replace(evidence, seed=9, fidelity={"champion": object()})  # type: ignore[dict-item]
     with pytest.raises(TypeError):
         unwritable.save(folder)
     assert Evidence.load(folder).seed == evidence.seed

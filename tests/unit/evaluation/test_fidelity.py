@@ -35,8 +35,8 @@ def explained_wrongly(recommender: Recommender, perturb: Perturb) -> Recommender
 
 
 def test_honest_explanations_are_exact_and_their_numbers_are_told(recommender: Recommender) -> None:
-    results = run_behaviour_tests(recommender, HISTORIES, num_users=30)
-    assert [result.name for result in results if not result.passed] == []
+    results = run_behaviour_tests(recommender, HISTORIES, num_users=30, num_dislikes=10)
+    assert all(result.passed for result in results[:2])
     metrics = results[0].metrics
     assert metrics["fidelity_num_recommendations"] > 250
     assert 0 < metrics["fidelity_max_sum_error"] < 1e-6
@@ -46,9 +46,16 @@ def test_honest_explanations_are_exact_and_their_numbers_are_told(recommender: R
 
 
 def failed(recommender: Recommender) -> dict[str, str]:
-    """Behaviour tests that fail for the explanations of a few users, with what they say."""
-    results = run_behaviour_tests(recommender, HISTORIES, num_users=5)
-    return {result.name: result.detail for result in results if not result.passed}
+    """Behaviour tests that fail for the explanations of a few users, but not for honest ones, with what they say.
+
+    The weights are drawn at random: what users like, and how lists answer, is not in them.
+    """
+    found, honest = (
+        {result.name: result.detail for result in run_behaviour_tests(one, HISTORIES, num_users=5, num_dislikes=10)
+         if not result.passed}
+        for one in (recommender, make_recommender())
+    )  # fmt: skip
+    return {name: detail for name, detail in found.items() if name not in honest}
 
 
 def double_likes(explainer: Explainer) -> None:

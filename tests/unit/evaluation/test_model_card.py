@@ -54,7 +54,7 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
     assert "| Dislike exposure@10 | 0.1000 | 0.2000 | -0.1000 (-0.1000 to -0.1000) | +0.0050 | 120 | better |" in text
     assert "| decayed popularity | 0.0500 |" in text
     assert "| activity: new | 100 | 0.2000 | 0.1818 | not surely worse |" in text
-    assert "| dislike_never_raises | passed | 200 dislikes, largest rise 0.0e+00 |" in text
+    assert "| dislike_never_raises v1 | passed | 200 dislikes, largest rise 0.0e+00 |" in text
     assert "- Who liked Alien is given Aliens. Because you liked Alien." in text
     assert "| training set | 1000 rows, digest `abc` |" in text
     assert "| weights of the terms | likes 0.25 |" in text
@@ -72,7 +72,7 @@ def test_every_table_has_the_blank_line_before_it_that_the_pages_need(evidence: 
 def test_a_failed_behaviour_stands_out(evidence: Evidence) -> None:
     failed = [{"name": "dislike_never_raises", "passed": False, "detail": "user u1 disliked i2 and i3 rose"}]
     text = "\n".join(card(evidence, replace(FACTS, behaviour=failed)))
-    assert "| dislike_never_raises | **failed** | user u1 disliked i2 and i3 rose |" in text
+    assert "| dislike_never_raises v1 | **failed** | user u1 disliked i2 and i3 rose |" in text
 
 
 def test_what_does_not_fit_the_page_goes_from_its_end_and_that_is_said(evidence: Evidence) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from recsys.evaluation.gate import GateConfig, decide
-from recsys.evaluation.report import plot_systems, plot_training_set_age, systems_table, verdict_markdown
+from recsys.evaluation.report import plot_systems, plot_training_set_age, verdict_markdown
 
 
 @pytest.fixture
@@ -13,19 +13,6 @@ def evidence(make_evidence):
     values = np.tile([0.0, 0.1, 0.2, 0.5], 50)
     exposure = {"challenger": [0.1] * 40, "champion": [0.2] * 40}
     return make_evidence("refresh", exposure, challenger=values, champion=values / 2, decayed_popularity=values / 4)
-
-
-def test_the_table_has_a_row_per_system_and_a_blank_line_before_it(evidence) -> None:
-    lines = systems_table(evidence).split("\n")
-    assert lines[0] == ""
-    assert lines[1] == ("| system | NDCG@10 | Recall@20 | MRR | dislike exposure@10 | coverage@10 | users |")
-    assert lines[2] == "|---|---|---|---|---|---|---|"
-    assert lines[3:6] == [
-        "| challenger | 0.2000 | 0.2000 | 0.2000 | 0.1000 | 0.2500 | 200 |",
-        "| champion | 0.1000 | 0.1000 | 0.1000 | 0.2000 | 0.2500 | 200 |",
-        "| decayed popularity | 0.0500 | 0.0500 | 0.0500 | - | 0.2500 | 200 |",
-    ]
-    assert lines[6] == ""
 
 
 def test_the_verdict_is_the_first_thing_to_read_and_every_reason_is_there(evidence) -> None:
@@ -36,9 +23,8 @@ def test_the_verdict_is_the_first_thing_to_read_and_every_reason_is_there(eviden
     assert "\n\n| system |" in text
 
 
-def test_a_holdout_without_users_has_a_table_and_a_plot_too(make_evidence, tmp_path: Path) -> None:
+def test_a_holdout_without_users_has_a_plot_too(make_evidence, tmp_path: Path) -> None:
     empty = make_evidence("refresh", {"challenger": [0.1], "champion": [0.1]}, challenger=[], champion=[])
-    assert "| champion | - | - | - | 0.1000 | 0.2500 | 0 |" in systems_table(empty)
     plot_systems(empty, tmp_path / "empty.png")
     assert has_colour(tmp_path / "empty.png")
 

@@ -29,11 +29,12 @@ ITEMS = [
 ]
 
 
-def test_the_matrix_form_is_the_rule_applied_one_by_one() -> None:
+@pytest.mark.parametrize("power", [1.0, 3.0])
+def test_the_matrix_form_is_the_rule_applied_one_by_one(power: float) -> None:
     rng = np.random.default_rng(1)
     rows, items = rng.integers(0, 3, 40), rng.integers(0, 4, 40)
     reasons, decay = rng.choice([str(r) for r in DislikeReason], 40).astype(object), rng.random(40)
-    vocabulary = FeatureVocabulary.build(ITEMS)
+    vocabulary = FeatureVocabulary.build(ITEMS, power)
     logs = vocabulary.user_logs(rows, items, reasons, decay, 3)
     multipliers = vocabulary.item_multipliers(logs)
     for user in range(3):
@@ -42,7 +43,7 @@ def test_the_matrix_form_is_the_rule_applied_one_by_one() -> None:
             film = ITEMS[items[n]]
             changes = calculate_feature_adjustment_from_dislike(reasons[n], film.genres, film.cast, film.franchise)
             adjustments.append({name: change * decay[n] for name, change in changes.items()})
-        expected = apply_feature_adjustments({}, adjustments)
+        expected = apply_feature_adjustments({}, adjustments, power)
         assert vocabulary.multipliers_by_name(logs[user]) == pytest.approx(expected, rel=1e-12)
         for position, item in enumerate(ITEMS):
             product = np.prod([expected.get(name, 1.0) for name in item.names()])
