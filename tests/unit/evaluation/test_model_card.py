@@ -50,7 +50,7 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
     assert all(f"- {reason}" in text for reason in verdict.reasons)
     found = verdict.numbers["metrics"]["ndcg_at_10"]
     low, high = (f"{found['change'][end]:+.1%}" for end in ("low", "high"))
-    assert f"| NDCG@10 | 0.2000 | 0.1818 | +10.0% ({low} to {high}) | -5.0% | 240 | better |" in text
+    assert f"| NDCG@10 | 0.2000 | 0.1818 | +10.0% ({low} to {high}) | -4.5% | 240 | better |" in text
     assert "| Dislike exposure@10 | 0.1000 | 0.2000 | -0.1000 (-0.1000 to -0.1000) | +0.0050 | 120 | better |" in text
     assert "| decayed popularity | 0.0500 |" in text
     assert "| activity: new | 100 | 0.2000 | 0.1818 | not surely worse |" in text
