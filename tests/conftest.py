@@ -7,13 +7,15 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import settings
 from psycopg import sql
 from sqlalchemy import make_url
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -22,6 +24,20 @@ POSTGRES_URL = "RECSYS_TEST_POSTGRES_URL"
 # No deadline per example: on a busy machine a slow one says nothing about the code.
 settings.register_profile("recsys", deadline=None)
 settings.load_profile("recsys")
+SHARING_FOLDERS = ("second_night",)
+
+
+class ByFile(LoadFileScheduling):
+    """One worker runs all tests of a file, and of a folder that shares what takes long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        return str(path.parent if path.parent.name in SHARING_FOLDERS else path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """In place of xdist's own, where `--dist loadfile` is asked for."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @dataclass(frozen=True)

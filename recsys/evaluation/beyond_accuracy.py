@@ -6,6 +6,7 @@ leave NaN out:
 | metric | NaN where |
 |---|---|
 | diversity | no two items of the list have known features |
+| diversity shortfall | the same, or no two items that the user has liked have known features |
 | novelty, popularity | the list is empty |
 | calibration error | the user has liked no item with a genre, or no item of the list has one |
 
@@ -15,6 +16,7 @@ All of it is measured against what was known when the holdout began; the holdout
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +26,37 @@ from scipy.special import rel_entr
 from recsys.evaluation.known_items import KnownItems
 
 FloatArray = npt.NDArray[np.float64]
-LIST_METRICS = ("diversity_at_10", "novelty_at_10", "popularity_at_10", "calibration_error_at_10")
+LIST_METRICS = (
+    "diversity_at_10", "diversity_shortfall_at_10", "novelty_at_10", "popularity_at_10", "calibration_error_at_10",
+)  # fmt: skip
+MAX_LIKES = 20  # of a user, the newest, whose pairs are looked at
+
+
+@dataclass(frozen=True)
+class Tastes:
+    """What users like, as far as lists are compared with it.
+
+    Attributes:
+        genres: float64 `(num_users, num_genres)`, counts; see `liked_genres_of`.
+        diversity: float64 `(num_users,)`, of the newest likes, as of lists; NaN where no two have known features.
+    """
+
+    genres: FloatArray
+    diversity: FloatArray
+
+
+def tastes_of(histories: pd.DataFrame, users: pd.Index[str], known: KnownItems) -> Tastes:
+    """What users like by their histories: `user_id`, `item_id`, `signal`, and `age_days` where events have one."""
+    likes = histories[(histories["signal"] == "like") & histories["item_id"].isin(known.item_ids)]
+    if "age_days" in likes:
+        likes = likes.sort_values("age_days", kind="stable")
+    newest = likes.assign(rank=likes.groupby("user_id").cumcount() + 1)
+    slots = known.positions(newest, users, MAX_LIKES)
+    return Tastes(liked_genres_of(histories, users, known), 1.0 - _mean_similarity(slots, known))
 
 
 def describe_lists(
-    top: Mapping[str, pd.DataFrame], users: pd.Index[str], known: KnownItems, liked_genres: FloatArray, k: int = 10
+    top: Mapping[str, pd.DataFrame], users: pd.Index[str], known: KnownItems, tastes: Tastes, k: int = 10
 ) -> pd.DataFrame:
     """Describes the lists of several systems.
 
@@ -36,13 +64,15 @@ def describe_lists(
         top: system -> `user_id`, `rank` (from 1), `item_id`.
         users: whose lists.
         known: of all items in the lists.
-        liked_genres: see `liked_genres_of`, for these users.
+        tastes: of these users.
         k: slots to look at; the columns are called `_at_10` after its default.
 
     Returns:
         One row per system and user: `system`, `user_id` and
 
         - `diversity_at_10`: 1 - mean similarity (see `ItemSimilarity`) of all pairs in the list; in [0, 1].
+        - `diversity_shortfall_at_10`: by how much that is below the diversity of what the user has liked; in [0, 1]. Who
+          likes one thing only is not failed by a list of it.
         - `novelty_at_10`: mean of `KnownItems.surprise`, in bits; in [0, log2(1 + number of users)].
         - `popularity_at_10`: mean of `KnownItems.popularity_percentiles`; in (0, 1).
         - `calibration_error_at_10`: Jensen-Shannon distance between the genres of the list and those that the user has
@@ -58,11 +88,13 @@ def describe_lists(
     frames = []
     for system in sorted(top):
         slots = known.positions(top[system], users, k)  # (num_users, k)
+        diversity = 1.0 - _mean_similarity(slots, known)
         values = (
-            1.0 - _mean_similarity(slots, known),
+            diversity,
+            np.maximum(tastes.diversity - diversity, 0.0),
             _mean_of_slots(slots, surprise),
             _mean_of_slots(slots, percentiles),
-            calibration_errors(slots, liked_genres, known.genres),
+            calibration_errors(slots, tastes.genres, known.genres),
         )
         frames.append(
             pd.DataFrame({"system": system, "user_id": users, **dict(zip(LIST_METRICS, values, strict=True))})

@@ -49,7 +49,7 @@ OF_USERS = (
     Metric("mrr", "MRR", "mrr_margin", is_accuracy=True),
     EXPOSURE,
     AUC,
-    Metric("diversity_at_10", "List diversity@10", "diversity_margin", is_of_lists=True),
+    Metric("diversity_shortfall_at_10", "List diversity shortfall@10", "diversity_margin", False, is_of_lists=True),
     Metric("calibration_error_at_10", "Genre calibration error@10", "calibration_margin", False, is_of_lists=True),
 )
 OF_SYSTEMS = (

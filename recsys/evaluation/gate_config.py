@@ -27,7 +27,7 @@ class GateConfig:
         mrr_margin: of the mean reciprocal rank.
         exposure_margin: dislike exposure@10 may rise by this much.
         auc_margin: of the AUC of like over dislike.
-        diversity_margin: of the diversity within lists.
+        diversity_margin: lists may be less diverse than what their users like by this much more.
         coverage_margin: of the share of the catalog in anybody's list.
         personalisation_margin: of how much lists of different users differ.
         calibration_margin: the distance of a list's genres from the user's may rise by this much.

@@ -39,10 +39,10 @@ class ItemSimilarity:
         """Which items have features of a kind; `(num_items,)`."""
         return np.asarray(self._sizes[kind] > 0)
 
-    def shares(self, position: int, kind: FeatureKind) -> npt.NDArray[np.bool_]:
-        """Which items have a feature of a kind in common with one item; `(num_items,)`."""
+    def shares(self, positions: IntArray, kind: FeatureKind) -> npt.NDArray[np.bool_]:
+        """Which items have a feature of a kind in common with some; `(len(positions), num_items)`."""
         matrix = self._of_kind[kind]
-        return np.asarray((matrix @ matrix[position].T).toarray()).ravel() > 0
+        return np.asarray((matrix[positions] @ matrix.T).toarray() > 0)
 
     def of_pairs(self, first: IntArray, second: IntArray, kinds: Collection[FeatureKind] = EVERY_KIND) -> FloatArray:
         """Similarity of pairs.

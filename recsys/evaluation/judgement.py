@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from recsys.evaluation.beyond_accuracy import LIST_METRICS, describe_lists, liked_genres_of
+from recsys.evaluation.beyond_accuracy import LIST_METRICS, describe_lists, tastes_of
 from recsys.evaluation.discrimination import auc_per_user, model_scores, ordered_scores, users_with_both
 from recsys.evaluation.holdout import baseline_orders, compared_lists
 from recsys.evaluation.known_items import KnownItems
@@ -77,15 +77,15 @@ def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num
     )  # fmt: skip
     further = pd.concat([top["item_id"] for top in lists.values()]).unique()
     known = KnownItems.build(holdout.items, holdout.examples, further)
-    liked_genres = liked_genres_of(own, users, known)
+    tastes = tastes_of(own, users, known)
     per_user = judge(lists, holdout.judgements)
-    for part in (_aucs(recommenders, holdout, own), describe_lists(lists, users, known, liked_genres)):
+    for part in (_aucs(recommenders, holdout, own), describe_lists(lists, users, known, tastes)):
         per_user = per_user.merge(part, on=["system", "user_id"], how="left", validate="one_to_one")
     return Judgement(
         per_user=per_user,
         per_system={name: spread_of(top, num_items) for name, top in lists.items()},
         slices=slice_users(
-            users, own, holdout.judgements, holdout.examples, liked_genres, known, holdout.begins_at
+            users, own, holdout.judgements, holdout.examples, tastes.genres, known, holdout.begins_at
         ),
     )  # fmt: skip
 

@@ -102,9 +102,10 @@ def _has_alternatives(drawn: pd.DataFrame, histories: pd.DataFrame, recommender:
     for start in range(0, len(users), BATCH_SIZE):
         block = users[start : start + BATCH_SIZE]
         is_open = (recommender.score(own, block) > 0) & (recommender.matrices(own, block).seen.toarray() == 0)
-        for n in np.flatnonzero((rows >= start) & (rows < start + len(block))):
-            is_other = ~similarity.shares(positions[n], kinds[n])
-            found[n] = np.count_nonzero(is_open[rows[n] - start] & is_other) >= LIST_LENGTH
+        for kind in KINDS:
+            chosen = np.flatnonzero((rows >= start) & (rows < start + len(block)) & (kinds == kind))
+            is_other = ~similarity.shares(positions[chosen], kind)
+            found[chosen] = np.count_nonzero(is_open[rows[chosen] - start] & is_other, axis=1) >= LIST_LENGTH
     return found
 
 

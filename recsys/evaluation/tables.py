@@ -18,6 +18,7 @@ ACCURACY = {
 }
 OF_LISTS = {
     "diversity_at_10": "diversity@10",
+    "diversity_shortfall_at_10": "diversity shortfall@10",
     "novelty_at_10": "novelty@10",
     "popularity_at_10": "popularity@10",
     "calibration_error_at_10": "calibration error@10",
@@ -68,8 +69,9 @@ def lists_table(evidence: Evidence) -> str:
     return (
         markdown_table(["system", *OF_SYSTEMS.values(), *OF_LISTS.values()], rows)
         + "\nCoverage: share of the catalog in anybody's list. Gini: 0 lists all items alike, 1 few of them. Personalisation: "
-        "how much two users' lists differ. Diversity: how little the items of a list have in common. Novelty in bits: one "
-        "more, and half as many users have met the item. Popularity: share of the catalog that fewer have met. "
+        "how much two users' lists differ. Diversity: how little the items of a list have in common; shortfall: how far that "
+        "is below the diversity of what its user has liked. Novelty in bits: one more, and half as many users have met the "
+        "item. Popularity: share of the catalog that fewer have met. "
         "Calibration error: distance of a list's genres from those that its user likes.\n"
     )
 

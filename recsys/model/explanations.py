@@ -137,10 +137,10 @@ def reason_sentence(
         kind, _, about = name.partition(":")
         if about == REST:
             continue
-        if value > 0:
+        if value > 0 and kind in CARRIED_BY:  # what else may raise a score, a behaviour test finds
             carried[kind] = carried.get(kind, 0.0) + value
             cited.setdefault(kind, []).append(titles.get(about, about))
-        else:
+        elif value < 0:
             against.setdefault(kind, []).append(about)
     told = [
         CARRIED_BY[kind].format(" and ".join(cited[kind][: MAX_CITED.get(kind, 2)]))

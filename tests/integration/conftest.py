@@ -24,7 +24,6 @@ from recsys.store import FeedbackStore, migrate
 from tests.integration.audited_loop import AuditedLoop
 from tests.integration.command_line import Finished, recsys
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
-from tests.integration.step_processes import SecondNight
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,6 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def second_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondNight]:
-    """An undisturbed second night, with copies of the home from before each step. See `SecondNight`."""
-    night = SecondNight(tmp_path_factory.mktemp("second-night"))
-    yield night
-    night.close()
-
-
-@pytest.fixture(scope="session")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
     """The small stream with a first champion and published lists, made by `recsys run`. Only to be looked at."""
     settings = Settings.under(tmp_path_factory.mktemp("champion") / "home")
@@ -110,7 +101,7 @@ def loop(
 ) -> Iterator[AuditedLoop]:
     """Stores in which nothing was promoted yet, which the steps of this process find, too. See `AuditedLoop`.
 
-    What differs between databases, the locks, is tested by processes in `test_two_runs_at_once.py`.
+    What differs between databases, the locks, is tested by processes in `second_night/test_two_runs_at_once.py`.
     """
     settings = Settings.under(tmp_path / "home")
     shutil.copytree(empty_registry, settings.home / "mlflow")

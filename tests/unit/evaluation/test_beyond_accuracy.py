@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.evaluation.beyond_accuracy import LIST_METRICS, describe_lists, liked_genres_of
+from recsys.evaluation.beyond_accuracy import LIST_METRICS, MAX_LIKES, describe_lists, tastes_of
 from recsys.evaluation.known_items import KnownItems
 from recsys.feedback.reasons import FeatureKind
 
@@ -78,19 +78,24 @@ def test_agrees_with_a_slow_reference(films, lists, met, liked, k) -> None:
     top, examples = as_lists(lists), pairs_frame(met)
     known = KnownItems.build(catalog(films), examples, top["item_id"])
     users = pd.Index(USERS)
-    likes = liked_genres_of(pairs_frame(liked).assign(signal="like"), users, known)
-    found = describe_lists({"some": top}, users, known, likes, k)
+    tastes = tastes_of(pairs_frame(liked).assign(signal="like"), users, known)
+    found = describe_lists({"some": top}, users, known, tastes, k)
     every = list(known.item_ids)
     counts = {item: sum(i == item for _, i in met) for item in every}
     num_users = len({user for user, _ in met})
     below = {i: sum((counts[j] < counts[i]) + 0.5 * (counts[j] == counts[i]) for j in every) for i in every}
     for row, own in zip(found.to_dict("records"), lists, strict=True):
         first = own[:k]
-        pairs = [similar(features(films, a), features(films, b)) for a, b in itertools.combinations(first, 2)]
+        own_likes = sorted(i for u, i in liked if u == row["user_id"])
+        diversity, liked_diversity = (
+            1 - mean([similar(features(films, a), features(films, b)) for a, b in itertools.combinations(items, 2)])
+            for items in (first, own_likes)
+        )
         shown = distribution([features(films, item)[0] for item in first])
         taste = distribution([features(films, i)[0] for u, i in liked if u == row["user_id"]])
         expected = [
-            1 - mean(pairs),
+            diversity,
+            np.maximum(liked_diversity - diversity, 0),
             mean([-math.log2((counts[item] + 1) / (num_users + 1)) for item in first]),
             mean([below[item] / len(every) for item in first]),
             distance(shown, taste),
@@ -119,9 +124,9 @@ def test_calibration_error_goes_from_the_users_own_genres_to_none_of_them(liked,
     films = [(("a",), (), None), (("a",), (), None), (("b",), (), None), *[((), (), None)] * 3]
     known = KnownItems.build(catalog(films), pairs_frame(set()))
     users = pd.Index(["ann"])
-    likes = liked_genres_of(pairs_frame({("ann", item) for item in liked}).assign(signal="like"), users, known)
+    tastes = tastes_of(pairs_frame({("ann", item) for item in liked}).assign(signal="like"), users, known)
     lists = pd.DataFrame({"user_id": "ann", "rank": range(1, len(shown) + 1), "item_id": shown})
-    found = describe_lists({"x": lists}, users, known, likes)["calibration_error_at_10"].iloc[0]
+    found = describe_lists({"x": lists}, users, known, tastes)["calibration_error_at_10"].iloc[0]
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
@@ -129,4 +134,26 @@ def test_dislikes_and_what_was_only_seen_are_no_taste() -> None:
     films = [(("a",), (), None)] * len(ITEMS)
     known = KnownItems.build(catalog(films), pairs_frame(set()))
     histories = pd.DataFrame({"user_id": "ann", "item_id": ITEMS[:3], "signal": ["dislike", "seen", "neutral"]})
-    assert liked_genres_of(histories, pd.Index(["ann"]), known).sum() == 0
+    tastes = tastes_of(histories, pd.Index(["ann"]), known)
+    assert tastes.genres.sum() == 0
+    assert np.isnan(tastes.diversity).all()
+
+
+def test_only_who_likes_several_things_can_be_given_too_much_of_the_same() -> None:
+    films = [(("a",), (), None)] * 3 + [(("b",), (), None), (("c",), (), None), (("a",), (), None)]
+    known = KnownItems.build(catalog(films), pairs_frame(set()))
+    likes = pairs_frame({("ann", "i0"), ("ann", "i1"), ("bob", "i0"), ("bob", "i3")}).assign(signal="like")
+    users = pd.Index(USERS[:2])
+    lists = pd.DataFrame({"user_id": np.repeat(users, 2), "rank": [1, 2] * 2, "item_id": ["i2", "i5"] * 2})
+    found = describe_lists({"x": lists}, users, known, tastes_of(likes, users, known))
+    np.testing.assert_allclose(found["diversity_at_10"], [0, 0])
+    np.testing.assert_allclose(found["diversity_shortfall_at_10"], [0, 1])
+
+
+def test_of_many_likes_the_newest_say_how_diverse_a_taste_is() -> None:
+    films = [(("a",), (), None)] * len(ITEMS)
+    known = KnownItems.build(catalog(films).assign(genres=[("a",)] * 5 + [("b",)]), pairs_frame(set()))
+    likes = pd.DataFrame({"user_id": "ann", "item_id": ["i5", *["i0"] * MAX_LIKES], "signal": "like"})
+    for age, expected in ((9.0, 0.0), (-1.0, 2 / MAX_LIKES)):  # the odd one is the oldest, then the newest
+        tastes = tastes_of(likes.assign(age_days=[age, *[0.0] * MAX_LIKES]), pd.Index(["ann"]), known)
+        np.testing.assert_allclose(tastes.diversity, expected)

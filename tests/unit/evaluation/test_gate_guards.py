@@ -104,12 +104,12 @@ def test_a_first_model_may_be_many_times_above_popularity(make_evidence) -> None
 
 def test_collapsed_diversity_is_refused_however_accurate(better: Evidence) -> None:
     rng = np.random.default_rng(2)
-    before = rng.normal(0.7, 0.1, NUM_USERS)
-    verdict = refused(with_column(better, "diversity_at_10", before - 0.3, before))
+    before = np.maximum(rng.normal(0.1, 0.1, NUM_USERS), 0.0)
+    verdict = refused(with_column(better, "diversity_shortfall_at_10", before + 0.3, before))
     assert verdict.claim == "better"  # of accuracy
-    assert verdict.reasons[-1].startswith("List diversity@10 0.39")
-    assert verdict.reasons[-1].endswith("; more than the allowed -0.1000, and surely a fall.")
-    assert decide(with_column(better, "diversity_at_10", before - 0.09, before), CONFIG).verdict == "promote"
+    assert verdict.reasons[-1].startswith("List diversity shortfall@10 0.4")
+    assert verdict.reasons[-1].endswith("; more than the allowed +0.1000, and surely a rise.")
+    assert decide(with_column(better, "diversity_shortfall_at_10", before + 0.09, before), CONFIG).verdict == "promote"
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,12 @@ def test_the_same_list_for_everybody_is_refused(better: Evidence, name: str, tit
 def test_what_describes_lists_sets_no_standard_for_a_first_model(make_evidence) -> None:
     """Lists that fit their users are less diverse than what is popular with everybody."""
     evidence = make_evidence("first", challenger=GAIN, popularity=CHAMPION)
-    evidence = replace(evidence, per_user=evidence.per_user.assign(diversity_at_10=np.repeat([0.3, 0.7], NUM_USERS)))
+    evidence = replace(
+        evidence, per_user=evidence.per_user.assign(diversity_shortfall_at_10=np.repeat([0.7, 0.3], NUM_USERS))
+    )
     verdict = decide(evidence, CONFIG)
     assert verdict.verdict == "promote"
-    shown = verdict.numbers["metrics"]["diversity_at_10"]
+    shown = verdict.numbers["metrics"]["diversity_shortfall_at_10"]
     assert (shown["role"], shown["outcome"]) == ("is_shown", "worse")
 
 
@@ -245,16 +247,19 @@ def test_what_was_not_measured_is_not_judged(better: Evidence) -> None:
     assert list(decide(better, CONFIG).numbers["metrics"]) == [
         "ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10",
     ]  # fmt: skip
-    more = with_column(with_column(better, "auc", [], []), "diversity_at_10", [0.7] * NUM_USERS, [0.7] * NUM_USERS)
+    more = with_column(
+        with_column(better, "auc", [], []), "diversity_shortfall_at_10", [0.7] * NUM_USERS, [0.7] * NUM_USERS
+    )
     measured = decide(more, CONFIG).numbers["metrics"]
     assert "auc" not in measured  # a column without a number in it
-    assert measured["diversity_at_10"]["outcome"] == "not_worse"
+    assert measured["diversity_shortfall_at_10"]["outcome"] == "not_worse"
 
 
 def test_a_metric_that_some_lists_do_not_have_is_compared_where_both_have_it(better: Evidence) -> None:
     mine, theirs = np.full(NUM_USERS, 0.7), np.full(NUM_USERS, 0.7)
     mine[:10], theirs[5:20] = np.nan, np.nan
-    found = decide(with_column(better, "diversity_at_10", mine, theirs), CONFIG).numbers["metrics"]["diversity_at_10"]
+    verdict = decide(with_column(better, "diversity_shortfall_at_10", mine, theirs), CONFIG)
+    found = verdict.numbers["metrics"]["diversity_shortfall_at_10"]
     assert found["num_users"] == NUM_USERS - 20
 
 
