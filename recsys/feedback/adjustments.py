@@ -1,10 +1,10 @@
 """Feature adjustments: how a user's dislikes play down genres, cast and franchises in that user's own lists.
 
 A dislike multiplies each feature that its reason names by `1 - factor * 0.5 ** (age_days / half_life_days)`: at once by
-the full factor, later by less and less. Several dislikes multiply. That is how important a feature still is; what it does
-to a list depends on how far apart the scores of a model are, so a feature's multiplier is its importance to the power that
-was fitted with the version (see `recsys.training.adjustment_power`), and not below `ADJUSTMENT_FLOOR`. An item's multiplier
-is the product over its features, and its score is
+the full factor, later by less and less. Several dislikes multiply; no feature falls below `ADJUSTMENT_FLOOR`. That is how
+important a feature still is; what it does to a list depends on how far apart the scores of a model are, so a feature's
+multiplier is its importance to the power that was fitted with the version (see `recsys.training.adjustment_power`). An
+item's multiplier is the product over its features, and its score is
 
     adjusted = score - (1 - multiplier) * max(score, 0)
 
@@ -98,14 +98,14 @@ def apply_feature_adjustments(
         power: of what the adjustments leave, > 0: that of the version whose scores are adjusted.
 
     Returns:
-        All features of both, each at least `ADJUSTMENT_FLOOR` times what it was.
+        All features of both, each at least `ADJUSTMENT_FLOOR ** power` times what it was.
     """
     # Sums of logarithms by feature, sorted: the order in which dislikes come must not matter, to the last bit.
     logs: dict[str, list[float]] = {}
     for adjustment in adjustments:
         for name, change in adjustment.items():
             logs.setdefault(name, []).append(math.log1p(change))
-    multipliers = {name: max(ADJUSTMENT_FLOOR, math.exp(power * math.fsum(values))) for name, values in logs.items()}
+    multipliers = {name: max(ADJUSTMENT_FLOOR, math.exp(math.fsum(values))) ** power for name, values in logs.items()}
     return {
         name: importances.get(name, 1.0) * multipliers.get(name, 1.0) for name in dict.fromkeys([*importances, *logs])
     }

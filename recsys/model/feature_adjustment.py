@@ -38,7 +38,7 @@ class FeatureVocabulary:
         names: `<kind>:<name>` of every feature.
         of_items: float64 `(num_items, num_features)`: 1 where the item has the feature.
         by_kind: float64 `(num_kinds * num_items, num_features)`: the same, with a row for each kind of each item.
-        power: of what a dislike leaves of a feature, > 0; see `recsys.feedback.adjustments`.
+        power: of what dislikes leave of a feature, > 0; see `recsys.feedback.adjustments`.
     """
 
     names: tuple[str, ...]
@@ -90,7 +90,7 @@ class FeatureVocabulary:
             factors = np.array([FACTORS[kind].get(str(reason), 0.0) for reason in reasons]) * decay
             chosen = factors > 0
             shape = (num_users, self.of_items.shape[0])
-            parts.append(sp.csr_matrix((self.power * np.log1p(-factors[chosen]), (rows[chosen], items[chosen])), shape))
+            parts.append(sp.csr_matrix((np.log1p(-factors[chosen]), (rows[chosen], items[chosen])), shape))
         return sp.hstack(parts, format="csr")
 
     def summed_logs(self, dislike_logs: sp.csr_matrix) -> sp.csr_matrix:
@@ -100,10 +100,10 @@ class FeatureVocabulary:
             dislike_logs: as `dislike_logs` gives them.
 
         Returns:
-            float64 `(num_users, num_features)`, in [log(`ADJUSTMENT_FLOOR`), 0]; stored only where below 0.
+            float64 `(num_users, num_features)`, in [power * log(`ADJUSTMENT_FLOOR`), 0]; stored only where below 0.
         """
         total = dislike_logs @ self.by_kind
-        total.data = np.maximum(total.data, np.log(ADJUSTMENT_FLOOR))
+        total.data = self.power * np.maximum(total.data, np.log(ADJUSTMENT_FLOOR))
         total.eliminate_zeros()
         return total
 
@@ -133,7 +133,7 @@ class FeatureVocabulary:
         return result
 
     def item_multipliers(self, user_logs: sp.csr_matrix) -> npt.NDArray[np.float32]:
-        """Each user's multiplier of every item; float32 `(num_users, num_items)` in (0, 1]."""
+        """Each user's multiplier of every item; float32 `(num_users, num_items)` in [0, 1]."""
         return np.asarray(np.exp((user_logs @ self.of_items.T).toarray()), np.float32)
 
     def multipliers_by_name(self, user_logs: sp.csr_matrix) -> dict[str, float]:

@@ -78,7 +78,7 @@ def measure(place: Workplace, as_of: datetime, config: DriftConfig) -> DriftMeas
     from recsys.evaluation.drift_inputs import DriftStream, cut_windows, input_drifts
 
     summary = place.store.stream_summary(as_of)
-    champion = place.registry.get_alias("champion")
+    champion = audited_champion(place)
     cut_off = champion_cut_off(place, champion)
     if champion is None or cut_off is None or summary.first_recorded_at is None or summary.last_recorded_at is None:
         return DriftMeasurement(NOT_ENOUGH, ("There is no champion to compare with.",), as_of)

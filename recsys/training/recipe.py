@@ -107,7 +107,7 @@ class AnswerConfig:
     """
 
     min_fall: float = 0.6
-    powers: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+    powers: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
     num_dislikes: int = 500
 
 

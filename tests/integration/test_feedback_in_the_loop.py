@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
-from recsys.feedback.adjustments import ADJUSTMENT_FLOOR, apply_feature_adjustments
+from recsys.feedback.adjustments import apply_feature_adjustments
 from recsys.loop import NightOptions, run_night
 from recsys.nightly.workplace import Workplace
 from recsys.records import Dislike, DislikeReason, Item
@@ -88,7 +88,7 @@ def test_what_is_served_is_what_the_champion_published(night: AfterTheNight) -> 
     (importance,) = apply_feature_adjustments({}, adjustments.values()).values()
     assert 0.85**2 * 0.925 < importance < 0.85**2 * 0.925 * 1.02  # three dislikes, five hours old
     (multiplier,) = apply_feature_adjustments({}, adjustments.values(), published.adjustment_power).values()
-    assert multiplier == pytest.approx(max(importance**published.adjustment_power, ADJUSTMENT_FLOOR))
+    assert multiplier == pytest.approx(importance**published.adjustment_power)
     for entry in published.entries:
         taken = entry.contributions.get(f"adjustment:genre:{GENRES[0]}", 0.0)
         if taken:

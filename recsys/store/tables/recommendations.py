@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from recsys.records import SetKind
@@ -30,7 +31,9 @@ recommendation_sets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("kind", Text, nullable=False, server_default=SetKind.PUBLISHED),
     Column("calibration", JSON),  # how the version turns a score into a chance of being liked
-    Column("adjustment_power", Float, nullable=False, server_default="1"),  # how the version answers to adjustments
+    Column(
+        "adjustment_power", Float, nullable=False, server_default=text("1")
+    ),  # how the version answers to adjustments
     one_of("kind", SetKind),
     CheckConstraint("adjustment_power > 0", name="adjustment_power_is_positive"),
     UniqueConstraint("model_version", "as_of", "user_id"),

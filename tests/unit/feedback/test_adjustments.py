@@ -65,10 +65,10 @@ def test_dislikes_multiply_down_to_the_floor() -> None:
     assert apply_feature_adjustments({}, [one] * 100) == {"genre:A": ADJUSTMENT_FLOOR}
 
 
-def test_a_version_that_answers_more_strongly_keeps_the_floor() -> None:
+def test_a_version_that_answers_more_strongly_raises_what_is_left_to_its_power() -> None:
     one = calculate_feature_adjustment_from_dislike("wrong_genre", ["A"])
     assert apply_feature_adjustments({}, [one, one], 3.0) == pytest.approx({"genre:A": 0.85**6})
-    assert apply_feature_adjustments({}, [one] * 3, 3.0) == {"genre:A": ADJUSTMENT_FLOOR}
+    assert apply_feature_adjustments({}, [one] * 100, 3.0) == {"genre:A": ADJUSTMENT_FLOOR**3}
 
 
 CHANGES = st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(-0.15, -0.001), max_size=3), max_size=12)
