@@ -11,10 +11,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test lint format up down fuzz-api replay bench bench-api bench-night null-test lock clean
+.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-api bench-night null-test lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
@@ -34,8 +34,13 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the loop on real data, a few nights of it (up to 5 minutes)
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: lint ## everything that proves it (up to 15 minutes)
-	@scripts/test_postgres.sh run -- $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@scripts/test_postgres.sh run -- $(PYTEST) -m "not thorough" $(ARGS)
+
+test-thorough: $(STAMP) ## the demo, end to end, and more ways to die at 3 a.m. (up to 15 minutes); CI runs both
+	@scripts/test_postgres.sh run -- $(PYTEST) -m thorough $(ARGS)
 
 lint: $(STAMP) ## style, types, import rules
 	@$(BIN)/ruff check

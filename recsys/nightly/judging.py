@@ -110,9 +110,11 @@ def metrics_of(evidence: Evidence) -> dict[str, float]:
 
     A metric that no user could give is left out.
     """
-    from recsys.evaluation.judgement import USER_METRICS
+    from recsys.evaluation.tables import ACCURACY, OF_LISTS
 
-    means = evidence.per_user.groupby("system")[[name for name in USER_METRICS if name in evidence.per_user]].mean()
+    means = evidence.per_user.groupby("system")[
+        [name for name in (*ACCURACY, *OF_LISTS) if name in evidence.per_user]
+    ].mean()
     flat = {
         f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()
     }

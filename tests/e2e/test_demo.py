@@ -53,6 +53,7 @@ def largest_explanation_error(home: Path) -> float:
         return max(abs(math.fsum(json.loads(text).values()) - score) for score, text in entries)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.airflow
 @pytest.mark.timeout(900)

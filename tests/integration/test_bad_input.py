@@ -316,6 +316,7 @@ def relay_to(url: str, last_request: bytes) -> Iterator[Relay]:
             thread.join()
 
 
+@pytest.mark.thorough
 def test_an_mlflow_that_goes_away_in_the_middle_gives_the_claim_back(settings: Settings, mlflow_server: str) -> None:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:

@@ -127,6 +127,7 @@ def copy_database(source: Settings, disk: Disk) -> Settings:
     return replace(source, database_url=f"sqlite:///{file}")
 
 
+@pytest.mark.thorough
 def test_lists_are_published_as_a_whole_or_not_at_all(disk: Disk, champion: Champion) -> None:
     settings = copy_database(champion.settings, disk)
     before = state(disk.folder)

@@ -396,6 +396,7 @@ def test_a_server_that_goes_away_midway_is_transient_and_the_next_attempt_finish
     assert Registry(mlflow_server, tmp_path).log_version(spec).isdecimal()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow  # MLflow waits for 20 s, which is not ours to set
 def test_a_locked_store_is_transient(tmp_path: Path) -> None:
     registry = open_embedded(tmp_path)

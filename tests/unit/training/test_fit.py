@@ -73,6 +73,7 @@ def test_it_learns_tastes(result: FitResult) -> None:
     assert (parity[lists["user_id"] == "odd"] == 1).mean() >= 0.9
 
 
+@pytest.mark.thorough
 def test_learned_vectors_give_a_model_with_the_same_promises_twice_over() -> None:
     one, other = (fit(taste_stream(), catalog(), CUT_OFF, 30.0, LEARNED) for _ in range(2))
     assert (one.params["candidate"], one.params["embedding_dim"]) == ("embedding-8", 8)
