@@ -16,6 +16,8 @@ from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, told
 from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table
 
 PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
+WHOLE_CARD = "_The whole card is `evaluation/model_card.md` among the run's artifacts._"
+NUM_FEW = 6  # slices on a page that has no room for all
 OUTCOMES = {"not_worse": "not worse", "not_surely_worse": "not surely worse", "too_small": "too few users"}
 
 
@@ -38,30 +40,58 @@ class CardFacts:
     behaviour: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
-def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[str]:
-    """The sections of the card, as markdown, what matters most first."""
+@dataclass(frozen=True)
+class Section:
+    """A part of a card, as markdown.
+
+    Attributes:
+        text: the whole.
+        short: what a page says instead where the whole does not fit; None: that only goes if nothing else helps.
+        gives_way: the higher, the earlier a page takes `short`.
+    """
+
+    text: str
+    short: str | None = None
+    gives_way: int = 0
+
+
+def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[Section]:
+    """The sections of the card, what matters most first."""
     numbers = verdict.numbers
     sections = [
-        f"{facts.about}\n\n{_verdict(verdict, evidence)}",
-        _metrics(numbers.get("metrics", {}), str(numbers.get("comparator", "champion")).replace("_", " ")),
-        _section("All systems on the holdout", accuracy_table(evidence)),
-        _slices(numbers.get("slices", [])),
-        _section("Behaviour tests", behaviour_table(facts.behaviour) if facts.behaviour else ""),
-        _list("What users are told", facts.examples),
-        _fit(facts),
-        _limits(verdict, facts),
-        _section("What the lists are like", lists_table(evidence)),
+        Section(f"{facts.about}\n\n{_verdict(verdict, evidence)}"),
+        Section(_metrics(numbers.get("metrics", {}), str(numbers.get("comparator", "champion")).replace("_", " "))),
+        Section(_section("All systems on the holdout", accuracy_table(evidence))),
+        Section(_slices(numbers.get("slices", [])), _few_slices(numbers.get("slices", [])), 2),
+        Section(_behaviour(facts.behaviour), _behaviour_in_short(facts.behaviour), 3),
+        Section(_list("What users are told", facts.examples), _list("What users are told", facts.examples[:1]), 1),
+        Section(_fit(facts)),
+        Section(_limits(verdict, facts)),
+        Section(_section("What the lists are like", lists_table(evidence)), "", 4),
     ]
-    return [section for section in sections if section]
+    return [section for section in sections if section.text]
 
 
-def as_page(sections: Sequence[str], limit: int = PAGE_LIMIT) -> str:
-    """The sections as one text of at most `limit` characters; what does not fit is left out, and that is said."""
-    page = "\n\n".join(sections)
-    kept = list(sections)
-    while len(page) > limit and len(kept) > 1:
-        kept.pop()
-        page = "\n\n".join([*kept, "_The whole card is `evaluation/model_card.md` among the run's artifacts._"])
+def as_text(sections: Iterable[Section]) -> str:
+    """The whole card."""
+    return "\n\n".join(section.text for section in sections)
+
+
+def as_page(sections: Sequence[Section], limit: int = PAGE_LIMIT) -> str:
+    """The card as one text of at most `limit` characters: shorter where it must be, and then that is said."""
+    texts = [section.text for section in sections]
+    giving_way = sorted(
+        (n for n, one in enumerate(sections) if one.short is not None), key=lambda n: -sections[n].gives_way
+    )
+    page = "\n\n".join(texts)
+    for n in giving_way:
+        if len(page) <= limit:
+            break
+        texts[n] = sections[n].short or ""
+        page = "\n\n".join([*filter(None, texts), WHOLE_CARD])
+    while len(page) > limit and len(texts) > 1:
+        texts.pop()
+        page = "\n\n".join([*filter(None, texts), WHOLE_CARD])
     return page[:limit]
 
 
@@ -97,6 +127,28 @@ def _slices(slices: Iterable[Mapping[str, Any]]) -> str:
         for one in slices if one["num_users"]
     ]  # fmt: skip
     return _table("NDCG@10 by slice", ["slice", "users", "this", "other", "outcome"], rows)
+
+
+def _few_slices(slices: Sequence[Mapping[str, Any]]) -> str:
+    """The slices that lost most, of those that were judged."""
+    judged = [one for one in slices if one["num_users"] and one["outcome"] != "too_small"]
+    lost_most = sorted(judged, key=lambda one: one["challenger"] - one["comparator"])[:NUM_FEW]
+    if not lost_most:
+        return _list("NDCG@10 by slice", [f"None of {len(slices)} slices has enough users to be judged."])
+    return (
+        f"{_slices(lost_most)}\n\nThe {len(lost_most)} of {len(judged)} judged slices that lost most, or gained least."
+    )
+
+
+def _behaviour(results: Sequence[Mapping[str, Any]]) -> str:
+    return _section("Behaviour tests", behaviour_table(results)) if results else ""
+
+
+def _behaviour_in_short(results: Sequence[Mapping[str, Any]]) -> str:
+    """What failed, with its example; the others by their names."""
+    passed = [f"{one['name']}" for one in results if one["passed"]]
+    failed = _behaviour([one for one in results if not one["passed"]])
+    return f"{failed or '### Behaviour tests'}\n\n{len(passed)} of {len(results)} passed: {', '.join(passed)}."
 
 
 def _fit(facts: CardFacts) -> str:

@@ -56,12 +56,12 @@ def write_card(
         verdict: on the judged fit.
         evidence: behind the verdict.
     """
-    from recsys.evaluation.model_card import as_page, model_card
+    from recsys.evaluation.model_card import as_page, as_text, model_card
 
     folder = place.folder(batch.batch_id) / fit_name
     sections = model_card(verdict, evidence, _facts(batch, fit_name, folder, evidence))
     card = folder / CARD
-    card.write_text("\n\n".join(sections), encoding="utf-8")
+    card.write_text(as_text(sections), encoding="utf-8")
     place.registry.describe(version, as_page(sections))
     place.registry.log_evaluation(version, {}, [card])
 

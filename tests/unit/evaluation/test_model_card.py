@@ -11,7 +11,7 @@ import pytest
 
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import GateConfig, decide
-from recsys.evaluation.model_card import PAGE_LIMIT, CardFacts, as_page, model_card
+from recsys.evaluation.model_card import PAGE_LIMIT, CardFacts, Section, as_page, as_text, model_card
 
 FACTS = CardFacts(
     about="Challenger of run `r1`, fitted on what was recorded up to **2013-06-01 03:00 UTC**.",
@@ -38,13 +38,13 @@ def evidence(make_evidence: Callable[..., Evidence]) -> Evidence:
     return replace(made, slices=slices)
 
 
-def card(evidence: Evidence, facts: CardFacts = FACTS) -> list[str]:
+def card(evidence: Evidence, facts: CardFacts = FACTS) -> list[Section]:
     return model_card(decide(evidence, GateConfig(num_resamples=200)), evidence, facts)
 
 
 def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_limits(evidence: Evidence) -> None:
     verdict = decide(evidence, GateConfig(num_resamples=200))
-    text = "\n\n".join(card(evidence))
+    text = as_text(card(evidence))
     assert text.startswith("Challenger of run `r1`")
     assert "**Verdict: promote** (refresh, accuracy better; holdout 2013-06-01 03:00 to 2013-06-08 03:00 UTC)" in text
     assert all(f"- {reason}" in text for reason in verdict.reasons)
@@ -63,7 +63,7 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
 
 
 def test_every_table_has_the_blank_line_before_it_that_the_pages_need(evidence: Evidence) -> None:
-    lines = "\n\n".join(card(evidence)).split("\n")
+    lines = as_text(card(evidence)).split("\n")
     starts = [n for n, line in enumerate(lines) if line.startswith("|---")]
     assert len(starts) == 5
     assert all(lines[n - 2] == "" and lines[n - 1].startswith("| ") for n in starts)
@@ -71,25 +71,61 @@ def test_every_table_has_the_blank_line_before_it_that_the_pages_need(evidence: 
 
 def test_a_failed_behaviour_stands_out(evidence: Evidence) -> None:
     failed = [{"name": "dislike_never_raises", "passed": False, "detail": "user u1 disliked i2 and i3 rose"}]
-    text = "\n".join(card(evidence, replace(FACTS, behaviour=failed)))
+    text = as_text(card(evidence, replace(FACTS, behaviour=failed)))
     assert "| dislike_never_raises v1 | **failed** | user u1 disliked i2 and i3 rose |" in text
 
 
-def test_what_does_not_fit_the_page_goes_from_its_end_and_that_is_said(evidence: Evidence) -> None:
-    sections = card(evidence, replace(FACTS, examples=["long " * 400, "long " * 400]))
+BEHAVED = [{"name": f"test_{n}", "passed": True, "detail": "as it should " * 8} for n in range(11)]
+
+
+def test_a_page_that_is_full_tells_less_of_each_and_still_the_whole_story(evidence: Evidence) -> None:
+    """Tables give way to what matters in them; data, weights and limits stay."""
+    slices = evidence.slices.assign(taste=[f"genre {n % 30}" for n in range(len(evidence.slices))])
+    sections = card(replace(evidence, slices=slices), replace(FACTS, behaviour=BEHAVED, examples=["one " * 40] * 3))
     page = as_page(sections)
-    assert len("\n\n".join(sections)) > PAGE_LIMIT >= len(page)
-    assert page.startswith(sections[0])
-    assert sections[1] in page
-    assert sections[-1] not in page
+    assert len(as_text(sections)) > PAGE_LIMIT >= len(page)
+    for title in ("All systems on the holdout", "NDCG@10 by slice", "Behaviour tests", "What users are told",
+                  "Data and fit", "Limits"):  # fmt: skip
+        assert f"### {title}\n" in page
+    assert "11 of 11 passed: test_0, test_1," in page
     assert page.endswith("_The whole card is `evaluation/model_card.md` among the run's artifacts._")
-    assert as_page(sections[:2]) == "\n\n".join(sections[:2])
-    assert len(as_page(["x" * 9_000])) == PAGE_LIMIT
+
+
+def test_a_full_page_keeps_the_slices_that_lost_most(evidence: Evidence) -> None:
+    users = list(evidence.slices["user_id"])
+    groups = [f"group {n % 4}" for n in range(len(users))]
+    per_user = evidence.per_user.copy()
+    hurt = {user for user, group in zip(users, groups, strict=True) if group == "group 2"}
+    rows = (per_user["system"] == "challenger") & per_user["user_id"].isin(hurt)
+    per_user.loc[rows, "ndcg_at_10"] *= 0.9
+    judged = replace(evidence, per_user=per_user, slices=pd.DataFrame({"user_id": users, "group": groups}))
+    verdict = decide(judged, GateConfig(num_resamples=200))
+    found = next(one for one in model_card(verdict, judged, FACTS) if "by slice" in one.text)
+    assert found.short is not None
+    assert found.short.index("group: group 2") < found.short.index("group: group 0")
+    assert "The 4 of 4 judged slices that lost most" in found.short
+
+
+def test_a_failed_behaviour_keeps_its_example_on_a_full_page(evidence: Evidence) -> None:
+    failed = {"name": "dislike_never_raises", "passed": False, "detail": "user u1 disliked i2 and i3 rose"}
+    page = as_page(card(evidence, replace(FACTS, behaviour=[*BEHAVED, failed], examples=["long " * 400])))
+    assert "| dislike_never_raises v1 | **failed** | user u1 disliked i2 and i3 rose |" in page
+    assert "11 of 12 passed" in page
+
+
+def test_what_does_not_fit_at_all_goes_from_the_end() -> None:
+    sections = [Section("first"), Section("x" * 3_000), Section("y" * 3_000)]
+    page = as_page(sections)
+    assert page.startswith("first\n\nxxx")
+    assert "y" * 9 not in page
+    assert page.endswith("artifacts._")
+    assert as_page(sections[:2]) == as_text(sections[:2])
+    assert len(as_page([Section("x" * 9_000)])) == PAGE_LIMIT
 
 
 def test_a_first_version_is_compared_with_the_baseline(make_evidence: Callable[..., Evidence]) -> None:
     values = np.tile([0.0, 0.1, 0.2, 0.5], 60)
     first = make_evidence("first", challenger=values, decayed_popularity=values / 4, popularity=values / 5)
-    text = "\n".join(card(first))
+    text = as_text(card(first))
     assert "### Against the decayed popularity" in text
     assert "| metric | this | decayed popularity |" in text
