@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -12,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -76,15 +78,30 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Champion:
-    """The small stream with a first champion and published lists, made by `recsys run`. Only to be looked at."""
-    settings = Settings.under(tmp_path_factory.mktemp("champion") / "home")
+def champion(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Champion:
+    """The small stream with a first champion and published lists, made by `recsys run`. Only to be looked at.
+
+    Whichever worker needs it first makes it for all.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared if worker_id == "master" else shared.parent) / "champion"
+    folder.mkdir(exist_ok=True)
+    settings, said = Settings.under(folder / "home"), folder / "night.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            shutil.rmtree(settings.home, ignore_errors=True)  # of a worker that failed
+            said.write_text(json.dumps(asdict(make_champion(settings))), encoding="utf-8")
+    return Champion(settings, Finished(**json.loads(said.read_text(encoding="utf-8"))))
+
+
+def make_champion(settings: Settings) -> Finished:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
     night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
     assert night.code == 0, night.err
-    return Champion(settings, night)
+    return night
 
 
 @pytest.fixture(scope="session")

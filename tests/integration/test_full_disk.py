@@ -111,6 +111,7 @@ def test_an_import_goes_on_when_there_is_room_and_ends_as_if_nothing_had_been(di
     assert state(settings.home) == state(undisturbed.home)
 
 
+@pytest.mark.thorough
 def test_a_disk_without_any_room_is_named_by_commands_that_only_look(disk: Disk, champion: Champion) -> None:
     if not disk.is_mounted:  # a limit on files keeps nobody from opening a database
         return
@@ -140,6 +141,7 @@ def test_lists_are_published_as_a_whole_or_not_at_all(disk: Disk, champion: Cham
     assert state(disk.folder) != before
 
 
+@pytest.mark.thorough
 def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_room(disk: Disk) -> None:
     settings = Settings.under(disk.folder / "home")
     migrate(settings.database_url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.simulation.replay import METRICS, SYSTEMS, nights_between
 from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import Finished, finish, start, state
+from tests.integration.command_line import Finished, recsys, state
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
 
 SECOND_AS_OF, LAST_AS_OF = (FIRST_AS_OF + timedelta(days=n) for n in (1, 2))
@@ -32,53 +32,45 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class TwoReplays:
-    """A replay of three nights, one of the first two, and the home that their stream is in before and after."""
+class Replays:
+    """A replay of three nights, and the home that their stream is in before and after."""
 
+    folder: Path
+    source: Settings
     longer: Replayed
-    shorter: Replayed
     before: dict[str, str]
     after: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> TwoReplays:
-    """Both at the same time: a replay takes twenty seconds. Each has a home of its own, where an older one was left."""
+def replays(tmp_path_factory: pytest.TempPathFactory) -> Replays:
     folder = tmp_path_factory.mktemp("replays")
     source = Settings.under(folder / "source")
     migrate(source.database_url)
     with FeedbackStore.open(source.database_url) as store:
         write_stream(store)
     before = state(source.home)
-    started = []
-    for last in (LAST_AS_OF, SECOND_AS_OF):
-        name = f"{FIRST_AS_OF:%Y%m%d}_{last:%Y%m%d}"
-        settings = replace(Settings.under(folder / name), database_url=source.database_url)
-        left_behind = settings.home / "replay" / name / "feedback.db"
-        left_behind.parent.mkdir(parents=True)
-        left_behind.write_text("what an interrupted replay left")
-        days = (
-            "--from",
-            f"{FIRST_AS_OF:%Y-%m-%d}",
-            "--to",
-            f"{last:%Y-%m-%d}",
-            "--threshold",
-            THRESHOLD,
-            "--family",
-            FAMILY,
-        )
-        started.append((settings.home, start(settings, "replay", *days, "--json", str(folder / f"{name}.jsonl"))))
-    replays = []
-    for home, process in started:
-        finished = finish(process)
-        assert finished.code == 0, finished.err
-        lines = (folder / f"{home.name}.jsonl").read_text(encoding="utf-8").splitlines()
-        replays.append(Replayed(finished, [json.loads(line) for line in lines], home))
-    return TwoReplays(replays[0], replays[1], before, state(source.home))
+    longer = replay(folder, source, LAST_AS_OF)
+    return Replays(folder, source, longer, before, state(source.home))
 
 
-def test_it_gives_one_object_a_night(two: TwoReplays) -> None:
-    nights = two.longer.nights
+def replay(folder: Path, source: Settings, last: datetime) -> Replayed:
+    """Replays through a night, in a home of its own where an older replay was left."""
+    name = f"{FIRST_AS_OF:%Y%m%d}_{last:%Y%m%d}"
+    settings = replace(Settings.under(folder / name), database_url=source.database_url)
+    left_behind = settings.home / "replay" / name / "feedback.db"
+    left_behind.parent.mkdir(parents=True)
+    left_behind.write_text("what an interrupted replay left")
+    days = ("--from", f"{FIRST_AS_OF:%Y-%m-%d}", "--to", f"{last:%Y-%m-%d}")
+    how = ("--threshold", THRESHOLD, "--family", FAMILY, "--json", str(folder / f"{name}.jsonl"))
+    finished = recsys(settings, "replay", *days, *how)
+    assert finished.code == 0, finished.err
+    lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return Replayed(finished, [json.loads(line) for line in lines], settings.home)
+
+
+def test_it_gives_one_object_a_night(replays: Replays) -> None:
+    nights = replays.longer.nights
     assert [night["as_of"] for night in nights] == [
         (FIRST_AS_OF + timedelta(days=n)).isoformat() for n in range(len(nights))
     ]
@@ -98,33 +90,35 @@ def test_it_gives_one_object_a_night(two: TwoReplays) -> None:
     assert "evaluate_challenger" in nights[2]["seconds"]
 
 
-def test_the_first_champion_stays_for_comparison(two: TwoReplays) -> None:
-    for night in two.longer.nights:
+def test_the_first_champion_stays_for_comparison(replays: Replays) -> None:
+    for night in replays.longer.nights:
         serving, first = night["systems"]["champion"], night["systems"]["first_champion"]
-        if night["champion_version"] == two.longer.nights[0]["champion_version"]:
+        if night["champion_version"] == replays.longer.nights[0]["champion_version"]:
             assert serving == first
         else:
             assert serving != first
 
 
-def test_retraining_beats_what_stands_still(two: TwoReplays) -> None:
-    last = two.longer.nights[-1]["systems"]
+def test_retraining_beats_what_stands_still(replays: Replays) -> None:
+    last = replays.longer.nights[-1]["systems"]
     assert last["champion"]["ndcg_at_10"] > last["popularity"]["ndcg_at_10"]
 
 
-def test_the_same_replay_gives_the_same_numbers(two: TwoReplays) -> None:
+@pytest.mark.thorough
+def test_a_night_does_not_depend_on_what_comes_after_it(replays: Replays) -> None:
+    again = replay(replays.folder, replays.source, SECOND_AS_OF)
     longer, shorter = (
-        [{**night, "seconds": None} for night in replayed.nights] for replayed in (two.longer, two.shorter)
+        [{**night, "seconds": None} for night in replayed.nights] for replayed in (replays.longer, again)
     )
     assert longer[:2] == shorter
 
 
-def test_the_stream_it_reads_is_not_touched(two: TwoReplays) -> None:
-    assert two.after == two.before
+def test_the_stream_it_reads_is_not_touched(replays: Replays) -> None:
+    assert replays.after == replays.before
 
 
-def test_what_it_prints_and_writes_can_be_read(two: TwoReplays) -> None:
-    replayed = two.longer
+def test_what_it_prints_and_writes_can_be_read(replays: Replays) -> None:
+    replayed = replays.longer
     assert replayed.finished.err == ""
     assert "All nights" in replayed.finished.out
     folder = replayed.home / "replay" / f"{FIRST_AS_OF:%Y%m%d}_{LAST_AS_OF:%Y%m%d}"

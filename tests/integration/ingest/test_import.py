@@ -155,6 +155,7 @@ def test_batches_are_told_and_add_up(store: FeedbackStore, tmp_path: Path) -> No
         ImportOptions(rows_per_batch=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_shipped_stream(store: FeedbackStore, database_url: str) -> None:
     report = import_movietweetings(store, SHIPPED)
