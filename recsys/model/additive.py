@@ -201,6 +201,27 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
             total = total - (1.0 - inputs["multipliers"]) * ops.relu(total)
         return total
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a matrix over the linked items is sparse."""
+        return any(number is not None for number in self.num_stored.values())
+
+    def sparse_scores(
+        self, inputs: Mapping[str, sp.csr_matrix], multipliers: npt.NDArray[np.float32] | None = None
+    ) -> FloatArray:
+        """What `call` gives, from sparse inputs and in NumPy; float32 `(batch_size, num_items)`.
+
+        Args:
+            inputs: as for `sparse_personal_terms`.
+            multipliers: `(batch_size, num_items)` in [0, 1]; None: all are 1.
+        """
+        number = len(self.trend_half_lives_days)
+        head, trends, regard = (ops.convert_to_numpy(weights) for weights in (self.head, self.trends, self.regard))
+        total = combine(head[:number] @ trends, self.sparse_personal_terms(inputs), regard, head[number:])
+        if multipliers is not None:
+            total = total - (1.0 - multipliers) * np.maximum(total, 0.0)
+        return np.asarray(total, np.float32)
+
     def set_parts(self, parts: Parts, head: FloatArray) -> None:
         """Puts fitted values in."""
         for name, values in vars(parts).items():

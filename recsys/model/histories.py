@@ -28,6 +28,7 @@ from recsys.model.recency import recency_weights, refreshed_weights
 from recsys.records import DislikeReason
 
 COLUMNS = ("user_id", "item_id", "signal", "weight")
+OPINIONS = ("likes", "recent", "dislikes")
 SIGNALS = ("like", "dislike", "neutral", "seen")
 
 
@@ -187,13 +188,21 @@ class HistoryMatrices:
             left(self.dislike_logs),
         )
 
+    def sparse_opinions(self) -> dict[str, sp.csr_matrix]:
+        """Inputs of `AdditiveModel.sparse_scores` for these users."""
+        return {name: getattr(self, name) for name in OPINIONS}
+
+    def multipliers(self, features: FeatureVocabulary) -> npt.NDArray[np.float32] | None:
+        """What adjustments leave of every item, `(num_users, num_items)`; None where there are no adjustments."""
+        if not self.dislike_logs.nnz:
+            return None
+        return features.item_multipliers(features.summed_logs(self.dislike_logs))
+
     def opinions(self) -> dict[str, npt.NDArray[np.float32]]:
         """Dense inputs of `AdditiveModel` for these users' scores before adjustments."""
-        return {name: getattr(self, name).toarray() for name in ("likes", "recent", "dislikes")}
+        return {name: getattr(self, name).toarray() for name in OPINIONS}
 
     def inputs(self, features: FeatureVocabulary) -> dict[str, npt.NDArray[np.float32]]:
         """Dense inputs of `AdditiveModel` for these users."""
-        found = self.opinions()
-        if self.dislike_logs.nnz:
-            found["multipliers"] = features.item_multipliers(features.summed_logs(self.dislike_logs))
-        return found
+        multipliers = self.multipliers(features)
+        return self.opinions() | ({} if multipliers is None else {"multipliers": multipliers})

@@ -56,10 +56,7 @@ class Recommender:
 
     def score(self, histories: pd.DataFrame, user_ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """Scores of all items, seen ones included; float32 `(num_users, num_items)`."""
-        blocks = [
-            keras.ops.convert_to_numpy(self.model(block.inputs(self.features)))
-            for block in self._blocks(histories, user_ids)
-        ]
+        blocks = [self._scores(block) for block in self._blocks(histories, user_ids)]
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.item_ids)), np.float32)
 
     def top_items(self, histories: pd.DataFrame, user_ids: Sequence[str], k: int) -> pd.DataFrame:
@@ -124,11 +121,15 @@ class Recommender:
     def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
         return self.matrices(histories, user_ids).batches(BATCH_SIZE)
 
+    def _scores(self, block: HistoryMatrices) -> npt.NDArray[np.float32]:
+        """Scores of a block; `(num_users, num_items)`. Short histories over sparse matrices are no work for TensorFlow."""
+        if self.model.is_sparse:
+            return self.model.sparse_scores(block.sparse_opinions(), block.multipliers(self.features))
+        return np.asarray(keras.ops.convert_to_numpy(self.model(block.inputs(self.features))))
+
     def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
-        scores = self.model(block.inputs(self.features)) - np.where(
-            block.seen.toarray() > 0, np.float32(np.inf), np.float32(0)
-        )
+        scores = self._scores(block) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
         top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
         return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
 

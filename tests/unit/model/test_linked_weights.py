@@ -53,6 +53,15 @@ def test_scores_and_lists_are_those_of_the_dense_form(sparse: Recommender, dense
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_model_itself_gives_what_is_scored_without_tensorflow(sparse: Recommender) -> None:
+    histories = with_reasons(HISTORIES, seed=1)
+    block = sparse.matrices(histories, USERS)
+    inputs = block.inputs(sparse.features)
+    assert inputs["multipliers"].min() < 1.0
+    found = ops.convert_to_numpy(sparse.model(inputs))
+    np.testing.assert_allclose(sparse.score(histories, USERS), found, rtol=1e-5, atol=1e-6)
+
+
 def test_explanations_are_those_of_the_dense_form(sparse: Recommender, dense: Recommender) -> None:
     ours, theirs = sparse.recommend(HISTORIES), dense.recommend(HISTORIES)
     assert ours["item_id"].tolist() == theirs["item_id"].tolist()
