@@ -142,7 +142,7 @@ def measure(events: pd.DataFrame, items: pd.DataFrame, seed: int) -> dict[str, A
     full = clock.time("full fit", lambda: fit(examples, *arguments, neutral=neutral))
     chosen = full.params
     candidate = Candidate(chosen["family"], chosen["decay_power"], chosen["embedding_dim"])
-    trial, power = Trial(candidate, chosen["reg"], 0.0, 0), candidate.decay_power
+    trial, power = Trial(candidate, chosen["reg"], 0.0, 0, chosen["transition_reg"]), candidate.decay_power
     del full
     before = FitData.build(known[0], known[1], items, yesterday, HALF_LIFE_DAYS, config)
     state = LinkedState.rebuild(before.events, before.num_linked, power, config)

@@ -50,7 +50,9 @@ Families = Annotated[
 ]
 KeepCandidate = Annotated[
     bool,
-    typer.Option("--keep-candidate", help="Fit the champion's candidate again instead of trying all: a cheaper night."),
+    typer.Option(
+        "--keep-candidate", help="Fit the champion's candidate and ridges again instead of trying all: a cheaper night."
+    ),
 ]
 DEFAULTS = TriggerConfig()
 Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]

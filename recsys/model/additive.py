@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 from keras import ops
 
 from recsys.model.linked_weights import Associations, LinkedWeights
@@ -173,20 +172,6 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
             ops.matmul(taste, ops.transpose(self.genres)),
         ]
 
-    def sparse_personal_terms(self, inputs: Mapping[str, sp.csr_matrix]) -> list[FloatArray]:
-        """What `personal_terms` gives, from sparse inputs and in NumPy: many times as fast where histories are short."""
-        likes, item_item = inputs["likes"], self.item_item.numpy()
-        genres, genre_base = (ops.convert_to_numpy(weights) for weights in (self.genres, self.genre_base))
-        total = np.asarray(likes.sum(axis=1))
-        taste = np.maximum(likes @ genres - total * genre_base, 0.0) / (total + self.SHRINKAGE)
-        return [
-            item_item.added_by(likes),
-            self.transitions.numpy().added_by(inputs["recent"]),
-            -item_item.positive_part().added_by(inputs["dislikes"]),
-            -self.disliked_together.numpy().positive_part().added_by(inputs["dislikes"]),
-            taste @ genres.T,
-        ]
-
     def call(self, inputs: Mapping[str, Any]) -> Any:
         """Scores; float32 `(batch_size, num_items)`.
 
@@ -200,27 +185,6 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         if "multipliers" in inputs:
             total = total - (1.0 - inputs["multipliers"]) * ops.relu(total)
         return total
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether a matrix over the linked items is sparse."""
-        return any(number is not None for number in self.num_stored.values())
-
-    def sparse_scores(
-        self, inputs: Mapping[str, sp.csr_matrix], multipliers: npt.NDArray[np.float32] | None = None
-    ) -> FloatArray:
-        """What `call` gives, from sparse inputs and in NumPy; float32 `(batch_size, num_items)`.
-
-        Args:
-            inputs: as for `sparse_personal_terms`.
-            multipliers: `(batch_size, num_items)` in [0, 1]; None: all are 1.
-        """
-        number = len(self.trend_half_lives_days)
-        head, trends, regard = (ops.convert_to_numpy(weights) for weights in (self.head, self.trends, self.regard))
-        total = combine(head[:number] @ trends, self.sparse_personal_terms(inputs), regard, head[number:])
-        if multipliers is not None:
-            total = total - (1.0 - multipliers) * np.maximum(total, 0.0)
-        return np.asarray(total, np.float32)
 
     def set_parts(self, parts: Parts, head: FloatArray) -> None:
         """Puts fitted values in."""

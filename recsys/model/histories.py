@@ -189,7 +189,7 @@ class HistoryMatrices:
         )
 
     def sparse_opinions(self) -> dict[str, sp.csr_matrix]:
-        """Inputs of `AdditiveModel.sparse_scores` for these users."""
+        """Inputs of `Scorer` for these users."""
         return {name: getattr(self, name) for name in OPINIONS}
 
     def multipliers(self, features: FeatureVocabulary) -> npt.NDArray[np.float32] | None:

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys.model.ridge import ridge_inverse
-from recsys.model.sums import Sums, added, empty_sums
+from recsys.model.sums import Sums
 
 
 def gram_matrix(signed: sp.csr_matrix, is_sparse: bool = False) -> Sums:
     """G = X'X of a sparse signed user-item matrix `(num_users, num_items)`; float64 `(num_items, num_items)`."""
     signed = signed.astype(np.float64)
-    return added(empty_sums(signed.shape[1], is_sparse), signed.T @ signed)
+    gram = signed.T @ signed
+    return sp.csr_matrix(gram) if is_sparse else gram.toarray()
 
 
 def item_item_weights(

@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-ITEMS_PER_BLOCK = (
-    64  # solved at once: twice 64 * num_neighbors ^ 2 entries, and at most (64 * num_neighbors) ^ 2 between them
-)
+ROWS_PER_BLOCK = 64  # of dense vectors
+ENTRIES_PER_BLOCK = 2**26  # of the systems that are solved at once, in float32: 256 MiB
 
 
-def sparse_item_item_weights(gram: sp.csr_matrix, reg: float, num_neighbors: int) -> sp.csc_matrix:
+def sparse_item_item_weights(gram: sp.csr_matrix, reg: float, num_neighbors: int) -> sp.csr_matrix:
     """Solves for the weights that best rebuild each item from its nearest items.
 
     With `num_neighbors = num_items - 1`, and every two items met by somebody, these are the weights of
@@ -43,7 +42,7 @@ def sparse_item_item_weights(gram: sp.csr_matrix, reg: float, num_neighbors: int
 
 def sparse_transition_weights(
     past_past: sp.csr_matrix, past_future: sp.csr_matrix, reg: float, num_neighbors: int
-) -> sp.csc_matrix:
+) -> sp.csr_matrix:
     """The weights of `recsys.model.transitions.transition_weights`, each item foretold from few others.
 
     Those are the same where every item follows every other, none itself, and `num_neighbors = num_items - 1`.
@@ -63,7 +62,7 @@ def sparse_transition_weights(
     return _ridge(past_past, past_future, reg, num_neighbors)
 
 
-def nearest_dot_products(vectors: npt.NDArray[np.float32], num_neighbors: int) -> sp.csc_matrix:
+def nearest_dot_products(vectors: npt.NDArray[np.float32], num_neighbors: int) -> sp.csr_matrix:
     """For every item the largest dot products, in size, with others; sparse float32 `(num_items, num_items)`.
 
     Args:
@@ -74,8 +73,8 @@ def nearest_dot_products(vectors: npt.NDArray[np.float32], num_neighbors: int) -
     number = min(num_neighbors, max(num_items - 1, 0))
     neighbors = np.empty((num_items, number), np.int64)
     products = np.empty((num_items, number), np.float32)
-    for start in range(0, num_items if number else 0, ITEMS_PER_BLOCK):
-        rows = np.arange(start, min(start + ITEMS_PER_BLOCK, num_items))
+    for start in range(0, num_items if number else 0, ROWS_PER_BLOCK):
+        rows = np.arange(start, min(start + ROWS_PER_BLOCK, num_items))
         found = vectors[rows] @ vectors.T  # (num_rows, num_items)
         found[np.arange(len(rows)), rows] = 0.0
         neighbors[rows] = np.argpartition(-np.abs(found), number - 1, axis=1)[:, :number]
@@ -83,7 +82,7 @@ def nearest_dot_products(vectors: npt.NDArray[np.float32], num_neighbors: int) -
     return _as_columns(neighbors, products)
 
 
-def _ridge(moments: sp.csr_matrix, targets: sp.csr_matrix, reg: float, num_neighbors: int) -> sp.csc_matrix:
+def _ridge(moments: sp.csr_matrix, targets: sp.csr_matrix, reg: float, num_neighbors: int) -> sp.csr_matrix:
     """Column i: ridge regression of column i of `targets` on the rows of `moments` that say most about it."""
     if reg <= 0 or num_neighbors < 1:
         raise ValueError(f"Expected reg > 0 and num_neighbors >= 1, got {reg} and {num_neighbors}.")
@@ -93,17 +92,18 @@ def _ridge(moments: sp.csr_matrix, targets: sp.csr_matrix, reg: float, num_neigh
     ridge = reg * max(float(diagonal.mean()), 1e-6) if num_items else 0.0
     neighbors, wanted = _nearest(by_item, diagonal, min(num_neighbors, max(num_items - 1, 1)))
     weights = np.zeros(neighbors.shape, np.float32)
-    for start in range(0, num_items, ITEMS_PER_BLOCK):
-        block = slice(start, start + ITEMS_PER_BLOCK)
+    per_block = max(ENTRIES_PER_BLOCK // neighbors.shape[1] ** 2, 1)
+    for start in range(0, num_items, per_block):
+        block = slice(start, start + per_block)
         weights[block] = _solved(moments, ridge, neighbors[block], wanted[block])
     return _as_columns(neighbors, weights)
 
 
-def _as_columns(neighbors: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> sp.csc_matrix:
-    """Row i of both as column i of a sparse matrix; neighbours of -1 are left out."""
+def _as_columns(neighbors: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> sp.csr_matrix:
+    """Row i of both as column i of a sparse matrix; neighbours of -1 are left out. Histories multiply its rows."""
     num_items, kept = len(neighbors), neighbors >= 0
     columns = np.broadcast_to(np.arange(num_items)[:, None], neighbors.shape)
-    return sp.csc_matrix((weights[kept], (neighbors[kept], columns[kept])), (num_items, num_items))
+    return sp.csr_matrix((weights[kept], (neighbors[kept], columns[kept])), (num_items, num_items))
 
 
 def _nearest(
@@ -135,14 +135,31 @@ def _solved(
     """Ridge regression of each item on its neighbours; `(num_items, num_neighbors)`, 0 where there is none."""
     import tensorflow as tf
 
-    exists, size = neighbors >= 0, neighbors.shape[1]
-    near = np.unique(neighbors[exists])
-    if not len(near):
-        return np.zeros(neighbors.shape, np.float32)
-    among = moments[near][:, near].toarray()  # looked up many times: in a dense matrix that takes no search
-    places = np.where(exists, np.searchsorted(near, neighbors), 0)
-    systems = among[places[:, :, None], places[:, None, :]]  # (num_items, num_neighbors, num_neighbors)
-    systems *= exists[:, :, None] & exists[:, None, :]
+    size = neighbors.shape[1]
+    systems = _among(moments, neighbors)
     systems[:, np.arange(size), np.arange(size)] += np.float32(ridge)
     found = tf.linalg.cholesky_solve(tf.linalg.cholesky(systems), wanted[:, :, None])  # (num_items, num_neighbors, 1)
     return np.asarray(found[:, :, 0])
+
+
+def _among(moments: sp.csr_matrix, neighbors: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The moments among the neighbours of each item; `(num_items, num_neighbors, num_neighbors)`, 0 where there is none.
+
+    Row by row of the moments: each is spread out once, and all items that have it among their neighbours read from it. To
+    look the entries up item by item takes ten times as long.
+    """
+    number, size = neighbors.shape
+    among = np.zeros((number, size, size), np.float32)
+    items, places = np.nonzero(neighbors >= 0)
+    order = np.argsort(neighbors[items, places], kind="stable")
+    items, places = items[order], places[order]
+    near, starts = np.unique(neighbors[items, places], return_index=True)
+    bounds, stored = np.append(starts, len(items)).tolist(), moments.indptr.tolist()
+    systems, filled = among.reshape(number * size, size), items * size + places
+    spread_out = np.zeros(moments.shape[0] + 1, np.float32)  # a missing neighbour, -1, reads the last entry
+    for row, start, end in zip(near.tolist(), bounds[:-1], bounds[1:], strict=True):
+        own = slice(stored[row], stored[row + 1])
+        spread_out[moments.indices[own]] = moments.data[own]
+        systems[filled[start:end]] = spread_out.take(neighbors[items[start:end]])
+        spread_out[moments.indices[own]] = 0.0
+    return among

@@ -20,6 +20,7 @@ from recsys.model.explainer import Explainer
 from recsys.model.explanations import reason_sentence
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
+from recsys.model.scorer import Scorer
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
 LIST_COLUMNS = ["genres", "cast"]
@@ -56,7 +57,8 @@ class Recommender:
 
     def score(self, histories: pd.DataFrame, user_ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """Scores of all items, seen ones included; float32 `(num_users, num_items)`."""
-        blocks = [self._scores(block) for block in self._blocks(histories, user_ids)]
+        scorer = Scorer(self.model)
+        blocks = [self._scores(scorer, block) for block in self._blocks(histories, user_ids)]
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.item_ids)), np.float32)
 
     def top_items(self, histories: pd.DataFrame, user_ids: Sequence[str], k: int) -> pd.DataFrame:
@@ -65,9 +67,9 @@ class Recommender:
         Returns:
             Columns `user_id`, `rank` (from 1), `item_id`, `score`; fewer than `k` rows for a user who has seen nearly all.
         """
-        frames = []
+        scorer, frames = Scorer(self.model), []
         for block in self._blocks(histories, user_ids):
-            positions, scores = self._top_positions(block, k)
+            positions, scores = self._top_positions(scorer, block, k)
             frames.append(self._long(block.user_ids, positions, scores))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS[:4])
 
@@ -96,9 +98,9 @@ class Recommender:
         self, histories: pd.DataFrame, k: int, user_ids: Sequence[str] | None = None
     ) -> Iterator[pd.DataFrame]:
         """What `recommend` gives, a few hundred users at a time, with each `contributions` a dict."""
-        explainer = self.explainer()
+        scorer, explainer = Scorer(self.model), self.explainer()
         for block in self._blocks(histories, user_ids):
-            positions, scores = self._top_positions(block, k)
+            positions, scores = self._top_positions(scorer, block, k)
             frame = self._long(block.user_ids, positions, scores)
             rows, columns = np.nonzero(np.isfinite(scores))
             explained = explainer.explain(block, rows, positions[rows, columns])
@@ -121,15 +123,15 @@ class Recommender:
     def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
         return self.matrices(histories, user_ids).batches(BATCH_SIZE)
 
-    def _scores(self, block: HistoryMatrices) -> npt.NDArray[np.float32]:
-        """Scores of a block; `(num_users, num_items)`. Short histories over sparse matrices are no work for TensorFlow."""
-        if self.model.is_sparse:
-            return self.model.sparse_scores(block.sparse_opinions(), block.multipliers(self.features))
-        return np.asarray(keras.ops.convert_to_numpy(self.model(block.inputs(self.features))))
+    def _scores(self, scorer: Scorer, block: HistoryMatrices) -> npt.NDArray[np.float32]:
+        """Scores of a block; `(num_users, num_items)`."""
+        return scorer.scores(block.sparse_opinions(), block.multipliers(self.features))
 
-    def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def _top_positions(
+        self, scorer: Scorer, block: HistoryMatrices, k: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
-        scores = self._scores(block) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
+        scores = self._scores(scorer, block) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
         top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
         return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
 

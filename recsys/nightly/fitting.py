@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,7 +151,7 @@ def trials_of(folder: Path, batch: Batch) -> list[Trial]:
 def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
     """Fits the best candidate on the frozen training set; writes model, numbers and plot to `folder/<fit_name>`.
 
-    `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridge.
+    `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges.
     """
     from recsys.evaluation.report import plot_training_set_age
     from recsys.nightly.cards import examples_of
@@ -162,9 +163,12 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     training_set = TrainingSet.read(folder / "training_set")
     examples = training_set.examples_through(cut_off)
     config, trials = fit_config(batch), trials_of(folder, batch)
+    trial = best_trial(trials, config)
+    if fit_name != "judged":
+        trial = replace(trial, transition_reg=_numbers(folder, "judged")["params"]["transition_reg"])
     result = fit(
         examples, training_set.items, cut_off, batch.config["half_life_days"], config,
-        neutral=training_set.neutral_through(cut_off), trial=best_trial(trials, config),
+        neutral=training_set.neutral_through(cut_off), trial=trial,
     )  # fmt: skip
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
     told = examples_of(result.recommender, training_set.histories, config.seed)
@@ -181,6 +185,11 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
         (building / "fit.json").write_text(json.dumps(numbers, indent=2), encoding="utf-8")
 
 
+def _numbers(folder: Path, fit_name: str) -> dict[str, Any]:
+    """Parameters, metrics and examples of a fit."""
+    return dict(json.loads((folder / fit_name / "fit.json").read_text(encoding="utf-8")))
+
+
 def train(place: Workplace, batch: Batch, fit_name: str) -> str:
     """Fits and registers; returns the version."""
     folder = place.folder(batch.batch_id)
@@ -192,7 +201,7 @@ def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str
     """Logs one fit as a model version with everything that explains it."""
     from recsys.training.training_set import TrainingSet
 
-    numbers = json.loads((folder / fit_name / "fit.json").read_text(encoding="utf-8"))
+    numbers = _numbers(folder, fit_name)
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
     training_set = TrainingSet.read(folder / "training_set")
     trained_through = training_set.examples_through(cut_off)["recorded_at"].max()

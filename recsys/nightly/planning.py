@@ -40,7 +40,7 @@ class RunConfig:
         seed: of the fit.
         force_reason: why the run was forced, or None.
         families: of candidates to try.
-        keep_candidate: fit the candidate and ridge of the champion again; others are tried only where there is no
+        keep_candidate: fit the candidate and ridges of the champion again; others are tried only where there is no
             champion. Most of what a night costs on a large stream is trying candidates.
     """
 
@@ -210,13 +210,19 @@ def plan_batch(
 
 
 def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
-    """What the champion's run measured of the candidate that won; None without a champion, or where its files are gone."""
+    """What the champion's run measured of the candidate that won, and the ridge of T that it chose.
+
+    None without a champion, or where its files are gone.
+    """
     if champion is None:
         return None
     candidates = place.folder(place.registry.get_tags(champion)["batch_id"]) / "candidates"
-    trials = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(candidates.glob("*/trial.json"))]
     chosen = place.registry.get_params(champion)
-    return next((trial for trial in trials if Trial.from_dict(trial).candidate.name == chosen["candidate"]), None)
+    for path in sorted(candidates.glob("*/trial.json")):
+        trial = Trial.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        if trial.candidate.name == chosen["candidate"]:
+            return replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
+    return None
 
 
 def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from keras import ops
 
 from recsys.model.additive import PERSONAL_TERMS, combine
+from recsys.model.scorer import Scorer
 from recsys.training.events import Events
 from recsys.training.recipe import HeadConfig
 
@@ -164,11 +165,11 @@ def _split_lists(
     known = {name: matrix[users] for name, matrix in split.past.histories().items()}
     met, logs = split.past.met()[users], split.past.feature_logs(features)[users]
     ahead_of = events.matrix(signed)[users]
-    trends, regard = ops.convert_to_numpy(model.trends), ops.convert_to_numpy(model.regard)
+    trends, regard, scorer = ops.convert_to_numpy(model.trends), ops.convert_to_numpy(model.regard), Scorer(model)
     result = []
     for start in range(0, len(users), USERS_PER_BLOCK):
         block = slice(start, start + USERS_PER_BLOCK)
-        terms = model.sparse_personal_terms({name: matrix[block] for name, matrix in known.items()})
+        terms = scorer.personal_terms({name: matrix[block] for name, matrix in known.items()})
         shared = [trends[h : h + 1] for h in range(len(trends))]
         multipliers = features.item_multipliers(logs[block])
         seen = met[block].toarray() > 0

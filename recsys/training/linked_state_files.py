@@ -88,7 +88,7 @@ def _save_sums(sums: Sums, path: Path) -> None:
     if isinstance(sums, np.ndarray):
         np.save(path.with_suffix(".npy"), sums)
     else:
-        sp.save_npz(path.with_suffix(".npz"), sums)
+        sp.save_npz(path.with_suffix(".npz"), sums, compressed=False)  # to compress takes longer than to count anew
 
 
 def _load_sums(path: Path) -> Sums:

@@ -144,12 +144,14 @@ class Trial:
         reg: relative ridge of B; 0.0 for embeddings.
         ndcg_at_10: of the best trend and B on the newest windows, see `term_value`.
         num_lists: behind it.
+        transition_reg: relative ridge of T that an earlier fit chose; None: it is chosen with the head.
     """
 
     candidate: Candidate
     reg: float
     ndcg_at_10: float
     num_lists: int
+    transition_reg: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -118,15 +118,18 @@ class Selection:
         """Everything else that goes with a candidate and its ridge."""
         config, linked = self.config, self.linked
 
+        @cache
         def transitions_of(reg: float) -> Associations:
             return transitions(linked, self.earliest, reg, config)
 
-        transition_reg, _ = search_setting(
-            config.transition_reg_grid,
-            lambda reg: self._examples(config.head.num_setting_windows, transitions=transitions_of(reg)),
-            "recent",
-            config.head,
-        )
+        transition_reg = trial.transition_reg
+        if transition_reg is None:
+            transition_reg, _ = search_setting(
+                config.transition_reg_grid,
+                lambda reg: self._examples(config.head.num_setting_windows, transitions=transitions_of(reg)),
+                "recent",
+                config.head,
+            )
         gram = self._gram(trial.candidate.decay_power)
         weights = candidate_weights(gram, self.earliest, trial, config)
         examples = self._examples(None, item_item=weights, transitions=transitions_of(transition_reg))

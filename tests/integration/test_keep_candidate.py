@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ def test_it_fits_what_won_before_and_measures_nothing(champion: Champion, tmp_pa
     assert len(trials) > 1
     assert trials[name].ndcg_at_10 == max(trial.ndcg_at_10 for trial in trials.values())
     kept = fitting.try_candidate(tmp_path, batch, name)  # there is no training set: nothing can be measured
-    assert kept == trials[name]
+    fitted = champion.settings.artifacts.rglob("judged/fit.json")
+    (chosen,) = (json.loads(path.read_text(encoding="utf-8"))["params"] for path in fitted)
+    assert kept == replace(trials[name], transition_reg=chosen["transition_reg"])
     assert fitting.trials_of(tmp_path, batch) == [kept]
     with pytest.raises(InputError, match=f"Expected a candidate out of {name}, got"):
         fitting.try_candidate(tmp_path, batch, next(iter(set(trials) - {name})))

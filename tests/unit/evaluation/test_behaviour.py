@@ -12,6 +12,7 @@ from recsys.evaluation.behaviour import run_behaviour_tests
 from recsys.evaluation.behaviour_result import BehaviourResult
 from recsys.model.histories import HistoryMatrices
 from recsys.model.recommender import Recommender
+from recsys.model.scorer import Scorer
 from tests.unit.recommenders import NUM_ITEMS, make_fitting_histories, make_recommender
 
 FloatArray = npt.NDArray[np.float32]
@@ -25,14 +26,8 @@ class Altered(Recommender):
     def alter(self, scores: FloatArray, block: HistoryMatrices) -> FloatArray:
         raise NotImplementedError
 
-    def score(self, histories: pd.DataFrame, user_ids: list[str]) -> FloatArray:
-        return self.alter(super().score(histories, user_ids), self.matrices(histories, user_ids))
-
-    def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
-        scores = np.asarray(self.model(block.inputs(self.features)))
-        scores = np.where(block.seen.toarray() > 0, -np.inf, self.alter(scores, block)).astype(np.float32)
-        positions = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
-        return positions, np.take_along_axis(scores, positions, axis=1)
+    def _scores(self, scorer: Scorer, block: HistoryMatrices) -> FloatArray:
+        return self.alter(super()._scores(scorer, block), block)
 
 
 def altered(kind: type[Recommender]) -> Recommender:
@@ -135,9 +130,11 @@ def test_a_model_that_hardly_answers_is_refused_for_that_alone() -> None:
 class Forgetful(Altered):
     """Gives what was disliked again: it leaves out only what was not disliked."""
 
-    def _top_positions(self, block: HistoryMatrices, k: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
+    def _top_positions(
+        self, scorer: Scorer, block: HistoryMatrices, k: int
+    ) -> tuple[npt.NDArray[np.int32], FloatArray]:
         liked = replace(block, seen=block.seen - block.seen.multiply(block.dislikes > 0))
-        return super()._top_positions(liked, k)
+        return super()._top_positions(scorer, liked, k)
 
     def alter(self, scores: FloatArray, block: HistoryMatrices) -> FloatArray:
         return scores

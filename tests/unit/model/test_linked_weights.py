@@ -13,6 +13,7 @@ from keras import ops
 from recsys.model.additive import LINKED, AdditiveModel, Parts
 from recsys.model.linked_weights import Associations
 from recsys.model.recommender import Recommender
+from recsys.model.scorer import Scorer
 from tests.unit.recommenders import make_histories, make_recommender, with_reasons
 
 HISTORIES = with_reasons(make_histories(80, seed=3), seed=4)
@@ -48,18 +49,18 @@ def test_scores_and_lists_are_those_of_the_dense_form(sparse: Recommender, dense
     np.testing.assert_allclose(sparse.score(HISTORIES, USERS), dense.score(HISTORIES, USERS), rtol=1e-5, atol=1e-6)
     inputs = {name: getattr(sparse.matrices(HISTORIES), name) for name in ("likes", "recent", "dislikes")}
     for found, expected in zip(
-        sparse.model.sparse_personal_terms(inputs), dense.model.sparse_personal_terms(inputs), strict=True
+        Scorer(sparse.model).personal_terms(inputs), Scorer(dense.model).personal_terms(inputs), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_model_itself_gives_what_is_scored_without_tensorflow(sparse: Recommender) -> None:
+def test_the_model_itself_gives_what_is_scored_without_tensorflow(sparse: Recommender, dense: Recommender) -> None:
     histories = with_reasons(HISTORIES, seed=1)
-    block = sparse.matrices(histories, USERS)
-    inputs = block.inputs(sparse.features)
-    assert inputs["multipliers"].min() < 1.0
-    found = ops.convert_to_numpy(sparse.model(inputs))
-    np.testing.assert_allclose(sparse.score(histories, USERS), found, rtol=1e-5, atol=1e-6)
+    for recommender in (sparse, dense):
+        inputs = recommender.matrices(histories, USERS).inputs(recommender.features)
+        assert inputs["multipliers"].min() < 1.0
+        found = ops.convert_to_numpy(recommender.model(inputs))
+        np.testing.assert_allclose(recommender.score(histories, USERS), found, rtol=1e-5, atol=1e-6)
 
 
 def test_explanations_are_those_of_the_dense_form(sparse: Recommender, dense: Recommender) -> None:

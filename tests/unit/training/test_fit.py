@@ -171,10 +171,11 @@ QUICK = FitConfig(
 
 
 def test_the_next_night_goes_on_from_the_sums_of_the_last_one() -> None:
-    """With the candidate that the last fit chose, and without counting the history again."""
+    """With the candidate and ridges that the last fit chose, and without counting the history again."""
     stream = taste_stream(num_users=80)
-    trial = Trial(Candidate("closed_form", 1.0), 8.0, 0.0, 0)
+    trial = Trial(Candidate("closed_form", 1.0), 8.0, 0.0, 0, transition_reg=5.0)
     yesterday = fit(stream, catalog(), CUT_OFF, 30.0, QUICK, trial=trial)
+    assert yesterday.params["transition_reg"] == 5.0, "not one of the grid: it was kept, and not searched"
     known = stream[stream["user_id"].isin(["u3", "u4"])].groupby("user_id").head(1)
     more = known.assign(item_id="i059", label=1, base_weight=1.0, occurred_at=CUT_OFF + timedelta(hours=5))
     stream = pd.concat([stream, more], ignore_index=True).drop_duplicates(["user_id", "item_id"], keep="last")
