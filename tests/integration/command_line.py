@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import runpy
 import sqlite3
@@ -15,21 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.settings import Settings
+from tests.integration.forkserver import FORKSERVER
 
 SECONDS = 120
 LEDGER = "feedback.db: decisions"
 # SQLite's own files beside an open database, and its counters
 PASSING = ("-wal", "-shm", "-journal")
 COUNTERS = "sqlite_sequence"
-# Not the commands themselves: they look at the environment when they are loaded.
-LIBRARIES = [
-    "sqlalchemy.dialects.postgresql.asyncpg",
-    "alembic.command",
-    "typer.rich_utils",
-    "duckdb",
-    "pandas",
-    "mlflow",
-]
 
 
 @dataclass(frozen=True)
@@ -83,13 +74,11 @@ def recsys(settings: Settings, *arguments: str, **environment: str) -> Finished:
 
 
 def quick(settings: Settings, *arguments: str, **environment: str) -> Finished:
-    """The same for commands that load no TensorFlow, in a process that has the libraries already: a tenth of the time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
+    """The same in a process that has the libraries already: a fraction of the time."""
     places = {**os.environ, "TERM": "dumb", **settings.as_environment(), **environment}
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        process = context.Process(target=_main, args=(arguments, places, str(out), str(err)))
+        process = FORKSERVER.Process(target=_main, args=(arguments, places, str(out), str(err)))
         process.start()
         process.join(SECONDS)
         assert process.exitcode is not None, f"Expected {arguments} to end within {SECONDS} s."

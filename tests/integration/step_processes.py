@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -14,24 +13,20 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recsys.cli.tensorflow_loading import TENSORFLOW_STEPS, load_for
 from recsys.errors import RecsysError
 from recsys.loop import NIGHT_STEPS
 from recsys.process import write_result
 from recsys.settings import Settings
 from tests.integration import small_stream
+from tests.integration.forkserver import FORKSERVER
 
 SECONDS = 240  # a machine that does much else is slow; on one that does not, no step takes 20
-# What takes seconds to import. TensorFlow is not among it: a process that forks after it may hang.
-PRELOADED = ["mlflow", "great_expectations", "duckdb", "matplotlib.pyplot", "recsys.pipeline", __name__]
-FORKSERVER, SPAWN = multiprocessing.get_context("forkserver"), multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -112,9 +107,7 @@ class SecondNight:
         self._copies.mkdir()
         self._outcomes.mkdir()
         self._commands: list[subprocess.Popen[bytes]] = []
-        FORKSERVER.set_forkserver_preload(PRELOADED)
-        self._spare = start_spare()
-        recording = self._start("spawn", small_stream.record_nights, self.settings, self._copies)
+        recording = self._start(small_stream.record_nights, self.settings, self._copies)
         self.results: dict[str, dict[str, Any]] = recording.value()
 
     def copy_before(self, step: str) -> Path:
@@ -148,9 +141,8 @@ class SecondNight:
             settings: other places than the home's.
             **arguments: in place of those of the second night.
         """
-        kind = "spawn" if step in TENSORFLOW_STEPS else "forkserver"
         given = small_stream.arguments_of(step, self.results) | arguments
-        return self._start(kind, run_step, settings or self.settings, step, given, point, action or die)
+        return self._start(run_step, settings or self.settings, step, given, point, action or die)
 
     def command(self, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts `recsys ARGUMENTS`, with all output in `log`."""
@@ -163,30 +155,21 @@ class SecondNight:
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of any function, called in a process that is gone afterwards."""
-        return self._start("forkserver", function, *arguments).outcome()["value"]
+        return self._start(function, *arguments).outcome()["value"]
 
-    def _start(self, kind: str, function: Callable[..., Any], *arguments: Any) -> StepProcess:
+    def _start(self, function: Callable[..., Any], *arguments: Any) -> StepProcess:
         number = len(list(self._outcomes.glob("*.log")))
         result, log = self._outcomes / f"{number:03d}.json", self._outcomes / f"{number:03d}.log"
         log.touch()
-        work = (result, log, function, *arguments)
-        if kind == "spawn":
-            process, orders = self._spare
-            orders.send(work)
-            self._spare = start_spare()
-        else:
-            process = FORKSERVER.Process(target=report, args=work)
-            process.start()
+        process = FORKSERVER.Process(target=report, args=(result, log, function, *arguments))
+        process.start()
         return StepProcess(process, result, log)
 
     def close(self) -> None:
-        """Ends the process that no step used, and what a failed test left running."""
+        """Ends what a failed test left running."""
         for command in self._commands:
             command.kill()
             command.wait()
-        process, orders = self._spare
-        orders.close()
-        process.join(SECONDS)
 
 
 def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
@@ -196,25 +179,6 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]
         assert process.poll() is None, f"It ended with {process.returncode} before the condition held."
         assert time.monotonic() < deadline, f"The condition did not hold within {SECONDS} s."
         time.sleep(0.01)  # between two looks
-
-
-def start_spare() -> tuple[BaseProcess, Connection]:
-    """A fresh process that loads TensorFlow, on the second core, while the step before it still runs; and its orders."""
-    theirs, ours = SPAWN.Pipe(duplex=False)
-    process = SPAWN.Process(target=wait_for_work, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-    return process, ours
-
-
-def wait_for_work(orders: Connection) -> None:
-    """Runs in the child: one piece of work, or none if the tests are over."""
-    load_for("train_challenger")
-    try:
-        work = orders.recv()
-    except EOFError:
-        return
-    report(*work)
 
 
 def die() -> None:

@@ -136,7 +136,7 @@ def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
 ) -> None:
     before = state(champion.settings.home)
     report = tmp_path / "drift.html"
-    shown = recsys(champion.settings, "drift", "--as-of", SECOND_AS_OF.isoformat(), "--json", "--report", str(report))
+    shown = quick(champion.settings, "drift", "--as-of", SECOND_AS_OF.isoformat(), "--json", "--report", str(report))
     assert (shown.code, shown.err) == (0, "")
     found = json.loads(shown.out)
     assert found["champion_version"] == "2"
@@ -207,7 +207,7 @@ def test_recommend_gives_a_stranger_the_newcomers_list(champion: Champion) -> No
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion) -> None:
     before = state(champion.settings.home)
-    shown = recsys(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--keep-candidate")
+    shown = quick(champion.settings, "run", "--as-of", SECOND_AS_OF.isoformat(), "--dry-run", "--keep-candidate")
     assert (shown.code, shown.err) == (0, "")
     decoder = json.JSONDecoder()
     checked, end = decoder.raw_decode(shown.out)

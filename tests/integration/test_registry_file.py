@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sqlite3
 from contextlib import closing
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from recsys.registry import Registry
+from tests.integration.forkserver import FORKSERVER
 from tests.integration.step_processes import Point, die
 
 
@@ -21,8 +22,8 @@ def ensure(folder: Path, dies_at: Point | None = None) -> None:
     Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts").ensure()
 
 
-def start(*arguments: object) -> multiprocessing.process.BaseProcess:
-    process = multiprocessing.get_context("forkserver").Process(target=ensure, args=arguments)
+def start(*arguments: object) -> BaseProcess:
+    process = FORKSERVER.Process(target=ensure, args=arguments)
     process.start()
     return process
 

@@ -20,8 +20,9 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision, Promotion
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
+from tests.integration.forkserver import FORKSERVER
 from tests.integration.small_stream import FAMILY, FIRST, NOW, SECOND, SECOND_AS_OF
-from tests.integration.step_processes import FORKSERVER, SECONDS, Point, SecondNight
+from tests.integration.step_processes import SECONDS, Point, SecondNight
 
 RIVAL = "rival"
 

@@ -1,0 +1,21 @@
+"""Fresh processes that have the libraries already: they fork from one that has loaded them and done nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+# Nothing of the commands themselves: they look at the environment when they are loaded. TensorFlow starts its threads with
+# the first operation, which is the child's.
+LIBRARIES = [
+    "tests.integration.tensorflow_loaded",
+    "alembic.command",
+    "duckdb",
+    "great_expectations",
+    "matplotlib.pyplot",
+    "mlflow",
+    "pandas",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "typer.rich_utils",
+]
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(LIBRARIES)
