@@ -11,10 +11,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-api bench-night null-test lock clean
+.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-exposure bench-api bench-night null-test lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
@@ -39,7 +39,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: lint ## everything that proves it (up to 15 minutes)
 	@scripts/test_postgres.sh run -- $(PYTEST) -m "not thorough" $(ARGS)
 
-test-thorough: $(STAMP) ## the demo, end to end, and more ways to die at 3 a.m. (up to 15 minutes); CI runs both
+test-thorough: $(STAMP) ## demo, replay and tutorial end to end, more ways to die at 3 a.m. (up to 15 minutes); CI runs both
 	@scripts/test_postgres.sh run -- $(PYTEST) -m thorough $(ARGS)
 
 lint: $(STAMP) ## style, types, import rules
@@ -67,6 +67,9 @@ replay: $(STAMP) ## night after night without Airflow (FROM=2013-06-01 TO=2013-0
 
 bench: $(STAMP) ## accuracy and speed beside peers; writes docs/benchmark.md (DATA="FOLDER FOLDER:user" ARGS="--only ours,EASE")
 	@$(BIN)/python -m benchmarks.accuracy $(DATA) $(ARGS)
+
+bench-exposure: $(STAMP) ## what it would cost to show fewer disliked items; writes docs/dislike_exposure.md (DATA="FOLDER FOLDER:user")
+	@$(BIN)/python -m benchmarks.accuracy.exposure $(DATA) $(ARGS)
 
 bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast; writes docs/api_load.md
 	@RECSYS_TEST_POSTGRES_DURABLE=1 scripts/test_postgres.sh run -- $(BIN)/python benchmarks/feedback_load.py $(ARGS)

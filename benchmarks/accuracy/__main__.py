@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.accuracy.job import OURS, Job, run
 from benchmarks.accuracy.peers import PEERS, is_installed
 from benchmarks.accuracy.report import write_report
-from benchmarks.accuracy.streams import read_stream, splits_of
+from benchmarks.accuracy.streams import Stream, read_stream, splits_of
 from recsys.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +67,12 @@ def bench(
     print(f"Written: {report} and {report.with_suffix('.png')}")
 
 
-def _jobs(text: str, names: list[str], trials: int, budget: float, seed: int) -> list[Job]:
+def stream_at(text: str, seed: int) -> tuple[Path, Stream, str]:
+    """Reads FOLDER, FOLDER:time or FOLDER:user: the folder, its stream, and the protocol to split it by.
+
+    Raises:
+        typer.BadParameter: if there is no such protocol, or no stream in the folder.
+    """
     folder, _, protocol = text.partition(":")
     if protocol not in ("", "time", "user"):
         raise typer.BadParameter(f"Expected FOLDER, FOLDER:time or FOLDER:user, got {text}.")
@@ -75,11 +80,15 @@ def _jobs(text: str, names: list[str], trials: int, budget: float, seed: int) ->
         stream = read_stream(Path(folder), seed)
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
-    chosen = protocol or stream.protocol
+    return Path(folder).resolve(), stream, protocol or stream.protocol
+
+
+def _jobs(text: str, names: list[str], trials: int, budget: float, seed: int) -> list[Job]:
+    folder, stream, protocol = stream_at(text, seed)
     return [
-        Job(str(Path(folder).resolve()), chosen, number, name, trials, budget, seed)
+        Job(str(folder), protocol, number, name, trials, budget, seed)
         for name in names
-        for number in range(len(splits_of(stream, chosen)))
+        for number in range(len(splits_of(stream, protocol)))
     ]
 
 

@@ -140,7 +140,7 @@ class ExplainableRecommendationModel(keras.Model):  # type: ignore[misc]
             float32 `(num_items, num_items)`, symmetric, with zeros on the diagonal: no item speaks for itself. Cosines are
             in [-1, 1], and 0 for a vector of zeros.
         """
-        vectors = np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(self.embedding.item_embeddings)), np.float32)
+        vectors = np.asarray(self.embedding.item_embeddings.numpy(), np.float32)
         if normalized:
             norms = np.linalg.norm(vectors, axis=1, keepdims=True)
             vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)

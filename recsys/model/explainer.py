@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -39,17 +38,17 @@ class Explainer:
         features: FeatureVocabulary,
     ) -> None:
         number = len(model.trend_half_lives_days)
-        head = keras.ops.convert_to_numpy(model.head).astype(np.float64)
+        head = model.head.numpy().astype(np.float64)
         self.weight = dict(zip(model.head_names[number:], head[number:], strict=True))
-        self.regard = keras.ops.convert_to_numpy(model.regard).astype(np.float64) ** self.weight["regard_power"]
-        self.trend = head[:number] @ keras.ops.convert_to_numpy(model.trends).astype(np.float64)
+        self.regard = model.regard.numpy().astype(np.float64) ** self.weight["regard_power"]
+        self.trend = head[:number] @ model.trends.numpy().astype(np.float64)
         self.num_linked = model.num_linked
         self.item_item = model.item_item.numpy()
         self.transitions = model.transitions.numpy()
         self.similar = self.item_item.positive_part()
         self.disliked_together = model.disliked_together.numpy().positive_part()
-        self.genres = keras.ops.convert_to_numpy(model.genres)
-        self.genre_base = keras.ops.convert_to_numpy(model.genre_base)
+        self.genres = model.genres.numpy()
+        self.genre_base = model.genre_base.numpy()
         self.shrinkage = model.SHRINKAGE
         self.item_ids = item_ids
         self.labels = {kind: _labels(kind, item_ids) for kind in ("like", "recent", "dislike")}

@@ -145,9 +145,9 @@ class LinkedWeights:
 
     def numpy(self) -> Associations:
         """The values outside of the model."""
-        typical, unsure = (np.asarray(ops.convert_to_numpy(own)) for own in (self.typical, self.unsure))
+        typical, unsure = (own.numpy() for own in (self.typical, self.unsure))
         if not self.is_sparse:
-            return Associations(np.asarray(ops.convert_to_numpy(self.dense)), typical, unsure)
-        places, values = ops.convert_to_numpy(self.places), ops.convert_to_numpy(self.values)
+            return Associations(self.dense.numpy(), typical, unsure)
+        places, values = self.places.numpy(), self.values.numpy()
         starts = np.searchsorted(places[:, 0], np.arange(self.shape[0] + 1))  # `assign` sorted them
         return Associations(sp.csr_matrix((values, places[:, 1], starts), self.shape), typical, unsure)

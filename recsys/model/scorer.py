@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from keras import ops
 
 from recsys.model.additive import AdditiveModel, combine
 
@@ -24,8 +23,7 @@ class Scorer:
     def __init__(self, model: AdditiveModel) -> None:
         number = len(model.trend_half_lives_days)
         head, trends, self._regard, self._genres, self._genre_base = (
-            np.asarray(ops.convert_to_numpy(weights))
-            for weights in (model.head, model.trends, model.regard, model.genres, model.genre_base)
+            weights.numpy() for weights in (model.head, model.trends, model.regard, model.genres, model.genre_base)
         )
         self._trend, self._head = head[:number] @ trends, head[number:]
         self._shrinkage = model.SHRINKAGE

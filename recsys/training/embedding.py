@@ -82,4 +82,4 @@ def embedding_weights(
     model.fit(likes, epochs=config.epochs, verbose=0, shuffle=False)
     if num_neighbors is None:
         return model.item_similarities(normalized=False)
-    return nearest_dot_products(keras.ops.convert_to_numpy(model.embedding.item_embeddings), num_neighbors)
+    return nearest_dot_products(model.embedding.item_embeddings.numpy(), num_neighbors)

@@ -165,7 +165,7 @@ def _split_lists(
     known = {name: matrix[users] for name, matrix in split.past.histories().items()}
     met, logs = split.past.met()[users], split.past.feature_logs(features)[users]
     ahead_of = events.matrix(signed)[users]
-    trends, regard, scorer = ops.convert_to_numpy(model.trends), ops.convert_to_numpy(model.regard), Scorer(model)
+    trends, regard, scorer = model.trends.numpy(), model.regard.numpy(), Scorer(model)
     result = []
     for start in range(0, len(users), USERS_PER_BLOCK):
         block = slice(start, start + USERS_PER_BLOCK)

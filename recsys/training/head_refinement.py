@@ -72,5 +72,5 @@ def keras_refinement(search: HeadSearch, start: FloatArray, seed: int) -> FloatA
     model.compile(optimizer=keras.optimizers.Adam(search.config.learning_rate), loss=listwise_loss)
     targets = np.where(examples.labels == -2, -2.0, np.sign(examples.labels) * examples.weights).astype(np.float32)
     model.fit(inputs, targets, batch_size=256, epochs=search.config.epochs, verbose=0)
-    found = np.asarray(ops.convert_to_numpy(model.layers[-1].head) / temperature, np.float32)
+    found = np.asarray(model.layers[-1].head.numpy() / temperature, np.float32)
     return search.personal(found)

@@ -24,7 +24,7 @@ from recsys.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.audited_loop import AuditedLoop
-from tests.integration.command_line import Finished, recsys
+from tests.integration.command_line import Finished, quick
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
 
 
@@ -99,7 +99,7 @@ def make_champion(settings: Settings) -> Finished:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
-    night = recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
+    night = quick(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
     assert night.code == 0, night.err
     return night
 

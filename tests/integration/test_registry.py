@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import socketserver
 import sqlite3
@@ -25,6 +26,8 @@ import pytest
 from recsys.errors import InputError, NotFoundError, TerminalError, TransientError
 from recsys.registry import Registry, VersionSpec
 from recsys.registry_errors import translated_errors
+from tests.integration.forkserver import FORKSERVER
+from tests.integration.step_processes import SECONDS, Point, die
 
 HISTORIES = pd.DataFrame({"user_id": ["ann"], "item_id": ["i01"], "signal": ["like"], "weight": [1.0]})
 MODEL_URI = "models:/feedback-recommender"
@@ -252,22 +255,10 @@ def find_runs(client: Any, batch_id: str) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], f"tags.batch_id = '{batch_id}'"))
 
 
-KILLED_PROCESS = """
-import os, runpy, signal, sys
-from pathlib import Path
-from mlflow import MlflowClient
-
-here, home, folder, batch_id, method = sys.argv[1:]
-test = runpy.run_path(here)
-done = getattr(MlflowClient, method)
-
-def do_and_die(*args, **kwargs):
-    done(*args, **kwargs)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(MlflowClient, method, do_and_die)
-test["open_embedded"](Path(home)).log_version(test["make_spec"](Path(folder), batch_id))
-"""
+def log_and_die(home: Path, folder: Path, batch_id: str, method: str) -> None:
+    """Runs in a child: dies as soon as MLflow has answered to `method`."""
+    Point(f"mlflow:MlflowClient.{method}", "after").reach(die)
+    open_embedded(home).log_version(make_spec(folder, batch_id))
 
 
 @pytest.mark.parametrize(
@@ -287,11 +278,10 @@ def test_a_killed_attempt_is_finished_by_the_next(method: str, embedded_folder: 
     registry = open_embedded(embedded_folder)
     registry.ensure()
     spec = make_spec(tmp_path, f"killed-after-{method}")
-    arguments = [__file__, str(embedded_folder), str(tmp_path), spec.batch_id, method]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_PROCESS, *arguments], capture_output=True, text=True, check=False
-    )
-    assert killed.returncode == -9, killed.stderr
+    killed = FORKSERVER.Process(target=log_and_die, args=(embedded_folder, tmp_path, spec.batch_id, method))
+    killed.start()
+    killed.join(SECONDS)
+    assert killed.exitcode == -signal.SIGKILL
 
     version = registry.log_version(spec)
 

@@ -14,8 +14,10 @@ from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.simulation.replay import METRICS, SYSTEMS, nights_between
 from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import Finished, recsys, state
+from tests.integration.command_line import Finished, quick, state
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
+
+pytestmark = pytest.mark.thorough
 
 SECOND_AS_OF, LAST_AS_OF = (FIRST_AS_OF + timedelta(days=n) for n in (1, 2))
 THRESHOLD = "60"  # a day brings about 38 dislikes: the second night is skipped, the third retrains
@@ -63,7 +65,7 @@ def replay(folder: Path, source: Settings, last: datetime) -> Replayed:
     left_behind.write_text("what an interrupted replay left")
     days = ("--from", f"{FIRST_AS_OF:%Y-%m-%d}", "--to", f"{last:%Y-%m-%d}")
     how = ("--threshold", THRESHOLD, "--family", FAMILY, "--json", str(folder / f"{name}.jsonl"))
-    finished = recsys(settings, "replay", *days, *how)
+    finished = quick(settings, "replay", *days, *how)
     assert finished.code == 0, finished.err
     lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return Replayed(finished, [json.loads(line) for line in lines], settings.home)
@@ -104,7 +106,6 @@ def test_retraining_beats_what_stands_still(replays: Replays) -> None:
     assert last["champion"]["ndcg_at_10"] > last["popularity"]["ndcg_at_10"]
 
 
-@pytest.mark.thorough
 def test_a_night_does_not_depend_on_what_comes_after_it(replays: Replays) -> None:
     again = replay(replays.folder, replays.source, SECOND_AS_OF)
     longer, shorter = (

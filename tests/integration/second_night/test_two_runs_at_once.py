@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier, Event
@@ -20,6 +21,7 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision, Promotion
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
+from tests.integration.command_line import quick
 from tests.integration.forkserver import FORKSERVER
 from tests.integration.small_stream import FAMILY, FIRST, NOW, SECOND, SECOND_AS_OF
 from tests.integration.step_processes import SECONDS, Point, SecondNight
@@ -40,18 +42,18 @@ def findings_of(settings: Settings) -> list[str]:
 # Two whole runs
 
 
-def test_of_two_runs_one_goes_on_and_the_other_names_it(second_night: SecondNight, tmp_path: Path) -> None:
+def test_of_two_runs_one_goes_on_and_the_other_names_it(second_night: SecondNight) -> None:
     second_night.restore(second_night.copy_before("check_backlog"))
-    logs = {name: tmp_path / f"{name}.log" for name in ("one", "other")}
     # Forced: one that looked only after the other had claimed would find no backlog and end well.
     arguments = ("run", "--as-of", SECOND_AS_OF.isoformat(), "--force", "two at once", "--family", FAMILY, "--run-id")
-    runs = {name: second_night.command(log, *arguments, name) for name, log in logs.items()}
-    codes = {name: run.wait(SECONDS) for name, run in runs.items()}
-    assert sorted(codes.values()) == [0, 3], {name: log.read_text(encoding="utf-8") for name, log in logs.items()}
-    winner, loser = sorted(codes, key=lambda name: codes[name])
-    refusal = logs[loser].read_text(encoding="utf-8")
-    assert "ConflictError" in refusal
-    assert f"run {winner} has held the backlog since" in refusal
+    names = ("one", "other")
+    with ThreadPoolExecutor(len(names)) as pool:
+        ended = list(pool.map(lambda name: quick(second_night.settings, *arguments, name), names))
+    runs = dict(zip(names, ended, strict=True))
+    assert sorted(run.code for run in ended) == [0, 3], runs
+    winner, loser = sorted(names, key=lambda name: runs[name].code)
+    assert runs[loser].says("ConflictError")
+    assert runs[loser].says(f"run {winner} has held the backlog since")
 
     with FeedbackStore.open(second_night.settings.database_url) as store:
         assert [promotion.run_id for promotion in store.list_promotions()] == [FIRST, winner]

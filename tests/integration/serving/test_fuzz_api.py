@@ -20,6 +20,7 @@ def fuzz_api(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.postgres
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.usefixtures("postgres_server")
 def test_every_answer_is_documented(fuzz_api: ModuleType, tmp_path: Path) -> None:
     found = fuzz_api.run(cases=300, seed=1, max_examples=4, folder=tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.accuracy import __main__ as command
+from benchmarks.accuracy import exposure
 from benchmarks.accuracy.job import Job
 from benchmarks.accuracy.judging import Train, judgements, top_lists, worth
 from benchmarks.accuracy.judging import test_users as users_of
@@ -132,3 +133,21 @@ def test_a_wrong_argument_is_named(arguments: list[str], told: str) -> None:
     ended = CliRunner().invoke(command.app, arguments)
     assert ended.exit_code == 2
     assert told in " ".join(ended.output.split())
+
+
+def test_further_powers_of_the_regard_lower_what_is_disliked_and_what_is_below_0_stays(folder: Path) -> None:
+    train = Train.of(splits_of(read_stream(folder, 0), "user")[0])
+    users, scores = np.arange(2), np.tile([[0.5, 0.5, -0.5]], (2, 1)).astype(np.float32)
+    own = exposure.Fitted(train, lambda users: scores[users], np.array([0.5, 1.0, 0.5]), np.array([1.0, 3.0]))
+    found = own.with_power(exposure.VARIANTS["4 times, who dislikes more than others"](own.often))(users)
+    np.testing.assert_allclose(found, [[0.5, 0.5, -0.5], [0.5**9, 0.5, -0.5]])
+
+
+def test_the_page_about_exposure_shows_every_variant_beside_the_model_as_fitted(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "exposure.md"
+    exposure.main([f"{folder}:user"], 0, page)
+    text = page.read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0].removeprefix("| ") for row in rows[1:]] == list(exposure.VARIANTS)
+    assert rows[1][2] == rows[1][4] == "+0.0%"
+    assert f"## {folder.name}" in text
