@@ -166,6 +166,8 @@ def _accuracy(ndcg: MetricComparison | None, name: str, kind: str, config: GateC
             return "promote", f"{compared}; surely not worse than {say.allowed(ndcg)}."
         return "reject", f"{compared}; {'surely' if surely_below else 'may be'} worse than {say.allowed(ndcg)}."
     thin = f"{compared}; fewer than the {config.min_users} users that make evidence"
+    if kind == "first":
+        return "insufficient_evidence", f"{thin}. {say.NO_FIRST_CHAMPION}"
     if kind != "refresh":
         return "insufficient_evidence", f"{thin}, and this is no refresh of the champion's recipe."
     if surely_below:

@@ -11,6 +11,11 @@ from recsys.evaluation.gate_config import TOLERANCE, GateConfig
 from recsys.evaluation.margins import RelativeMargin, margin_size, told
 from recsys.evaluation.slice_comparisons import SliceComparison
 
+NO_FIRST_CHAMPION = (
+    "There is no champion yet, and it takes so many to make a first one. The dislikes behind this challenger count as used: "
+    "when more users have recorded likes, force a run (`recsys run --force TEXT`, or the form), or extend this holdout."
+)
+
 
 def words(system: str) -> str:
     """A system's name for people."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,13 +21,15 @@ from recsys.nightly.champion import audited_champion, champion_cut_off, current_
 from recsys.nightly.drifting import last_drift
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
+from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.training.recipe import FAMILIES, FitConfig, Trial
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
-HOLDOUT_SHARE = 0.5  # of the events since the champion
-FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion
+HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, while there is none
+FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to judge by
+MANY = 1.1  # times the users that make evidence: of some, the like was taken back
 SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
 MAX_SEED = 2**32 - 1  # what NumPy takes
 
@@ -196,8 +199,7 @@ def plan_batch(
             f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
             f"{as_of.isoformat()}: no earlier events can judge it fairly."
         )
-    share = HOLDOUT_SHARE if champion else FIRST_HOLDOUT_SHARE
-    fit_through = place.store.recorded_at_quantile(through, as_of, 1.0 - share) or as_of
+    fit_through = _fit_through(place.store, through, as_of) or as_of
     span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
     half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
     return Batch(
@@ -207,6 +209,22 @@ def plan_batch(
                 "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
                 "kept_trial": _trial_of(place, champion) if config.keep_candidate else None},
     )  # fmt: skip
+
+
+def _fit_through(store: FeedbackStore, champion_through: datetime | None, as_of: datetime) -> datetime | None:
+    """Where the holdout begins; None if there is nothing to divide.
+
+    A first champion has all events to be judged by. On a stream of few users a tenth of them would be no evidence, and the
+    loop could never begin: so the holdout is as long as it takes to hold enough users, half of the events at most.
+    """
+    from recsys.evaluation.gate_config import GateConfig
+
+    half = store.recorded_at_quantile(champion_through, as_of, 1.0 - HOLDOUT_SHARE)
+    if champion_through is not None or half is None:
+        return half
+    tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE)
+    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users))
+    return max(half, min(moment for moment in (tenth, enough or half) if moment is not None))
 
 
 def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:

@@ -183,6 +183,20 @@ def recorded_at_quantile(
     return moment
 
 
+def holdout_begin(
+    connection: Connection, recorded_after: datetime | None, recorded_through: datetime, num_users: int
+) -> datetime | None:
+    """See `sql/holdout_begin.sql`."""
+    query = text(load_query("holdout_begin")).bindparams(*BOUNDS).columns(column("recorded_at", UtcDateTime))
+    bounds = {
+        "recorded_after": recorded_after or EARLIEST,
+        "recorded_through": recorded_through,
+        "num_users": num_users,
+    }
+    moment: datetime | None = connection.execute(query, bounds).scalar_one()
+    return moment
+
+
 def read_user_signals(connection: Connection, user_id: str, as_of: datetime) -> list[UserSignal]:
     """What holds between one user and every item they met, as of a cut-off; asked of the feedback database alone."""
     own = f"SELECT * FROM ({load_query('events')}) AS everybody WHERE user_id = :user_id"

@@ -57,6 +57,13 @@ class StreamReader(Database):
         with self.reading() as connection:
             return events.recorded_at_quantile(connection, after, through, quantile)
 
+    def holdout_begin(self, after: datetime | None, through: datetime, num_users: int) -> datetime | None:
+        """The latest moment in (`after`, `through`) after which so many users recorded a like; None if fewer did."""
+        if num_users < 1:
+            raise InputError(f"Expected at least one user, got {num_users}.")
+        with self.reading() as connection:
+            return events.holdout_begin(connection, after, through, num_users)
+
     def stream_summary(self, through: datetime) -> StreamSummary:
         """First and last moment and counts of what was recorded up to `through`."""
         with self.reading() as connection:

@@ -263,6 +263,28 @@ def test_quantile_of_recorded_at(store: FeedbackStore) -> None:
         store.recorded_at_quantile(None, through, 1.1)
 
 
+def test_a_holdout_begins_where_enough_users_come_after_it(store: FeedbackStore) -> None:
+    write(
+        store, interaction("a", "like", True, 1, user="u1"), interaction("b", "like", True, 2, user="u2"),
+        interaction("c", "like", True, 3, user="u2"), interaction("d", "like", True, 4, user="u3"),
+        interaction("e", "click", False, 5, user="u4"), dislike("f", 6, user="u5"),
+        interaction("g", "like", True, 9, user="u6"),
+    )  # fmt: skip
+
+    def begin(num_users: int, after: float | None = None) -> float | None:
+        bound = None if after is None else T + after * DAY
+        moment = store.holdout_begin(bound, T + 8 * DAY, num_users)
+        return None if moment is None else (moment - T) / DAY
+
+    assert begin(1) == 3  # u3 comes after it
+    assert begin(2) == 2  # u2 and u3: u2 is counted once
+    assert begin(3) is None  # nothing was recorded before u1
+    assert begin(4) is None  # clicks, dislikes and what comes later are no likes
+    assert begin(2, after=2) is None
+    with pytest.raises(InputError, match="at least one user"):
+        store.holdout_begin(None, T, 0)
+
+
 def test_summary_counts_up_to_the_cut_off(store: FeedbackStore) -> None:
     write(store, interaction("a", "rating", True, 1, late=1), interaction("b", "click", False, 1), dislike("c", 3))
     summary = store.stream_summary(T + 3 * DAY)
