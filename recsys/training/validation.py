@@ -57,8 +57,10 @@ class ValidationConfig:
 
     Attributes:
         min_rows: fewer training examples fail.
-        min_dislike_share: a lower share of label 0 fails.
-        max_dislike_share: a higher share of label 0 fails.
+        max_dislike_share: a higher share of label 0 fails. A low one does not: most products get few dislikes, and a first
+            model may learn from likes alone.
+        rare_dislike_share: up to here a share is no jump, whatever the last batch's was: a button that has just been
+            found is used more from one batch to the next.
         max_share_factor: the share may be so many times the last batch's, up or down; beyond, it fails.
         warn_share_factor: beyond this factor it warns.
         min_volume_ratio: fewer rows than this share of the last batch's fail.
@@ -66,8 +68,8 @@ class ValidationConfig:
     """
 
     min_rows: int = 100
-    min_dislike_share: float = 0.01
     max_dislike_share: float = 0.9
+    rare_dislike_share: float = 0.05
     max_share_factor: float = 4.0
     warn_share_factor: float = 2.0
     min_volume_ratio: float = 0.5
@@ -177,13 +179,16 @@ def shape_suite(previous: PreviousBatch | None, config: ValidationConfig) -> Any
     def rows_at_least(min_rows: float, severity: str, notes: str) -> Any:
         return gxe.ExpectTableRowCountToBeBetween(min_value=int(min_rows), severity=severity, notes=notes)
 
-    low, high = config.min_dislike_share, config.max_dislike_share
+    def has_label(label: int, severity: str, notes: str) -> Any:
+        return gxe.ExpectColumnDistinctValuesToContainSet(
+            column="label", value_set=[label], row_condition=Column("split") == "fit", severity=severity, notes=notes
+        )
+
     checks = [
         rows_at_least(config.min_rows, FAIL, "Too few examples to fit on."),
-        share_between(low, high, FAIL, "Share of likes; the rest are dislikes."),
-        gxe.ExpectColumnDistinctValuesToContainSet(
-            column="label", value_set=[0, 1], row_condition=Column("split") == "fit", notes="Both labels to fit on."
-        ),
+        share_between(0.0, config.max_dislike_share, FAIL, "Share of likes; the rest are dislikes."),
+        has_label(1, FAIL, "Likes to fit on."),
+        has_label(0, WARN, "Dislikes to learn from: without any, the model knows what is liked."),
     ]
     if previous is not None:
         against = "Against the last batch"
@@ -192,9 +197,10 @@ def shape_suite(previous: PreviousBatch | None, config: ValidationConfig) -> Any
             (config.warn_share_factor, config.warn_volume_ratio, WARN),
         ]:
             share = previous.dislike_share
+            most = min(1.0, max(config.rare_dislike_share, share * factor))
             checks.append(rows_at_least(ratio * previous.num_rows, severity, f"{against}: {previous.num_rows} rows."))
             note = f"{against}: {1 - share:.1%} likes."
-            checks.append(share_between(share / factor, min(1.0, share * factor), severity, note))
+            checks.append(share_between(share / factor, most, severity, note))
     return _suite("training_set_shape", checks)
 
 

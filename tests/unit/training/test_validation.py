@@ -160,15 +160,15 @@ def test_data_docs_are_replaced_as_a_whole_even_after_a_killed_run(tmp_path: Pat
         pytest.param(with_value(399, "split", "fit"), "where=split == fit", "'source_id': '399'", id="leak-into-fit"),
         pytest.param(
             lambda df: df.assign(label=np.where(np.arange(len(df)) % 100 == 0, 1, 0).astype("int8")),
-            "mean_to_be_between(column=label, min_value=0.1, max_value=0.99), got 0.01",
+            "mean_to_be_between(column=label, min_value=0.1, max_value=1.0), got 0.01",
             "'source_id': '0'",
             id="dislikes-99-percent",
         ),
         pytest.param(
-            lambda df: df.assign(label=df["label"].where(df["split"] == "holdout", 1)),
-            "distinct_values_to_contain_set(column=label, value_set=[0, 1], where=split == fit), got none of [0]",
+            lambda df: df.assign(label=df["label"].where(df["split"] == "holdout", 0)),
+            "distinct_values_to_contain_set(column=label, value_set=[1], where=split == fit), got none of [1]",
             "'source_id': '0'",
-            id="no-dislike-to-fit-on",
+            id="no-like-to-fit-on",
         ),
         pytest.param(
             lambda df: df.head(99), "row_count_to_be_between(min_value=100), got 99", "'source_id': '0'", id="few"
@@ -224,6 +224,40 @@ def test_volume_and_share_of_dislikes_are_held_against_the_last_batch(
     assert report.success
     assert [warned in check for check in report.warnings] == ([True] if warned else [])
     assert report.statistics["training_set_shape"]["warned"] == len(report.warnings)
+
+
+def with_dislikes(share: float) -> pd.DataFrame:
+    """A thousand rows, so many of them dislikes, spread over fit and holdout."""
+    training_set = make_training_set(1_000)
+    is_dislike = np.arange(1_000) % round(1 / share) == 0 if share else np.zeros(1_000, bool)
+    return training_set.assign(label=np.where(is_dislike, 0, 1).astype("int8"))
+
+
+def test_likes_alone_are_enough_to_begin_with(tmp_path: Path) -> None:
+    report = validate(with_dislikes(0.0), tmp_path)
+    assert report.success
+    (warning,) = report.warnings
+    assert "got none of [0]" in warning
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "passes"),
+    [
+        pytest.param(0.0, 0.01, True, id="the first ones"),
+        pytest.param(0.002, 0.04, True, id="the button is found"),
+        pytest.param(0.002, 0.1, False, id="a flood"),
+        pytest.param(0.04, 0.004, False, id="they got lost"),
+    ],
+)
+def test_dislikes_may_be_rare_and_become_more(before: float, now: float, passes: bool, tmp_path: Path) -> None:
+    previous = PreviousBatch(1_000, before)
+    if passes:
+        report = validate(with_dislikes(now), tmp_path, previous)
+        assert report.success
+        assert not report.warnings
+    else:
+        with pytest.raises(DataCheckError, match="Against the last batch"):
+            validate(with_dislikes(now), tmp_path, previous)
 
 
 def test_thresholds_come_from_the_configuration(tmp_path: Path) -> None:
