@@ -40,11 +40,13 @@ class Night:
     Attributes:
         run_id: names it; the same id resumes.
         results: step -> what it returned, in the order in which they ran; of `try_candidate` the last.
+        trials: what `try_candidate` returned of each candidate.
         seconds: step -> wall-clock seconds.
     """
 
     run_id: str
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trials: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -122,7 +124,7 @@ def run_night(
         run("build_training_set", batch_id=run_id)
         run("validate_training_set", batch_id=run_id)
         for candidate in run("list_candidates", batch_id=run_id)["candidates"]:
-            run("try_candidate", batch_id=run_id, candidate=candidate)
+            night.trials.append(run("try_candidate", batch_id=run_id, candidate=candidate))
         run("train_challenger", batch_id=run_id)
         run("evaluate_challenger", batch_id=run_id)
     except (

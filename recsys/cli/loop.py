@@ -17,10 +17,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from recsys import pipeline, process
+from recsys.cli.shown_night import show_night
 from recsys.cli.tensorflow_loading import load_for
 from recsys.errors import InputError, RecsysError
 from recsys.feedback.triggers import TriggerConfig
-from recsys.loop import NIGHT_STEPS, Night, NightOptions, run_night
+from recsys.loop import NIGHT_STEPS, NightOptions, run_night
 from recsys.nightly.planning import MAX_SEED, require_stream
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
@@ -144,18 +145,6 @@ def progress_bar() -> Progress:
     """A progress bar on stderr; silent where stderr is no terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-
-
-def show_night(night: Night) -> None:
-    """Prints what a night did, step by step."""
-    table = Table("step", "seconds", "result", title=f"run {night.run_id}: {night.outcome}")
-    for step, result in night.results.items():
-        shown = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
-        text = "\n".join(f"{name}: {value}" for name, value in shown.items())
-        table.add_row(step, f"{night.seconds[step]:.1f}", text)
-    out.print(table)
-    for reason in night.reasons:
-        out.print(f"- {reason}")
 
 
 def step(

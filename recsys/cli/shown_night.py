@@ -1,0 +1,60 @@
+"""What a night did, a line a step, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from recsys.loop import Night
+
+out = Console()
+# What is worth reading of a step's result; steps that are not named here tell nothing of their own.
+LINES = {
+    "check_backlog": "{reason}",
+    "claim_backlog": "{num_examples} dislikes claimed, up to {as_of:.16} UTC; champion: version {champion_version}",
+    "build_training_set": "{num_rows} examples, {num_dislikes} are dislikes, {num_holdout} holdout; digest {digest:.12}",
+    "validate_training_set": "{num_expectations} data checks: passed",
+    "train_challenger": "version {model_version}",
+    "evaluate_challenger": "NDCG@10 {metrics[challenger_ndcg_at_10]:.4f}",
+    "settle_backlog": "{num_examples} dislikes {status}",
+    "decide_promotion": "{verdict}",
+    "refit_challenger": "version {model_version}: version {judged_version} with everything up to {as_of:.16} UTC",
+    "promote": "version {to_version} is champion, before it {from_version}",
+    "publish_recommendations": "lists of {num_users} users",
+}
+
+
+def show_night(night: Night) -> None:
+    """Prints what a night did, why it ended as it did, and where to look next."""
+    table = Table("step", "seconds", "what came of it", title=f"run {night.run_id}: {night.outcome}")
+    for step, result in night.results.items():
+        table.add_row(step, f"{night.seconds[step]:.1f}", _line(night, step, result))
+    out.print(table)
+    for reason in night.reasons:
+        out.print(f"- {reason}", markup=False)
+    for way in _ways(night):
+        out.print(way, soft_wrap=True, markup=False)
+
+
+def _line(night: Night, step: str, result: dict[str, Any]) -> str:
+    if step == "try_candidate":
+        return "NDCG@10 on validation: " + ", ".join(f"{t['candidate']} {t['ndcg_at_10']:.4f}" for t in night.trials)
+    try:
+        line = LINES.get(step, "").format(**result)
+    except KeyError:  # a holdout in which nobody liked anything has no accuracy
+        return ""
+    return "\n".join([line, *(f"Warning: {warning}" for warning in result.get("warnings", ()))])
+
+
+def _ways(night: Night) -> list[str]:
+    """What a person would look at next."""
+    ways = []
+    if checks := night.results.get("validate_training_set"):
+        ways.append(f"Data checks: {checks['data_docs_uri']}")
+    if night.outcome != "skip":
+        ways.append(f"The whole verdict: recsys decisions --run-id {night.run_id}")
+    if "publish_recommendations" in night.results:
+        ways.append("A user's list: recsys recommend USER --contributions")
+    return ways
