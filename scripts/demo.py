@@ -32,7 +32,34 @@ STREAM = PACKAGE_PARENT / "data" / "movietweetings"
 FIRST_CHAMPION_AT = datetime(2013, 6, 12, tzinfo=UTC)
 NIGHTS = (datetime(2013, 6, 13, tzinfo=UTC), datetime(2013, 6, 14, tzinfo=UTC))
 SHOWN_USERS = 3
+LOG = "demo.log"  # it is there from the first second on, and says whose folder it is
 out = Console()
+
+
+def require_own_folder(settings: Settings, fresh: bool) -> None:
+    """Ends the demo before it touches a folder with somebody's data: it imports, and `--fresh` removes all of it."""
+    home = settings.home
+    if (home / LOG).exists() or not home.exists():
+        return
+    if (fresh and any(home.iterdir())) or has_events(settings):
+        sys.exit(
+            f"Expected a folder that an earlier demo made, or one without feedback, got {home}: it holds somebody's data, and "
+            "nothing was touched. Name another one: RECSYS_HOME=FOLDER make demo"
+        )
+
+
+def has_events(settings: Settings) -> bool:
+    """Whether somebody's stream is in the feedback database; one that cannot be read may hold anything."""
+    from recsys.errors import RecsysError
+    from recsys.store import FeedbackStore
+
+    if not (settings.home / "feedback.db").exists():
+        return False
+    try:
+        with FeedbackStore.open(settings.database_url) as store:
+            return store.stream_summary(datetime.max.replace(tzinfo=UTC)).last_recorded_at is not None
+    except RecsysError:
+        return True
 
 
 def run_command(settings: Settings, *arguments: str) -> None:
@@ -195,11 +222,12 @@ def main() -> None:
     fresh = parser.parse_args().fresh
     started = time.monotonic()
     settings = Settings.under(Settings.from_environment().home)
+    require_own_folder(settings, fresh)
     if fresh:
         shutil.rmtree(settings.home, ignore_errors=True)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.use()
-    log = settings.home / "demo.log"
+    log = settings.home / LOG
     environment = {**os.environ, **airflow_environment(settings)}
     os.environ.update(environment)
 

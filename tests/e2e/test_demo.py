@@ -9,12 +9,19 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recsys.records import Interaction, Item
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+from tests.integration.command_line import state
+
 ROOT = Path(__file__).resolve().parents[2]
+LIKED_AT = datetime(2024, 3, 1, tzinfo=UTC)
 COUNTED = (
     "items", "interactions", "user_dislikes", "negative_training_examples", "training_batches", "model_promotions",
     "decisions", "recommendation_sets", "recommendation_entries",
@@ -51,6 +58,23 @@ def largest_explanation_error(home: Path) -> float:
     with sqlite3.connect(home / "feedback.db") as connection:
         entries = connection.execute("SELECT score, contributions FROM recommendation_entries")
         return max(abs(math.fsum(json.loads(text).values()) - score) for score, text in entries)
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_with_somebody_s_feedback_is_left_alone(fresh: bool, settings: Settings) -> None:
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        store.upsert_items([Item("i1", "Item 1")])
+        store.insert_interactions([Interaction("u1", "i1", "like", LIKED_AT, LIKED_AT, is_like=True)])
+    before = state(settings.home)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "demo.py"), *(["--fresh"] if fresh else [])],
+        env={**os.environ, "RECSYS_HOME": str(settings.home)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "it holds somebody's data, and nothing was touched" in done.stderr
+    assert state(settings.home) == before
 
 
 @pytest.mark.thorough
