@@ -1,4 +1,4 @@
-"""What `make up` runs: MLflow, Airflow's three services and the feedback API; their start in order and their health."""
+"""What `make up` runs: MLflow, Airflow's four services and the feedback API; their start in order and their health."""
 
 from __future__ import annotations
 
@@ -84,6 +84,8 @@ class Stack:
             "airflow-api-server": ("airflow", "api-server"),
             "airflow-scheduler": ("airflow", "scheduler", "--skip-serve-logs"),
             "airflow-dag-processor": ("airflow", "dag-processor"),
+            # No task of ours defers, but Airflow's front page has a red cross where none runs.
+            "airflow-triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
             "api": ("recsys", "serve", f"--host={LOCAL}", f"--port={self._ports['API']}"),
         }
         if self._has_own_mlflow:
@@ -164,7 +166,7 @@ class Stack:
 
     def _is_airflow_healthy(self) -> bool:
         health = _ask(f"{self._airflow_url}/api/v2/monitor/health")
-        parts = ("metadatabase", "scheduler", "dag_processor")
+        parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
         return health is not None and all(health[part]["status"] == "healthy" for part in parts)
 
     def _has_dags(self) -> bool:
