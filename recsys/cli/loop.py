@@ -26,6 +26,7 @@ from recsys.nightly.planning import MAX_SEED, require_stream
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.simulation import replay as replays
+from recsys.simulation import replay_report
 from recsys.training.recipe import FAMILIES
 
 out = Console()
@@ -246,9 +247,9 @@ def replay(
             if json_file is not None:
                 lines = "".join(json.dumps(n.as_dict()) + "\n" for n in nights)
                 json_file.write_text(lines, encoding="utf-8")
-    _show_totals(nights)
+    _show_totals(nights, seed)
     chosen = "".join(f" --family {name}" for name in families or ()) + " --keep-candidate" * keep_candidate
-    written = replays.write_report(nights, report or scratch.home / "replay.md", chosen)
+    written = replay_report.write_report(nights, report or scratch.home / "replay.md", seed, chosen)
     out.print(f"Report with plot: {written}")
 
 
@@ -261,10 +262,14 @@ def _show_replayed(night: replays.ReplayedNight) -> None:
     )
 
 
-def _show_totals(nights: list[replays.ReplayedNight]) -> None:
-    table = Table("system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10", title="All nights")
-    for system, metrics in replays.totals(nights).items():
-        table.add_row(system, *(f"{value:.4f}" for value in metrics.values()))
+def _show_totals(nights: list[replays.ReplayedNight], seed: int) -> None:
+    table = Table(
+        "system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10", "champion beside it", title="All nights"
+    )
+    ahead = replay_report.leads(nights, seed)
+    for system, metrics in replay_report.totals(nights).items():
+        lead = replay_report.lead_in_words(ahead.get(system))
+        table.add_row(system, *(f"{value:.4f}" for value in metrics.values()), lead)
     out.print(table)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,79 +170,3 @@ def _means(per_user: pd.DataFrame, shares: dict[str, float]) -> dict[str, dict[s
 
 def _num_users(per_user: pd.DataFrame) -> int:
     return int(per_user.loc[per_user["system"] == "champion", "ndcg_at_10"].notna().sum())
-
-
-def totals(nights: list[ReplayedNight]) -> dict[str, dict[str, float]]:
-    """Means over all users of all nights (users weigh alike, nights by their users); coverage over nights."""
-    import pandas as pd
-
-    everyone = pd.concat([night.per_user for night in nights], ignore_index=True)
-    result: dict[str, dict[str, float]] = {}
-    for system in SYSTEMS:
-        rows = everyone[everyone["system"] == system]
-        result[system] = {name: float(rows[name].mean()) for name in METRICS}
-        shares = [night.systems[system]["coverage_at_10"] for night in nights]
-        result[system]["coverage_at_10"] = float(np.mean([share for share in shares if share is not None]))
-    return result
-
-
-def write_report(nights: list[ReplayedNight], path: Path, options: str = "") -> Path:
-    """Writes the totals as markdown, with the plot beside it under the same name; returns `path`.
-
-    `options` are those of the command beside the days, as they were given.
-    """
-    first, last = nights[0].as_of[:10], nights[-1].as_of[:10]
-    outcomes = [night.outcome for night in nights]
-    counts = ", ".join(f"{outcomes.count(name)} {name.replace('_', ' ')}" for name in sorted(set(outcomes)))
-    lines = [
-        f"# Replay, {first} to {last}",
-        "",
-        f"Written by `recsys replay --from {first} --to {last} --report FILE{options}`. {len(nights)} nights: {counts}.",
-        "After each night, everything is scored on the next day's events, with each user's history up to the night; means",
-        "over users.",
-        "",
-        "| what serves | NDCG@10 | Recall@20 | dislike exposure@10 | coverage@10 |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {system.replace('_', ' ')} | " + " | ".join(f"{value:.4f}" for value in metrics.values()) + " |"
-            for system, metrics in totals(nights).items()
-        ),
-        "",
-        f"{sum(night.num_users for night in nights)} user-days with a like; seconds a night, median "
-        f"{np.median([sum(night.seconds.values()) for night in nights]):.0f}.",
-        "",
-        "- champion: retrained, judged and promoted by the loop",
-        "- first champion: the first night's, never retrained",
-        "- decayed popularity: likes with the half-life that the champion's own validation found best, counted anew each night",
-        "- popularity: all likes so far, counted anew each night",
-        "",
-        f"![NDCG@10 night by night]({path.stem}.png)",
-        "",
-    ]
-    plot_replay(nights, path.with_suffix(".png"))
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return path
-
-
-def plot_replay(nights: list[ReplayedNight], path: Path) -> None:
-    """NDCG@10 on the next day, night by night, one line per system; promotions are marked."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    axes = figure.subplots()
-    days = [night.as_of[:10] for night in nights]
-    for system in SYSTEMS:
-        values = [night.systems[system]["ndcg_at_10"] for night in nights]
-        numbers = [np.nan if value is None else value for value in values]
-        axes.plot(days, numbers, label=system.replace("_", " "), linewidth=2.5 if system == "champion" else 1.2)
-        if system == "champion":
-            promoted = [n for n, night in enumerate(nights) if night.outcome == "promote"]
-            axes.plot([days[n] for n in promoted], [numbers[n] for n in promoted], "o", label="promoted that night")
-    axes.set(
-        title="Next-day accuracy of what serves, night by night", xlabel="night (UTC)", ylabel="NDCG@10 on the next day"
-    )
-    axes.tick_params(axis="x", rotation=70)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)

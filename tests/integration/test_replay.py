@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -126,6 +127,9 @@ def test_what_it_prints_and_writes_can_be_read(replays: Replays) -> None:
     assert "replay.md" in replayed.finished.out
     report = (folder / "replay.md").read_text(encoding="utf-8")
     assert "| what serves |" in report
+    for system in ("first champion", "decayed popularity", "popularity"):
+        line = next(line for line in report.splitlines() if line.startswith(f"| {system} |"))
+        assert re.search(r"\| [+-][0-9.]+% \([+-][0-9.]+% to [+-][0-9.]+%\) \|$", line), line
     assert "![NDCG@10 night by night](replay.png)" in report
     assert (folder / "replay.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert {path.name for path in replayed.home.iterdir()} == {"replay"}
