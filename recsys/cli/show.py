@@ -31,12 +31,16 @@ def upgrade() -> None:
 
 
 def status() -> None:
-    """Backlog, champion and the last decision."""
+    """Backlog, who holds claimed dislikes, champion and the last decision."""
     with Workplace.open() as place:
         backlog = place.store.count_backlog(datetime.now(UTC))
+        holder = place.store.find_open_batch()
         promotion = place.store.last_promotion()
         decisions = place.store.list_decisions(limit=1)
     out.print(f"backlog    {backlog} new dislikes (threshold {DEFAULT_THRESHOLD})")
+    if holder is not None:
+        since = f"{holder.claimed_at:%Y-%m-%d %H:%M} UTC"
+        out.print(f"claimed    {holder.num_examples} dislikes by run {holder.batch_id}, since {since}", soft_wrap=True)
     out.print(f"champion   {'none' if promotion is None else 'version ' + promotion.to_version}")
     for decision in decisions:
         out.print(f"last       {decision.run_id} {decision.step}: {decision.verdict}. {' '.join(decision.reasons)}")

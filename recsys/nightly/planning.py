@@ -117,8 +117,10 @@ def backlog_decision(
         reason += " " + _held_back(held_back)
     holder = place.store.find_open_batch()
     if not retrain and holder is not None and holder.batch_id != run_id:
+        other = holder.batch_id
         reason += (
-            f" Run {holder.batch_id} holds {holder.num_examples} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC."
+            f" Run {other} holds {holder.num_examples} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC. If it died: "
+            f"`recsys run --run-id {other}` goes on with it, `recsys release {other}` gives them back."
         )
     return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
 

@@ -258,6 +258,7 @@ def test_an_open_batch_stops_other_runs_until_it_is_released(stream: Settings, t
     refused = quick(stream, "step", "claim_backlog", "--arguments", other)
     assert refused.code == 3
     assert "first" in refused.message
+    assert re.search(r"claimed    \d+ dislikes by run first, since ", quick(stream, "status").out)
     released = quick(stream, "release", "first")
     assert (released.code, released.out) == (0, "Batch first is released.\n")
     assert quick(stream, "step", "claim_backlog", "--arguments", other).code == 0

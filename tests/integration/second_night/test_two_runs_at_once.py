@@ -73,6 +73,7 @@ def test_a_check_names_who_holds_the_backlog_and_takes_it_back_from_a_dead_run(s
     while_held = second_night.start("check_backlog", run_id="third").value()
     assert (while_held["retrain"], while_held["backlog"]) == (False, 0)
     assert f"Run {SECOND} holds {num_examples} more since" in while_held["reason"]
+    assert f"`recsys run --run-id {SECOND}` goes on with it, `recsys release {SECOND}`" in while_held["reason"]
     later = NOW + LEASE + timedelta(seconds=1)
     checked = second_night.start("check_backlog", run_id="fourth", now=later).value()
     assert (checked["retrain"], checked["backlog"]) == (True, num_examples)
