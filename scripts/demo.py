@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from airflow_environment import airflow_environment
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from recsys.settings import PACKAGE_PARENT, Settings
 
@@ -100,8 +101,23 @@ def quiet(log: Path) -> Iterator[Console]:
             os.close(kept)
 
 
-def run_nights(log: Path) -> dict[str, Any]:
-    """Runs the DAGs for each night with `dag.test()`, as the scheduler would by their assets; returns their seconds.
+@dataclass(frozen=True)
+class Nights:
+    """What the nights in Airflow did.
+
+    Attributes:
+        seconds: of each task.
+        batch_id: of the last night that trained; None if none did.
+        checks: what its data checks said.
+    """
+
+    seconds: dict[str, float]
+    batch_id: str | None
+    checks: dict[str, Any]
+
+
+def run_nights(log: Path) -> Nights:
+    """Runs the DAGs for each night with `dag.test()`, as the scheduler would by their assets.
 
     What an earlier demo finished is not run again; what it left unfinished is.
     """
@@ -111,6 +127,7 @@ def run_nights(log: Path) -> dict[str, Any]:
 
     folder = PACKAGE_PARENT / "dags"
     seconds: dict[str, float] = {}
+    batch_id, checks = None, {}
 
     def run(screen: Progress, line: Any, dag_id: str, as_of: datetime, conf: dict[str, Any]) -> Any:
         screen.update(line, description=f"night {as_of:%Y-%m-%d}: {dag_id}")
@@ -141,15 +158,17 @@ def run_nights(log: Path) -> dict[str, Any]:
             trained = night.get_task_instance("train_challenger").xcom_pull(task_ids="train_challenger")
             if trained is None:
                 continue
+            batch_id = trained["batch_id"]
+            checks = night.get_task_instance("validate_training_set").xcom_pull(task_ids="validate_training_set")
             promotion = run(screen, line, "model_promotion", as_of, {"model_version": trained["model_version"]})
             promoted = promotion.get_task_instance("promote").xcom_pull(task_ids="promote")
             if promoted is not None:
                 conf = {"model_version": promoted["to_version"], "as_of": as_of.isoformat()}
                 run(screen, line, "recommendation_publishing", as_of, conf)
-    return seconds
+    return Nights(seconds, batch_id, checks)
 
 
-def show_results(seconds: dict[str, float]) -> None:
+def show_results(nights: Nights) -> None:
     """Prints what happened, from what the run left in its stores."""
     from recsys.nightly.workplace import Workplace
 
@@ -159,34 +178,35 @@ def show_results(seconds: dict[str, float]) -> None:
         for d in decisions:
             table.add_row(d.run_id, d.step, d.verdict, "\n".join(d.reasons))
         out.print(table)
-        judged = [d for d in decisions if d.step == "decide_promotion"]
-        if judged:
-            newest = max(judged, key=lambda d: d.as_of)
-            show_batch(place, place.store.get_batch(newest.numbers["batch_id"]))
+        if nights.batch_id is not None:
+            show_batch(place, place.store.get_batch(nights.batch_id), nights.checks)
         show_lists(place)
-    if seconds:
+    if nights.seconds:
         table = Table("night and step", "seconds", title="Seconds per step in Airflow (fresh processes included)")
-        for name, value in seconds.items():
+        for name, value in nights.seconds.items():
             table.add_row(name, f"{value:.1f}")
         out.print(table)
 
 
-def show_batch(place: Any, batch: Any) -> None:
+def show_batch(place: Any, batch: Any, checks: dict[str, Any]) -> None:
     """Training set, data checks, and every system on the same holdout."""
     from recsys.nightly.fitting import trials_of
 
-    table = Table(show_header=False, title=f"Batch {batch.batch_id}")
+    table = Table("", Column(overflow="fold"), show_header=False, title=f"Batch {batch.batch_id}")
     table.add_row("new dislikes claimed", str(batch.num_examples))
     table.add_row("training set", f"{batch.num_rows} rows, digest {batch.training_set_digest}")
     tried = trials_of(place.folder(batch.batch_id), batch)
     table.add_row(
         "candidates, NDCG@10 on validation", ", ".join(f"{t.candidate.name} {t.ndcg_at_10:.4f}" for t in tried)
     )
-    table.add_row("data checks", f"passed; Data Docs: {batch.data_docs_uri}")
+    warned = "".join(f"; warning: {warning}" for warning in checks["warnings"])
+    passed = "passed" if checks["success"] else "failed"
+    said = f"{checks['num_expectations']} checks {passed}{warned}; Data Docs: {batch.data_docs_uri}"
+    table.add_row("data checks", said)
     table.add_row(
         "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"
     )
-    table.add_row("champion after the night", f"version {place.registry.get_alias('champion')}")
+    table.add_row("champion now", f"version {place.registry.get_alias('champion')}")
     out.print(table)
     from recsys.nightly.judging import load_evidence, metrics_of
 
@@ -249,8 +269,7 @@ def main() -> None:
     if migration.wait():
         sys.exit(f"Airflow's database could not be made; see {log}.")
     out.print("[4/4] Two nights in Airflow")
-    seconds = run_nights(log)
-    show_results(seconds)
+    show_results(run_nights(log))
     out.print(f"Done in {time.monotonic() - started:.0f} s. Where to look next:")
     out.print("  make up                          Airflow and MLflow with what you see above; prints URLs and login")
     out.print("  .venv/bin/recsys --help          the tour of the commands")

@@ -13,7 +13,7 @@ out = Console()
 # What is worth reading of a step's result; steps that are not named here tell nothing of their own.
 LINES = {
     "check_backlog": "{reason}",
-    "claim_backlog": "{num_examples} dislikes claimed, up to {as_of:.16} UTC; champion: version {champion_version}",
+    "claim_backlog": "{num_examples} dislikes claimed, up to {as_of:.16} UTC; champion: {champion_version}",
     "build_training_set": "{num_rows} examples, {num_dislikes} are dislikes, {num_holdout} holdout; digest {digest:.12}",
     "validate_training_set": "{num_expectations} data checks: passed",
     "train_challenger": "version {model_version}",
@@ -21,7 +21,7 @@ LINES = {
     "settle_backlog": "{num_examples} dislikes {status}",
     "decide_promotion": "{verdict}",
     "refit_challenger": "version {model_version}: version {judged_version} with everything up to {as_of:.16} UTC",
-    "promote": "version {to_version} is champion, before it {from_version}",
+    "promote": "version {to_version} is champion; before it: {from_version}",
     "publish_recommendations": "lists of {num_users} users",
 }
 
@@ -42,7 +42,7 @@ def _line(night: Night, step: str, result: dict[str, Any]) -> str:
     if step == "try_candidate":
         return "NDCG@10 on validation: " + ", ".join(f"{t['candidate']} {t['ndcg_at_10']:.4f}" for t in night.trials)
     try:
-        line = LINES.get(step, "").format(**result)
+        line = LINES.get(step, "").format(**{k: "none" if v is None else v for k, v in result.items()})
     except KeyError:  # a holdout in which nobody liked anything has no accuracy
         return ""
     return "\n".join([line, *(f"Warning: {warning}" for warning in result.get("warnings", ()))])
