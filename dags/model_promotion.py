@@ -18,11 +18,12 @@ the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in 
 | `extend_holdout` pink | the usual: the challenger is judged on the holdout of its night |
 | `extend_holdout` red | the champion changed since, or `as_of` is not later than the holdout's end; nothing was written |
 | `decide_promotion` green, what follows pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
+| the same, "has become champion since" | another run came first; the next run compares with its version |
 | `promote` green | the refit is champion; `recommendation_publishing` has started |
 | `request_approval` green, `promote` pink | the refit waits for a person: `champion_approval` has started, answer there |
 | `decide_promotion` red | no such version, or it was not evaluated: the message says what to run first |
 | `refit_challenger` red | the refit failed a behaviour test or moved too far from what was judged; the champion stays |
-| `promote` red | nothing moved, and the message says why: most often the champion changed since the gate compared with it |
+| `promote` red | nothing moved, and the message says why: such as that the champion changed during the refit |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
 result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault.

@@ -35,8 +35,9 @@ class Verdict:
             `num_users` with a liked holdout item; `num_users_with_dislikes`;
             `metrics` name -> `MetricComparison.as_dict`; `slices` list of `SliceComparison.as_dict`;
             `leaks`, `failed_behaviour` lists of sentences; `implausible_gain` sentence or None;
-            `best_baseline`, `best_baseline_ndcg_at_10` where baselines were judged; `gate` the thresholds: with
-            `GateConfig.from_dict` and the evidence, `decide` gives this verdict again.
+            `best_baseline`, `best_baseline_ndcg_at_10` where baselines were judged; `superseded_by` if another version has
+            become champion; `gate` the thresholds: with `GateConfig.from_dict`, `superseded_by` and the evidence, `decide`
+            gives this verdict again.
         claim: what may be said of accuracy: `better` only if the interval of NDCG@10 is above 0.
     """
 
@@ -62,14 +63,15 @@ def baseline_means(evidence: Evidence) -> dict[str, float]:
     return {name: float(np.nan_to_num(evidence.users(name)["ndcg_at_10"].mean())) for name in present}
 
 
-def decide(evidence: Evidence, config: GateConfig) -> Verdict:
+def decide(evidence: Evidence, config: GateConfig, superseded_by: str | None = None) -> Verdict:
     """Promote, reject, or insufficient evidence.
 
     Whatever the accuracy, these refuse: a model that may have seen the holdout, a gain too good to be true, a failed
     behaviour test, a guard rail that is surely broken (see `GateConfig`), a slice that is surely hurt. Then NDCG@10: with at
     least `min_users` users, promote if the interval does not reach below the margin. With fewer, a refresh is promoted
     within `sanity_ratio` unless the whole interval lies below the margin, since a stale model costs more than noise;
-    anything else is insufficient evidence.
+    anything else is insufficient evidence. So is what passed beside a champion that serves no more (`superseded_by` names
+    the version that does): nothing was said about that one.
 
     The same evidence and configuration give the same verdict. A challenger whose NDCG@10 is higher for every user never
     turns "promote" into something else, unless the gain becomes implausible.
@@ -88,7 +90,11 @@ def decide(evidence: Evidence, config: GateConfig) -> Verdict:
         *say.weak_champion(evidence.kind, found.metric(NDCG), found.baselines),
     )  # fmt: skip
     refused = bool(found.stops or broken or hurt) or (exposure is not None and exposure.refuses)
-    return Verdict("reject" if refused else accuracy, reasons, _numbers(evidence, found, config), found.claim)
+    outcome, numbers = "reject" if refused else accuracy, _numbers(evidence, found, config)
+    if outcome == "promote" and superseded_by is not None:
+        reasons = (say.superseded(evidence, superseded_by), *reasons)
+        return Verdict("insufficient_evidence", reasons, {**numbers, "superseded_by": superseded_by}, found.claim)
+    return Verdict(outcome, reasons, numbers, found.claim)
 
 
 @dataclass(frozen=True)

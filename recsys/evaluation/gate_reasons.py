@@ -57,6 +57,15 @@ def nobody_liked(kind: str) -> str:
     return f"{reason} A refresh of the champion's recipe, so the newer data are taken." if kind == "refresh" else reason
 
 
+def superseded(evidence: Evidence, champion: str) -> str:
+    """Why a challenger that passed is not promoted after all."""
+    before = f"version {evidence.champion_version}" if evidence.champion_version else "no champion"
+    return (
+        f"Version {champion} has become champion since this challenger was compared with {before}: nothing says which of "
+        "the two is better. The next run compares with the new champion."
+    )
+
+
 def exposure(found: MetricComparison | None, name: str, config: GateConfig) -> str:
     """What became of dislike exposure."""
     if found is None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlparse
 
 from recsys.errors import ConflictError, DataCheckError, InputError
 from recsys.nightly.cards import write_card
+from recsys.nightly.champion import audited_champion
 from recsys.nightly.fitting import current_recipe, fit_into, register
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
@@ -98,11 +99,30 @@ def _kind(place: Workplace, batch: Batch) -> Any:
     return "refresh" if same else "recipe_change"
 
 
-def judge(evidence: Evidence, *, accept_gain: bool = False) -> Verdict:
-    """The gate's verdict with its default thresholds; `accept_gain`: a person found no leak behind an implausible gain."""
+def judge(evidence: Evidence, *, accept_gain: bool = False, superseded_by: str | None = None) -> Verdict:
+    """The gate's verdict with its default thresholds.
+
+    Args:
+        evidence: of a challenger.
+        accept_gain: a person found no leak behind an implausible gain.
+        superseded_by: see `superseding_champion`.
+    """
     from recsys.evaluation.gate import GateConfig, decide
 
-    return decide(evidence, GateConfig(max_plausible_ratio=None) if accept_gain else GateConfig())
+    config = GateConfig(max_plausible_ratio=None) if accept_gain else GateConfig()
+    return decide(evidence, config, superseded_by)
+
+
+def superseding_champion(place: Workplace, batch: Batch, run_id: str) -> str | None:
+    """The version that has become champion since the batch was compared with another one, if any.
+
+    What a first try of the run saw counts: run again, it decides the same, also after its own promotion.
+    """
+    decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
+    if decided:
+        return decided[0].numbers.get("superseded_by")
+    champion = audited_champion(place)
+    return None if champion in (batch.champion_version, batch.refit_version) else champion
 
 
 def metrics_of(evidence: Evidence) -> dict[str, float]:

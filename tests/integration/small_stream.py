@@ -28,8 +28,8 @@ NOW = SECOND_AS_OF + timedelta(hours=3)  # when the second night runs
 FAMILY = "closed_form"  # the other family takes longer and is not what these nights are about
 
 
-def write_stream(store: FeedbackStore, seed: int = 7) -> None:
-    """Three groups of users, each of which likes one genre and dislikes half of what else it sees."""
+def write_stream(store: FeedbackStore, seed: int = 7, max_dislikes: int | None = None) -> None:
+    """Three groups of users, each of which likes one genre and dislikes half of what else it sees; the first so many."""
     rng = np.random.default_rng(seed)
     store.upsert_items([
         Item(f"f{n:02d}", f"Film {n}", (GENRES[n % len(GENRES)],), release_year=2024) for n in range(NUM_ITEMS)
@@ -48,7 +48,7 @@ def write_stream(store: FeedbackStore, seed: int = 7) -> None:
             elif rng.random() < 0.5:
                 dislikes.append(Dislike(who, at, at, item_id=what))
     store.insert_interactions(likes)
-    save_dislikes(store, dislikes)
+    save_dislikes(store, dislikes[:max_dislikes])
 
 
 def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:

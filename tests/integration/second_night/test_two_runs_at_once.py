@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from recsys.nightly.champion import move_aliases
 from recsys.nightly.fitting import register
 from recsys.nightly.planning import LEASE
 from recsys.nightly.registry_check import check_registry
+from recsys.nightly.replaying import replay
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision, Promotion
 from recsys.settings import Settings
@@ -106,6 +108,40 @@ def test_the_next_run_takes_over_from_a_dead_one_which_then_stops(second_night: 
 
 
 # Two promotions
+
+
+def promote_another(settings: Settings) -> None:
+    """What another run does that was faster: version 1 becomes champion."""
+    with Workplace.open(settings) as place:
+        last = place.store.last_promotion()
+        other = Promotion(last.sequence + 1, RIVAL, last.to_version, "1", "passed", NOW, is_complete=False)
+        place.store.begin_promotion(other)
+        move_aliases(place, NOW)
+
+
+def judged_again(settings: Settings, run_id: str) -> list[Any]:
+    with Workplace.open(settings) as place:
+        (decision,) = place.store.list_decisions(run_id=run_id, step="decide_promotion")
+        again = replay(place, decision)
+        return [again.verdict, list(again.differences)]
+
+
+def test_what_passed_beside_a_champion_that_serves_no_more_is_held(second_night: SecondNight) -> None:
+    second_night.restore(second_night.copy_before("decide_promotion"))
+    second_night.call(promote_another, second_night.settings)
+    decided = second_night.start("decide_promotion").value()
+    assert decided["verdict"] == "insufficient_evidence"
+    assert decided["reasons"][0].startswith(
+        "Version 1 has become champion since this challenger was compared with version 2"
+    )
+    assert second_night.start("decide_promotion").value() == decided
+    assert second_night.call(judged_again, second_night.settings, SECOND) == ["insufficient_evidence", []]
+
+
+def test_what_was_promoted_stays_so_when_its_gate_is_asked_again(second_night: SecondNight) -> None:
+    second_night.restore(second_night.copy_after("promote"))
+    second_night.call(promote_another, second_night.settings)
+    assert second_night.start("decide_promotion").value() == second_night.results["decide_promotion"]
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,18 @@ def test_a_thin_refresh_that_may_be_worse_by_chance_needs_the_sanity_bound(
     assert finding in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(1.1, "insufficient_evidence"), (0.5, "reject")])
+def test_what_was_compared_with_a_champion_that_serves_no_more_is_not_promoted(
+    make_evidence, factor: float, expected: str
+) -> None:
+    evidence = make_evidence("refresh", challenger=BASE * factor, champion=BASE)
+    verdict = decide(evidence, CONFIG, superseded_by="9")
+    assert verdict.verdict == expected
+    assert verdict.reasons[0].startswith("Version 9 has become champion") == (expected == "insufficient_evidence")
+    again = decide(evidence, GateConfig.from_dict(verdict.numbers["gate"]), verdict.numbers.get("superseded_by"))
+    assert again.verdict == expected
+
+
 def test_a_thin_refresh_that_is_surely_worse_is_refused_within_the_sanity_bound_too(make_evidence) -> None:
     challenger = BASE[:THIN] * np.tile([0.7, 0.8, 0.9], 67)[:THIN]
     verdict = decide(make_evidence("refresh", challenger=challenger, champion=BASE[:THIN]), CONFIG)
