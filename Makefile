@@ -39,7 +39,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: lint ## everything that proves it (up to 15 minutes)
 	@scripts/test_postgres.sh run -- $(PYTEST) -m "not thorough" $(ARGS)
 
-test-thorough: $(STAMP) ## demo, replay and tutorial end to end, more ways to die at 3 a.m. (up to 15 minutes); CI runs both
+test-thorough: $(STAMP) ## demo, browser, replay and tutorial end to end, more ways to die at 3 a.m. (up to 15 minutes); CI runs both
+	@scripts/test_browser.sh
 	@scripts/test_postgres.sh run -- $(PYTEST) -m thorough $(ARGS)
 
 lint: $(STAMP) ## style, types, import rules
