@@ -224,9 +224,9 @@ def _fit_through(store: FeedbackStore, champion_through: datetime | None, as_of:
     half = store.recorded_at_quantile(champion_through, as_of, 1.0 - HOLDOUT_SHARE)
     if champion_through is not None or half is None:
         return half
-    tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE)
-    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users))
-    return max(half, min(moment for moment in (tenth, enough or half) if moment is not None))
+    tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
+    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users)) or half
+    return max(half, min(tenth, enough))
 
 
 def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
