@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -75,6 +76,21 @@ def test_a_folder_with_somebody_s_feedback_is_left_alone(fresh: bool, settings: 
     assert done.returncode == 1
     assert "it holds somebody's data, and nothing was touched" in done.stderr
     assert state(settings.home) == before
+
+
+@pytest.mark.airflow
+def test_ctrl_c_ends_it_with_a_word_on_how_to_go_on(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "scripts" / "demo.py")], env={**os.environ, "RECSYS_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert demo.stdout is not None
+    assert "[1/4]" in demo.stdout.readline()
+    os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: all of them get it
+    _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert "`make demo` goes on from here" in said
+    assert "Traceback" not in said.split("Interrupted.")[-1]
 
 
 @pytest.mark.thorough
