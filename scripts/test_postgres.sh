@@ -30,15 +30,9 @@ find_programs() {
 }
 
 install_programs() {
-    if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-        say "Expected PostgreSQL's programs (initdb, postgres), found none, and cannot install them: that takes root and apt-get."
+    "$ROOT/scripts/debian_install.sh" postgresql || {
+        say "Expected PostgreSQL's programs (initdb, postgres), found none."
         say "Install PostgreSQL 13 or later, or set RECSYS_TEST_POSTGRES_URL=postgresql+psycopg://user:password@host/database."
-        return 1
-    fi
-    say "installing postgresql"
-    export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; } >&2 || {
-        say "Expected apt-get to install postgresql, but it failed: see above."
         return 1
     }
 }

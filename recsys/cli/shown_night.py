@@ -10,14 +10,13 @@ from rich.table import Table
 from recsys.loop import Night
 
 out = Console()
-# What is worth reading of a step's result; steps that are not named here tell nothing of their own.
+# What is worth reading of a step's result; `_line` has the three that take more than a format.
 LINES = {
     "check_backlog": "{reason}",
     "claim_backlog": "{num_examples} dislikes claimed, up to {as_of:.16} UTC; champion: {champion_version}",
     "build_training_set": "{num_rows} examples, {num_dislikes} are dislikes, {num_holdout} holdout; digest {digest:.12}",
     "validate_training_set": "{num_expectations} data checks: passed",
     "train_challenger": "version {model_version}",
-    "evaluate_challenger": "NDCG@10 {metrics[challenger_ndcg_at_10]:.4f}",
     "settle_backlog": "{num_examples} dislikes {status}",
     "decide_promotion": "{verdict}",
     "refit_challenger": "version {model_version}: version {judged_version} with everything up to {as_of:.16} UTC",
@@ -39,12 +38,14 @@ def show_night(night: Night) -> None:
 
 
 def _line(night: Night, step: str, result: dict[str, Any]) -> str:
+    if step == "list_candidates":
+        return ", ".join(result["candidates"])
     if step == "try_candidate":
         return "NDCG@10 on validation: " + ", ".join(f"{t['candidate']} {t['ndcg_at_10']:.4f}" for t in night.trials)
-    try:
-        line = LINES.get(step, "").format(**{k: "none" if v is None else v for k, v in result.items()})
-    except KeyError:  # a holdout in which nobody liked anything has no accuracy
-        return ""
+    if step == "evaluate_challenger":
+        ndcg = result["metrics"].get("challenger_ndcg_at_10")
+        return "nobody liked anything in the holdout" if ndcg is None else f"NDCG@10 {ndcg:.4f}"
+    line = LINES[step].format(**{name: "none" if value is None else value for name, value in result.items()})
     return "\n".join([line, *(f"Warning: {warning}" for warning in result.get("warnings", ()))])
 
 

@@ -90,7 +90,7 @@ def test_ctrl_c_ends_it_with_a_word_on_how_to_go_on(tmp_path: Path) -> None:
     _, said = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert "`make demo` goes on from here" in said
-    assert "Traceback" not in said.split("Interrupted.")[-1]
+    assert 'demo.py", line' not in said, "no traceback of its own"
 
 
 @pytest.mark.thorough
