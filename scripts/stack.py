@@ -14,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from airflow_environment import LOCAL, ROOT, SERVICE_USER, airflow_environment, stored_secret
+from airflow_environment import AIRFLOW_FOLDER, LOCAL, ROOT, SERVICE_USER, airflow_environment, stored_secret
 from local_key import ensure_local_key, local_key_file
 from service import MARK, Service
 
 from recsys.settings import Settings
 
-AIRFLOW_FOLDER = "airflow"
 START_TIMEOUT_S = 180.0
 POLL_S = 0.5
 # No proxy: everything asked here is on this machine.
@@ -62,7 +61,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The environment of every service."""
-        airflow = airflow_environment(self._settings, folder=AIRFLOW_FOLDER, port=self._ports["Airflow"])
+        airflow = airflow_environment(self._settings, port=self._ports["Airflow"])
         own = {
             MARK: self.name,
             # A process that renames itself must not overwrite its environment, by which `stop_all` finds it.
