@@ -31,8 +31,8 @@ def upgrade() -> None:
         Column("file_name", Text, nullable=False),
         Column("shift_days", Integer, nullable=False),
         Column("created_at", UtcDateTime(), nullable=False),
-        PrimaryKeyConstraint("source", "file_name", name="pk_stream_shifts"),
-        CheckConstraint("file_name <> ''", name="ck_stream_shifts_file_name_is_not_empty"),
+        PrimaryKeyConstraint("source", "file_name", name=op.f("pk_stream_shifts")),
+        CheckConstraint("file_name <> ''", name=op.f("ck_stream_shifts_file_name_is_not_empty")),
     )
 
 
