@@ -77,6 +77,11 @@ def parse_moment(text: str | None) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def wall_clock() -> datetime:
+    """What the records of this machine's doings carry, whatever the cut-off of the run."""
+    return datetime.now(UTC)
+
+
 def run(
     as_of: AsOf = None,
     force: Annotated[str | None, typer.Option("--force", help="Retrain whatever the backlog, for this reason.")] = None,
@@ -118,7 +123,7 @@ def run(
     with Workplace.open() as place:  # the backlog of a day before the stream is 0, which would look like a quiet night
         require_stream(place, moment)
     if dry_run:
-        arguments: dict[str, Any] = {"run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": force}
+        arguments: dict[str, Any] = {"run_id": name, "as_of": moment, "now": wall_clock(), "force_reason": force}
         checked = pipeline.check_backlog(**arguments, **asdict(triggers), record=False)
         out.print_json(data=checked)
         if not checked["retrain"]:
@@ -138,7 +143,7 @@ def run(
             load_for(step)
 
         options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate)
-        night = run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
+        night = run_night(name, moment, wall_clock, options, on_step=on_step)
     show_night(night)
 
 
@@ -234,13 +239,14 @@ def replay(
         options = NightOptions(
             threshold, half_life_days, seed, families=families or FAMILIES, keep_candidate=keep_candidate
         )
-        now = nights_at[-1]
 
         def on_step(name: str, step: str) -> None:
             bar.update(task, description=f"{name} {step}")
             load_for(step)
 
-        for night in replays.replay(nights_at[0], nights_at[-1], options, now=now, publishes=publish, on_step=on_step):
+        for night in replays.replay(
+            nights_at[0], nights_at[-1], options, clock=wall_clock, publishes=publish, on_step=on_step
+        ):
             nights.append(night)
             bar.advance(task)
             _show_replayed(night)

@@ -37,6 +37,7 @@ def status() -> None:
         holder = place.store.find_open_batch()
         promotion = place.store.last_promotion()
         decisions = place.store.list_decisions(limit=1)
+        shifts = place.store.list_stream_shifts()
     out.print(f"backlog    {backlog} new dislikes (threshold {DEFAULT_THRESHOLD})")
     if holder is not None:
         since = f"{holder.claimed_at:%Y-%m-%d %H:%M} UTC"
@@ -44,6 +45,9 @@ def status() -> None:
     out.print(f"champion   {'none' if promotion is None else 'version ' + promotion.to_version}")
     for decision in decisions:
         out.print(f"last       {decision.run_id} {decision.step}: {decision.verdict}. {' '.join(decision.reasons)}")
+    for shift in shifts:
+        moved = f"{shift.source} {shift.file_name}: all times moved by {shift.shift_days:+,} days"
+        out.print(f"stream     {moved}", soft_wrap=True, markup=False)
     out.print(f"home       {Settings.from_environment().home}")
 
 
