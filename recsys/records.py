@@ -211,6 +211,7 @@ class RecommendationSet:
 
     `calibration`: how the version turns a score into a chance of being liked; see `recsys.model.calibration`.
     `adjustment_power`: how the version answers to feature adjustments; see `recsys.feedback.adjustments`.
+    `publication_id`: of a list that was read, the publication that it was served from; of an adjusted one, made from.
     """
 
     user_id: str | None
@@ -222,6 +223,7 @@ class RecommendationSet:
     kind: SetKind = SetKind.PUBLISHED
     calibration: dict[str, Any] | None = None
     adjustment_power: float = 1.0
+    publication_id: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -60,20 +60,22 @@ def recommend(
         help="Show where each item would rank without those of the user's items that count most for it. Loads the model.",
     ),
 ) -> None:
-    """What a user was given last, with reasons.
+    """The champion's list for a user, with reasons.
 
     A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
     lowered (-) it, and by how much. --counterfactuals scores every item again as if one of the user's items told nothing:
     "Without Alien it would be rank 34".
     """
     with Workplace.open() as place:
-        found = place.store.get_recommendations(user_id) or place.store.get_recommendations(None)
+        lists = place.store.served_lists(user_id)
+        found = None if lists is None else lists.own or lists.strangers
         if found is None:
             raise NotFoundError(
                 "Expected published recommendations, found none: run `recsys run` until a version is promoted."
             )
         catalog = place.store.catalog()
         without = _counterfactuals(place, found) if counterfactuals else {}
+        champion = place.store.last_promotion()
     whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"
     table = Table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
     for entry in found.entries[:LIST_LENGTH]:
@@ -85,6 +87,8 @@ def recommend(
             reason += "\n" + without[entry.item_id]
         table.add_row(str(entry.rank), title, f"{entry.score:.4f}", reason)
     out.print(table)
+    if champion is not None and champion.to_version != found.model_version:
+        out.print(f"Version {champion.to_version} is champion; its lists are not published yet.")
 
 
 def _counterfactuals(place: Workplace, given: RecommendationSet) -> dict[str, str]:

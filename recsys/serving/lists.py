@@ -5,6 +5,9 @@ follows from the published one: what the user has met or disliked since is left 
 longer hold are taken out, and feature adjustments are computed anew from the dislikes that hold now. What new likes and
 dislikes say about other items comes with the next published list.
 
+Which version it is, the audit of champions says: see `recsys.store.recommendations`. A list that was made for a user is given
+again as long as they are served from the same publication and have said nothing since.
+
 Every list that is given is a recommendation set, and every time it is given an exposure.
 """
 
@@ -46,34 +49,37 @@ def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -
     Raises:
         NotFoundError: if nothing was ever published.
     """
-    served = _current_list(store, user_id, now, k)
-    set_id = served.recommendation_set_id
-    if set_id is None:
-        set_id = store.add_list(served)
-    shown = served.entries[:k]
-    store.add_exposure(set_id, len(shown), now)
-    return replace(served, recommendation_set_id=set_id, entries=shown)
+    while True:
+        served = _current_list(store, user_id, now, k)
+        set_id = served.recommendation_set_id
+        if set_id is None:
+            set_id = store.add_list(served)
+        shown = served.entries[:k]
+        if store.add_exposure(set_id, len(shown), now):
+            return replace(served, recommendation_set_id=set_id, entries=shown)
+        # A newer list took its place since it was read: nobody was shown this one, so it was deleted.
 
 
 def _current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> RecommendationSet:
-    own, strangers = store.get_recommendations(user_id), store.get_recommendations(None)
+    lists = store.served_lists(user_id)
+    own, strangers = (None, None) if lists is None else (lists.own, lists.strangers)
     published = own or strangers
-    if published is None:
+    if lists is None or published is None:
         raise NotFoundError(
             "Expected published recommendations, found none: run `recsys run` until a version is promoted."
         )
     changed_at = store.feedback_changed_at(user_id)
     if own is not None and (changed_at is None or changed_at <= own.as_of) and len(own.entries) >= k:
         return own
-    after = max(moment for moment in (published.created_at, changed_at) if moment is not None)
-    made = store.get_adjusted_list(user_id, published.model_version, after)
+    publication = lists.publication
+    made = store.get_adjusted_list(user_id, publication.publication_id, after=changed_at)
     if made is not None and len(made.entries) >= k:
         return made
     signals = store.user_signals(user_id, now)
     entries = _adjusted(store, published, strangers, signals, now, k)
     return RecommendationSet(
         user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration,
-        adjustment_power=published.adjustment_power,
+        adjustment_power=published.adjustment_power, publication_id=publication.publication_id,
     )  # fmt: skip
 
 

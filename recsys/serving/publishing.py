@@ -23,10 +23,11 @@ STRANGER = ""  # stands for users without history while scoring; stored as None
 
 
 def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of: datetime, now: datetime) -> int:
-    """Replaces the lists of (`version`, `as_of`) in one transaction and returns how many users they are for.
+    """Makes the lists of a version as of `as_of`, and returns how many users they are for.
 
-    A list is empty for a user who has seen everything. Histories are read as of `as_of`, so nobody is given what they
-    have seen or disliked by then.
+    They can be seen all at once, when the last one is written. None is computed in a transaction: dislikes are recorded
+    meanwhile. A list is empty for a user who has seen everything. Histories are read as of `as_of`, so nobody is given
+    what they have seen or disliked by then.
     """
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
@@ -35,7 +36,7 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
         recommender.explained_lists(histories, PUBLISHED_LENGTH, users),
         recommender.explained_lists(histories[:0], STRANGERS_LENGTH, [STRANGER]),
     )
-    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now))
+    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now), now)
     return len(users)
 
 

@@ -1,4 +1,4 @@
-"""The feedback store: every call is one transaction, on SQLite or PostgreSQL."""
+"""The feedback store, on SQLite or PostgreSQL: every call is one transaction, unless it says that it is several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from recsys.records import (
     Erasure,
     Interaction,
     Item,
-    RecommendationSet,
     RecordedDislike,
     UserSignal,
 )
@@ -34,14 +33,14 @@ from recsys.store import (
     impacts,
     improvement,
     insights,
-    recommendations,
 )
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
+from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
 
 
-class FeedbackStore(StreamReader, AuditStore):
+class FeedbackStore(StreamReader, AuditStore, ListStore):
     """The feedback database, as the loop uses it."""
 
     # Catalog and feedback
@@ -166,31 +165,7 @@ class FeedbackStore(StreamReader, AuditStore):
         """Gives the examples of an open batch back; idempotent. ConflictError if they were used."""
         return self.write(lambda c: backlog.release(c, batch_id, now))
 
-    # Recommendations
-
-    def replace_recommendation_sets(
-        self, model_version: str, as_of: datetime, sets: Iterable[RecommendationSet]
-    ) -> int:
-        """Makes `sets` the lists of a version and cut-off, and returns how many; see `recommendations.replace_sets`."""
-        return self.write(lambda c: recommendations.replace_sets(c, model_version, as_of, sets))
-
-    def get_recommendations(self, user_id: str | None) -> RecommendationSet | None:
-        """The list that was published last for a user; None: for users without one of their own."""
-        with self.reading() as connection:
-            return recommendations.newest_set(connection, user_id)
-
-    def get_adjusted_list(self, user_id: str, model_version: str, after: datetime) -> RecommendationSet | None:
-        """The list that was made last for a user when it was served, from a version and after a moment."""
-        with self.reading() as connection:
-            return recommendations.newest_adjusted_set(connection, user_id, model_version, after)
-
-    def add_list(self, one: RecommendationSet) -> int:
-        """Writes one list and returns its number."""
-        return self.write(lambda c: recommendations.insert_set(c, one))
-
-    def add_exposure(self, recommendation_set_id: int, num_items: int, served_at: datetime) -> None:
-        """Notes that a user was shown the first entries of a list."""
-        self.write(lambda c: recommendations.insert_exposure(c, recommendation_set_id, num_items, served_at))
+    # What serving asks
 
     def half_life_of_version(self, model_version: str) -> float | None:
         """Half-life in days that a version was fitted with; None for one that no batch made."""
@@ -206,11 +181,6 @@ class FeedbackStore(StreamReader, AuditStore):
         """When a user's feedback last changed; None for a user who never gave any."""
         with self.reading() as connection:
             return events.feedback_changed_at(connection, user_id)
-
-    def count_recommendation_sets(self, model_version: str, as_of: datetime) -> int:
-        """How many lists there are of a version and cut-off."""
-        with self.reading() as connection:
-            return recommendations.count_sets(connection, model_version, as_of)
 
     # Insights: triggers, patterns, improvement metrics
 

@@ -21,7 +21,12 @@ from recsys.store.tables.feedback import (
     user_dislikes,
 )
 from recsys.store.tables.metadata import SCHEMA_REVISION, metadata
-from recsys.store.tables.recommendations import recommendation_entries, recommendation_exposures, recommendation_sets
+from recsys.store.tables.recommendations import (
+    publications,
+    recommendation_entries,
+    recommendation_exposures,
+    recommendation_sets,
+)
 from recsys.store.tables.records import (
     api_keys,
     backlog_announcements,
@@ -46,6 +51,7 @@ __all__ = [
     "metadata",
     "model_promotions",
     "negative_training_examples",
+    "publications",
     "recommendation_entries",
     "recommendation_exposures",
     "recommendation_sets",
