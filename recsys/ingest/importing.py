@@ -30,6 +30,7 @@ class ImportOptions:
         skip_bad_rows: write the good rows of a file that has bad ones; otherwise nothing is written then.
         dry_run: check everything and write nothing.
         rows_per_batch: rows per transaction, at least 1.
+        now: time of the import, for the history of what may be recommended; None keeps none.
     """
 
     like_at_least: float | None = None
@@ -37,6 +38,7 @@ class ImportOptions:
     skip_bad_rows: bool = False
     dry_run: bool = False
     rows_per_batch: int = 5_000
+    now: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.rows_per_batch < 1:
@@ -138,7 +140,9 @@ def _import(
     if not options.skip_bad_rows:
         parsed.require_good()
     placeholders = placeholders_of(parsed, store)
-    written = Written() if options.dry_run else write(parsed, placeholders, store, options.rows_per_batch, watch)
+    written = Written()
+    if not options.dry_run:
+        written = write(parsed, placeholders, store, options.rows_per_batch, watch, options.now)
     counts = parsed.feedback["signal"].value_counts()
     times = parsed.feedback["occurred_at"]
     return ImportReport(

@@ -17,9 +17,7 @@ from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import (
     Batch,
     Dislike,
-    Erasure,
     Interaction,
-    Item,
     RecommendationSet,
     RecordedDislike,
     UserSignal,
@@ -27,7 +25,6 @@ from recsys.records import (
 from recsys.store import (
     backlog,
     brigading,
-    catalog,
     erasures,
     events,
     feedback_rows,
@@ -38,27 +35,15 @@ from recsys.store import (
 )
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
+from recsys.store.catalog_store import CatalogStore
+from recsys.store.erasures import Erasure
 from recsys.store.stream_reader import StreamReader
 
 
-class FeedbackStore(StreamReader, AuditStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore):
     """The feedback database, as the loop uses it."""
 
-    # Catalog and feedback
-
-    def upsert_items(self, items: Sequence[Item]) -> int:
-        """Writes items that are new or differ, and returns how many; a placeholder never replaces an item."""
-        return self.write(lambda c: catalog.upsert_items(c, items))
-
-    def catalog(self) -> dict[str, Item]:
-        """All items by id, in the order of their ids."""
-        with self.reading() as connection:
-            return catalog.read_catalog(connection)
-
-    def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
-        """The items with these ids that there are, by id."""
-        with self.reading() as connection:
-            return catalog.read_items(connection, item_ids)
+    # Feedback
 
     def insert_interactions(self, rows: Sequence[Interaction], *, makes_placeholders: bool = False) -> int:
         """Writes interactions and returns how many are new; the same (user, item, kind, occurred_at) is kept once.

@@ -25,7 +25,7 @@ from recsys.store.tables.records import (
     erasures,
     model_promotions,
 )
-from recsys.store.tables.stream import interactions, items
+from recsys.store.tables.stream import interactions, item_changes, items, user_exclusions
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -37,6 +37,7 @@ __all__ = [
     "dislike_patterns",
     "erasures",
     "interactions",
+    "item_changes",
     "items",
     "metadata",
     "model_promotions",
@@ -46,4 +47,5 @@ __all__ = [
     "recommendation_sets",
     "training_batches",
     "user_dislikes",
+    "user_exclusions",
 ]
