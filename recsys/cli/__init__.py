@@ -75,9 +75,11 @@ def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what t
     )
 
 
-from recsys.cli import care, champions, decided, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
+from recsys.cli import care, catalog, champions, decided, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
 
 app.add_typer(imports.app, name="import", help="Bring in a stream: items, interactions and dislikes.")
+app.add_typer(catalog.items, name="items", help="The catalog, and what of it may be recommended.")
+app.add_typer(catalog.exclusions, name="exclusions", help="What users want to see no more.")
 app.add_typer(show.db, name="db", help="The feedback database.")
 show.register(app)
 decided.register(app)

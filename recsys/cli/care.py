@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.nightly.workplace import Workplace
-from recsys.records import Erasure
+from recsys.store.erasures import Erasure
 
 out = Console()
 brigading = typer.Typer(no_args_is_help=True)

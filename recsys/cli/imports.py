@@ -143,11 +143,13 @@ def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = Fals
     """Import the catalog from CSV or Parquet.
 
     Needed columns: item_id, title. Optional: genres and cast (separated by |, or Parquet lists), franchise,
-    release_year, tmdb_id, imdb_id. What a file leaves empty keeps its stored value.
+    release_year, tmdb_id, imdb_id, tags (as genres), and when an item may be recommended: available_from, available_until
+    (ISO 8601 or unix seconds, UTC), is_hidden (true or false). What a file leaves empty keeps its stored value.
     """
     from recsys import ingest
 
-    run_import(ingest.import_items, file, ingest.ImportOptions(skip_bad_rows=skip_bad_rows, dry_run=dry_run))
+    options = ingest.ImportOptions(skip_bad_rows=skip_bad_rows, dry_run=dry_run)
+    run_import(ingest.import_items, file, options)
 
 
 def run_import(importer: Importer, path: Path, options: ImportOptions) -> ImportReport:

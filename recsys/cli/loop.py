@@ -19,6 +19,7 @@ from rich.table import Table
 from recsys import pipeline, process
 from recsys.cli.shown_night import show_night
 from recsys.cli.tensorflow_loading import load_for
+from recsys.eligibility import FIRST_YEAR, LAST_YEAR, EligibilityRule
 from recsys.errors import InputError, RecsysError
 from recsys.feedback.triggers import TriggerConfig
 from recsys.loop import NIGHT_STEPS, NightOptions, run_night
@@ -56,6 +57,19 @@ KeepCandidate = Annotated[
         "--keep-candidate", help="Fit the champion's candidate and ridges again instead of trying all: a cheaper night."
     ),
 ]
+Genres = Annotated[
+    list[str] | None, typer.Option("--genre", help="Recommend only items of this genre, or of others given so.")
+]
+WithoutGenres = Annotated[list[str] | None, typer.Option("--without-genre", help="Recommend no item of this genre.")]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="Recommend only items with this tag, or with others given so.")
+]
+WithoutTags = Annotated[list[str] | None, typer.Option("--without-tag", help="Recommend no item with this tag.")]
+Year = Annotated[int | None, typer.Option(min=FIRST_YEAR, max=LAST_YEAR, help="Of release, of what is recommended.")]
+AllItems = Annotated[
+    bool,
+    typer.Option("--all-items", help="Recommend any item again. Without any of these options: what the champion may."),
+]
 DEFAULTS = TriggerConfig()
 Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
 
@@ -90,6 +104,13 @@ def run(
     seed: Seed = 0,
     families: Families = None,
     keep_candidate: KeepCandidate = False,
+    min_year: Year = None,
+    max_year: Year = None,
+    genres: Genres = None,
+    without_genres: WithoutGenres = None,
+    tags: Tags = None,
+    without_tags: WithoutTags = None,
+    all_items: AllItems = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
     run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
     backlog_trigger: Annotated[bool, typer.Option(help="Whether --threshold asks for a retraining.")] = True,
@@ -115,6 +136,7 @@ def run(
 ) -> None:
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
+    rule = eligibility_rule(all_items, min_year, max_year, genres, without_genres, tags, without_tags)
     name = run_id or f"cli__{moment.isoformat()}"
     triggers = TriggerConfig(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
@@ -131,7 +153,7 @@ def run(
         load_for("rehearse")
         rehearsed = pipeline.rehearse(
             **arguments, half_life_days=half_life_days, seed=seed, families=families or FAMILIES,
-            keep_candidate=keep_candidate,
+            keep_candidate=keep_candidate, eligible=None if rule is None else rule.as_dict(),
         )  # fmt: skip
         out.print_json(data=rehearsed)
         return
@@ -142,9 +164,32 @@ def run(
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate)
+        options = NightOptions(
+            threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate, rule
+        )
         night = run_night(name, moment, wall_clock, options, on_step=on_step)
     show_night(night)
+
+
+def eligibility_rule(
+    all_items: bool,
+    min_year: int | None,
+    max_year: int | None,
+    genres: list[str] | None,
+    without_genres: list[str] | None,
+    tags: list[str] | None,
+    without_tags: list[str] | None,
+) -> EligibilityRule | None:
+    """What the options say may be recommended; None where they say nothing.
+
+    Raises:
+        InputError: if they contradict each other.
+    """
+    names = (genres, without_genres, tags, without_tags)
+    rule = EligibilityRule(min_year, max_year, *(tuple(values or ()) for values in names))
+    if all_items and not rule.is_open:
+        raise InputError(f"Expected --all-items alone, got it with a rule ({rule}): leave one of them out.")
+    return None if rule.is_open and not all_items else rule
 
 
 def progress_bar() -> Progress:

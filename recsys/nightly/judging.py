@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 from recsys.errors import ConflictError, DataCheckError, InputError
 from recsys.nightly.cards import write_card
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.fitting import current_recipe, fit_into, register
+from recsys.nightly.fitting import current_recipe, fit_into, register, rule_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 
@@ -47,6 +47,7 @@ def evaluate(
     from recsys.evaluation.behaviour import run_behaviour_tests
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.judgement import Holdout, judge_systems
+    from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
@@ -64,6 +65,7 @@ def evaluate(
         items=training_set.items,
         begins_at=batch.fit_through,
         half_life_days=challenger.recipe["best_trend_half_life_days"],
+        barred=barred_items(training_set.items, rule_of(batch), batch.fit_through),
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
     behaviour = run_behaviour_tests(challenger, training_set.histories, seed=batch.config["seed"])

@@ -12,7 +12,16 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from recsys import __version__
-from recsys.serving import answers, openapi, problems, routes_dislikes, routes_insights, routes_users
+from recsys.serving import (
+    answers,
+    catalog_answers,
+    openapi,
+    problems,
+    routes_catalog,
+    routes_dislikes,
+    routes_insights,
+    routes_users,
+)
 from recsys.serving.backlog_ready import AnnouncerConfig, BacklogAnnouncer
 from recsys.serving.config import ServingConfig
 from recsys.serving.identity import Identity, KeyCache
@@ -36,6 +45,9 @@ ANSWERS = (
     answers.UndoAnswer,
     answers.InteractionsAnswer,
     answers.RecommendationsAnswer,
+    catalog_answers.ItemAnswer,
+    catalog_answers.ExclusionAnswer,
+    catalog_answers.ExclusionsAnswer,
     answers.ErasureAnswer,
     answers.PatternsAnswer,
     answers.MetricsAnswer,
@@ -80,7 +92,7 @@ def create_app(
     problems.install(app, config.retry_after_s)
     openapi.install(app, ANSWERS)
     app.add_middleware(Observed, metrics=service.metrics)
-    for routes in (routes_dislikes, routes_users, routes_insights):
+    for routes in (routes_dislikes, routes_users, routes_catalog, routes_insights):
         app.include_router(routes.router)
     return app
 

@@ -12,6 +12,7 @@ from itertools import chain, groupby
 
 import pandas as pd
 
+from recsys.model.eligible_items import barred_items, catalog_frame
 from recsys.model.recommender import Recommender
 from recsys.records import RecommendationEntry, RecommendationSet
 from recsys.store import FeedbackStore
@@ -27,8 +28,12 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
 
     They can be seen all at once, when the last one is written. None is computed in a transaction: dislikes are recorded
     meanwhile. A list is empty for a user who has seen everything. Histories are read as of `as_of`, so nobody is given
-    what they have seen or disliked by then.
+    what they have seen or disliked by then. What the catalog hides, what is not available at `as_of`, what the version's
+    rule does not admit and what a user excludes is in no list: the catalog and the exclusions count as they are now.
     """
+    recommender = recommender.without_items(
+        barred_items(catalog_frame(store.catalog().values()), recommender.rule, as_of)
+    )
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
     users = sorted(histories["user_id"].unique())

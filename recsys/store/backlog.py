@@ -149,12 +149,18 @@ def find_open(connection: Connection) -> Batch | None:
 
 def half_life_of_version(connection: Connection, model_version: str) -> float | None:
     """Half-life in days of the sample weights that a version was fitted with; None for one that no batch made."""
+    config = config_of_version(connection, model_version)
+    return None if config is None else float(config["half_life_days"])
+
+
+def config_of_version(connection: Connection, model_version: str) -> dict[str, Any] | None:
+    """Settings of the run that made a version; None for one that no batch made."""
     table = training_batches.c
     query = select(table.config).where(
         or_(table.challenger_version == model_version, table.refit_version == model_version)
     )
-    config = connection.execute(query.limit(1)).scalar_one_or_none()
-    return None if config is None else float(config["half_life_days"])
+    found: dict[str, Any] | None = connection.execute(query.limit(1)).scalar_one_or_none()
+    return found
 
 
 def update_fields(connection: Connection, batch_id: str, values: dict[str, Any]) -> Batch:

@@ -17,16 +17,13 @@ from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import (
     Batch,
     Dislike,
-    Erasure,
     Interaction,
-    Item,
     RecordedDislike,
     UserSignal,
 )
 from recsys.store import (
     backlog,
     brigading,
-    catalog,
     erasures,
     events,
     feedback_rows,
@@ -36,28 +33,16 @@ from recsys.store import (
 )
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
+from recsys.store.catalog_store import CatalogStore
+from recsys.store.erasures import Erasure
 from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
 
 
-class FeedbackStore(StreamReader, AuditStore, ListStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
     """The feedback database, as the loop uses it."""
 
-    # Catalog and feedback
-
-    def upsert_items(self, items: Sequence[Item]) -> int:
-        """Writes items that are new or differ, and returns how many; a placeholder never replaces an item."""
-        return self.write(lambda c: catalog.upsert_items(c, items))
-
-    def catalog(self) -> dict[str, Item]:
-        """All items by id, in the order of their ids."""
-        with self.reading() as connection:
-            return catalog.read_catalog(connection)
-
-    def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
-        """The items with these ids that there are, by id."""
-        with self.reading() as connection:
-            return catalog.read_items(connection, item_ids)
+    # Feedback
 
     def insert_interactions(self, rows: Sequence[Interaction], *, makes_placeholders: bool = False) -> int:
         """Writes interactions and returns how many are new; the same (user, item, kind, occurred_at) is kept once.

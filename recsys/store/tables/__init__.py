@@ -35,7 +35,7 @@ from recsys.store.tables.records import (
     erasures,
     model_promotions,
 )
-from recsys.store.tables.stream import interactions, items, stream_shifts
+from recsys.store.tables.stream import interactions, item_changes, items, stream_shifts, user_exclusions
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -47,6 +47,7 @@ __all__ = [
     "dislike_patterns",
     "erasures",
     "interactions",
+    "item_changes",
     "items",
     "metadata",
     "model_promotions",
@@ -58,4 +59,5 @@ __all__ = [
     "stream_shifts",
     "training_batches",
     "user_dislikes",
+    "user_exclusions",
 ]

@@ -147,7 +147,10 @@ def test_downgrade_leaves_nothing(database_url: str) -> None:
     engine.dispose()
 
 
-ITEM = "INSERT INTO items VALUES ('i', 'Film', 'film', '[]', '[]', NULL, NULL, NULL, NULL, {false})"
+ITEM = (
+    "INSERT INTO items (item_id, title, title_key, genres, cast_members, is_placeholder) "
+    "VALUES ('i', 'Film', 'film', '[]', '[]', {false})"
+)
 BATCH = (
     "INSERT INTO training_batches (batch_id, as_of, fit_through, status, num_examples, config, claimed_at, "
     "lease_expires_at, settled_at, challenger_version) VALUES ('{id}', '{t2}', '{fit}', '{status}', 0, '{{}}', '{t2}', "
