@@ -31,7 +31,7 @@ from typing import Any
 
 import results
 import story
-from airflow_environment import AIRFLOW_FOLDER, airflow_environment
+from airflow_environment import airflow_environment
 from nights import NightFailed, output_to, result_of, run_dag, seconds_of, start_migration
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -41,7 +41,11 @@ from recsys.settings import PACKAGE_PARENT, Settings
 STREAM = PACKAGE_PARENT / "data" / "movietweetings"
 NEWEST_YEAR = 2011  # of what may be recommended
 FIRST_RUN = "demo-first-champion"
-LOG, PLAN, STORY = "demo.log", "demo.json", "demo-story.json"  # the log is there from the first second: whose folder it is
+LOG, PLAN, STORY = (
+    "demo.log",
+    "demo.json",
+    "demo-story.json",
+)  # the log is there from the first second: whose folder it is
 NUM_TASKS = 22  # of both nights, about
 out = Console()
 
@@ -126,7 +130,13 @@ def run_command(settings: Settings, *arguments: str) -> None:
 @contextmanager
 def airflow_nights(log: Path) -> Iterator[Any]:
     """Yields `run(dag_id, at, conf)`, which runs a DAG with a progress bar that names its tasks."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with output_to(log) as screen:
         console = Console(file=screen, force_terminal=screen.isatty())
         with Progress(*columns, console=console, transient=True) as progress:
@@ -209,7 +219,7 @@ def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) ->
         if champion != told.version:
             with story.front_end(settings, told.user_id, log) as front:
                 told = story.with_learned(told, front)
-            story.show_learned(told, place.store.get_dislikes([told.dislike_id]), out)
+            story.show_learned(told, out)
         results.show_seconds(done.seconds, out)
         out.print(f"Champion now: version {champion}.")
 
@@ -260,7 +270,9 @@ def main() -> None:
     )  # fmt: skip
     if migration.wait():
         sys.exit(f"Airflow's database could not be made; see {log}.")
-    out.print(f"[4/6] The night as of {plan.quiet_night_as_of:%d %B %Y %H:%M} in Airflow: few new dislikes", highlight=False)
+    out.print(
+        f"[4/6] The night as of {plan.quiet_night_as_of:%d %B %Y %H:%M} in Airflow: few new dislikes", highlight=False
+    )
     quiet_night(plan, log)
     out.print("[5/6] One thumbs-down, through the API")
     told = click(settings, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ TITLES = {"decayed_popularity": "popularity of the last days", "popularity": "po
 SHOWN_USERS = 3
 TOP = 3
 COUNTED_USERS = 3_000
+HALF_LIFE_DAYS = 30.0  # of the weights in a history, which nothing here reads
 
 
 def show_decisions(place: Any, out: Console) -> None:
@@ -74,22 +76,30 @@ def show_systems(evidence: Any, title: str, out: Console) -> None:
     out.print(table)
 
 
+def published_lists(store: Any, num_users: int) -> dict[str, Any]:
+    """User -> the list that is served, of so many users who have liked something, those with the most likes first."""
+    histories = store.read_histories(datetime.max.replace(tzinfo=UTC), HALF_LIFE_DAYS)
+    likes = histories[histories["signal"] == "like"].groupby("user_id").size()
+    users = likes.reset_index(name="likes").sort_values(["likes", "user_id"], ascending=[False, True])["user_id"]
+    found = {user_id: store.get_recommendations(user_id) for user_id in users[:num_users]}
+    return {user_id: one for user_id, one in found.items() if one is not None and one.entries}
+
+
 def show_lists(place: Any, version: str, out: Console) -> None:
     """The first recommendations of some users with a history, each with its reason, and how many films there are in all."""
-    top = place.store.top_entries(version, TOP)  # user -> entries
-    users = sorted(top)[:: max(1, len(top) // SHOWN_USERS)][:SHOWN_USERS]
+    lists = published_lists(place.store, COUNTED_USERS)
+    users = sorted(lists)[:: max(1, len(lists) // SHOWN_USERS)][:SHOWN_USERS]
     catalog = place.store.catalog()
     table = Table(title=f"Lists of version {version}")
     for heading in ("user", "#", "film", "score", "why"):
         table.add_column(heading, overflow="fold")
     for user_id in users:
-        for entry in top[user_id]:
+        for entry in lists[user_id].entries[:TOP]:
             title = catalog[entry.item_id].title
             table.add_row(user_id, str(entry.rank), Text(title), f"{entry.score:.3f}", Text(entry.reason))
     out.print(table)
-    counted = sorted(top)[:COUNTED_USERS]
-    films = {entry.item_id for user_id in counted for entry in top[user_id]}
-    out.print(f"{len(films):,} different films fill the top-{TOP} places of {len(counted):,} users.")
+    films = {entry.item_id for one in lists.values() for entry in one.entries[:TOP]}
+    out.print(f"{len(films):,} different films fill the first {TOP} places in the lists of {len(lists):,} users.")
 
 
 def show_seconds(seconds: dict[str, float], out: Console) -> None:

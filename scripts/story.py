@@ -1,4 +1,4 @@
-"""One thumbs-down, as a product's front end sends it: what its user's list is before, after it, after undo, and after the night.
+"""One thumbs-down, as a front end sends it: its user's list before it, after it, after undo, and after the night.
 
 A real API is started for it (`recsys serve`, on a free port of this machine) and asked over HTTP. What was seen is kept in
 the home folder, so that a demo which is run again shows the same click instead of a second one.
@@ -19,6 +19,7 @@ from typing import Any
 
 import requests
 from local_key import ensure_local_key
+from results import published_lists
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +30,7 @@ from recsys.store import FeedbackStore
 REASON = "wrong_genre"
 LENGTH = 10  # of the list
 LOOK = 50  # places that a film may fall and still be found
+NUM_ASKED = 500  # users among whom the one of the story is chosen
 START_TIMEOUT_S = 60.0
 LOCAL = "127.0.0.1"
 
@@ -147,17 +149,17 @@ def choose_user(settings: Settings) -> str:
     Of those the one with the most personal list: the most films that are there because of what the user liked.
     """
     with FeedbackStore.open(settings.database_url) as store:
-        lists, catalog = store.top_entries(LENGTH), store.catalog()
+        lists, catalog = published_lists(store, NUM_ASKED), store.catalog()
 
     def personal(user_id: str) -> tuple[int, str]:
-        liked = [entry for entry in lists[user_id] if entry.reason.startswith("Because you liked")]
+        liked = [entry for entry in lists[user_id].entries[:LENGTH] if entry.reason.startswith("Because you liked")]
         return len(liked), user_id
 
     def shared(user_id: str) -> int:
-        first, *others = (set(catalog[entry.item_id].genres) for entry in lists[user_id])
+        first, *others = (set(catalog[entry.item_id].genres) for entry in lists[user_id].entries[:LENGTH])
         return sum(bool(first & genres) for genres in others)
 
-    moved = [user_id for user_id, entries in lists.items() if len(entries) == LENGTH and 3 <= shared(user_id) <= 6]
+    moved = [user_id for user_id, one in lists.items() if len(one.entries) >= LENGTH and 3 <= shared(user_id) <= 6]
     return max(moved or lists, key=personal)
 
 
@@ -199,32 +201,33 @@ def show_click(story: Story, out: Console) -> None:
         )  # fmt: skip
     out.print(table)
     taken = ", ".join(f"{name.partition(':')[2]} {change:+.0%}" for name, change in story.adjustments.items())
-    out.print(Text(f"POST /api/dislike: {film['title']}, reason {REASON}. For this user alone, at once: {taken or 'none'}."))
+    out.print(
+        Text(f"POST /api/dislike: {film['title']}, reason {REASON}. For this user alone, at once: {taken or 'none'}.")
+    )
     out.print(Text(f"New in the list: {_titles(_came(story.before, story.after)) or 'nothing'}."))
     same = [(e["item_id"], e["score"]) for e in story.undone] == [(e["item_id"], e["score"]) for e in story.before]
     said = "the same list as before, to the last digit" if same else "NOT the list from before"
     out.print(f"DELETE /api/dislike/...: {said}. Then the click is made again: it waits for the night.")
 
 
-def show_learned(story: Story, weight: float, out: Console) -> None:
+def show_learned(story: Story, out: Console) -> None:
     """What the new champion made of the click."""
-    before, learned = story.before[:LENGTH], story.learned[:LENGTH]
     name = f"dislike:{story.film['item_id']}"
-    carried = [entry for entry in story.learned if name in entry["contributions"]]
-    table = Table(title=f"User {story.user_id}: the list of version {story.learned_version}, which has learned from the click")
-    table.add_column("#", justify="right")
-    table.add_column("film", overflow="fold")
-    table.add_column("why", overflow="fold")
-    was = _ranks(before)
-    for entry in learned:
-        rank = was.get(entry["item_id"])
-        moved = "new" if rank is None else f"was {rank}"
-        table.add_row(str(entry["rank"]), Text(f"{entry['title']} ({moved})"), Text(entry["reason"]))
+    lowered = [entry for entry in story.learned if name in entry["contributions"]]
+    table = Table(
+        title=f"User {story.user_id}: the list of version {story.learned_version}, which learned from the click"
+    )
+    for heading in ("#", "film", "before the click", "why"):
+        table.add_column(heading, overflow="fold")
+    was = _ranks(story.before)
+    for entry in story.learned[:LENGTH]:
+        rank = str(was.get(entry["item_id"], f"below {LOOK}"))
+        table.add_row(str(entry["rank"]), Text(entry["title"]), rank, Text(entry["reason"]))
     out.print(table)
     out.print(
         Text(
-            f"Version {story.learned_version} was trained with the thumbs-down (sample weight {weight:.2f}): "
-            f"{len(carried)} of this user's {len(story.learned)} films carry a term for {story.film['title']}."
+            f"The thumbs-down is one of the negative examples of version {story.learned_version}. Of the {len(story.learned)} "
+            f"films that it would show this user, {len(lowered)} are scored lower for it (contribution {name})."
         )
     )
 
