@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, or_, select, update
 
@@ -103,6 +104,9 @@ def give_pages_back(connection: Connection) -> bool:
         return False
     pragma = connection.exec_driver_sql
     before = int(pragma("PRAGMA freelist_count").scalar_one())
-    pragma(f"PRAGMA incremental_vacuum({PAGES_PER_STEP})").fetchall()
+    raw: Any = connection.connection.driver_connection
+    raw.execute(
+        f"PRAGMA incremental_vacuum({PAGES_PER_STEP})"
+    ).fetchall()  # it frees one page for each row without columns
     left = int(pragma("PRAGMA freelist_count").scalar_one())
     return 0 < left < before  # a file that was made without auto_vacuum keeps its pages, and uses them again
