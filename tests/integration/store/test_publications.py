@@ -164,7 +164,7 @@ def test_of_two_processes_that_publish_a_version_the_later_one_goes_on(stocked: 
                 stocked.replace_recommendation_sets("1", AS_OF, lists(first=3))
             yield one
 
-    with pytest.raises(ConflictError, match="another process does: its lists will be served"):
+    with pytest.raises(ConflictError, match="another process took it over"):
         stocked.replace_recommendation_sets("1", AS_OF, overtaken())
     assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
     assert len(rows(stocked, recommendation_sets)) == NUM_USERS + 1
@@ -269,7 +269,7 @@ def test_a_publication_whose_rows_were_pruned_does_not_go_on(stocked: FeedbackSt
                 assert stocked.delete_unseen_lists(NOW + DAY) == LISTS_PER_TRANSACTION
             yield one
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError, match="deleted its lists as old ones"):
         stocked.replace_recommendation_sets("1", AS_OF, pruned())
     stocked.replace_recommendation_sets("1", AS_OF, lists())
     assert served(stocked) == {("1", "i0"): NUM_USERS + 1}
