@@ -1,17 +1,22 @@
 """Everybody is served the champion of the audit, whatever the clocks of those who published said."""
 
 import os
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from recsys import pipeline
 from recsys.errors import InputError
+from recsys.nightly.old_lists import delete_retired_lists
+from recsys.nightly.workplace import Workplace
 from recsys.records import Dislike, Promotion, PromotionKind, RecommendationEntry, RecommendationSet, SetKind
 from recsys.serving.lists import serve_list
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from recsys.store.tables import recommendation_sets
 from tests.integration.command_line import quick
 from tests.integration.serving.live_api import MATRIX, Api
 
@@ -149,6 +154,28 @@ def test_old_lists_are_pruned_by_the_step_of_monitoring(settings: Settings) -> N
         assert serve_list(store, "u1", now, k=1).model_version == "8"
         with pytest.raises(InputError, match="at least 0"):
             pipeline.prune_lists(now, -1.0)
+
+
+def test_publishing_another_champion_takes_the_space_of_the_retired_one(settings: Settings) -> None:
+    """In a file that holds a champion's and the previous champion's lists, each of three more publishings finds room."""
+    settings.use()
+    migrate(settings.database_url)
+    sizes, numbers = [], []
+    with Workplace.open(settings) as place:
+        place.store.upsert_items([MATRIX])
+        for version in ("2", "4", "6", "8", "8", "10"):
+            last = place.store.last_promotion()
+            if last is None or last.to_version != version:
+                make_champion(place.store, version, TODAY)
+            delete_retired_lists(place, TODAY)
+            entries = (replace(ENTRY, reason=random.Random(version).randbytes(1_000).hex()),)
+            lists = [RecommendationSet(f"u{user}", version, NIGHT, TODAY, entries) for user in range(500)]
+            place.store.replace_recommendation_sets(version, NIGHT, lists)
+            with place.store.reading() as connection:
+                numbers.append(connection.scalar(select(func.count()).select_from(recommendation_sets)))
+                sizes.append(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    assert numbers == [500, 1_000, 1_000, 1_000, 1_000, 1_000]
+    assert max(sizes[2:]) <= 1.2 * sizes[1]
 
 
 def test_a_file_gives_the_pages_of_deleted_lists_back(settings: Settings) -> None:
