@@ -12,7 +12,7 @@ meanwhile, and users get them all at once, when the last one is written. A list 
 |---|---|
 | green | the lists are out; the XCom has their number |
 | red, "Expected a champion" | nothing was promoted yet: trigger `feedback_retraining` |
-| red, "Expected to go on with publication" | another process publishes the same version; its lists will be served |
+| red, "Expected to go on with publication" | another process publishes the same version; if none does, clear the task |
 | red, "Expected to publish the champion" | the champion changed meanwhile; the newer change starts its own run |
 
 **When red:** users still get the lists that were there before. Fix the cause and clear the task: it goes on with the lists

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, or_, select, update
 
@@ -93,7 +94,9 @@ def delete_unseen(connection: Connection, set_ids: Sequence[int]) -> int:
     table = recommendation_sets.c
     chosen = table.recommendation_set_id.in_(set_ids)
     # Whoever is about to note that one was shown holds its row: this waits, and then sees the note.
-    connection.execute(select(table.recommendation_set_id).where(chosen).with_for_update())
+    connection.execute(
+        select(table.recommendation_set_id).where(chosen).order_by(table.recommendation_set_id).with_for_update()
+    )
     return int(connection.execute(delete(recommendation_sets).where(chosen, ~_is_referred_to())).rowcount)
 
 
@@ -103,6 +106,8 @@ def give_pages_back(connection: Connection) -> bool:
         return False
     pragma = connection.exec_driver_sql
     before = int(pragma("PRAGMA freelist_count").scalar_one())
-    pragma(f"PRAGMA incremental_vacuum({PAGES_PER_STEP})").fetchall()
+    driver: Any = connection.connection.driver_connection
+    # A page is freed for each of its rows, which have no columns: SQLAlchemy takes that for no rows at all.
+    driver.execute(f"PRAGMA incremental_vacuum({PAGES_PER_STEP})").fetchall()
     left = int(pragma("PRAGMA freelist_count").scalar_one())
     return 0 < left < before  # a file that was made without auto_vacuum keeps its pages, and uses them again

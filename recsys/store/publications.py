@@ -88,7 +88,8 @@ def _hold(connection: Connection, opened: Publication) -> None:
     if connection.execute(query.with_for_update()).one_or_none() is None:
         raise ConflictError(
             f"Expected to go on with publication {opened.publication_id} of version {opened.model_version}, but another "
-            "process does: its lists will be served, and nothing needs to be done."
+            "process took it over, or deleted its lists as old ones. Users are served as before. If no other process is "
+            "publishing, publish again."
         )
 
 

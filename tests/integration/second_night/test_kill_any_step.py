@@ -56,8 +56,10 @@ DEATHS: list[tuple[str, Point]] = [
     ("promote", Point(f"{STORE}.finish_promotion", "after")),
     (
         "publish_recommendations",
-        Point("recsys.store.recommendations:_entry_row", "after", 1_000),
-    ),  # some of the entries
+        Point("recsys.store.publications:_add", "after", 3),
+    ),  # some of the lists are written, and nobody sees them
+    ("publish_recommendations", Point("recsys.store.publications:entry_row", "after", 1_000)),  # in a transaction
+    ("publish_recommendations", Point("recsys.store.publications:_complete", "after")),  # done, but not committed
     ("publish_recommendations", Point(f"{STORE}.replace_recommendation_sets", "after")),
 ]
 FIRST_DEATHS = dict(reversed(DEATHS))

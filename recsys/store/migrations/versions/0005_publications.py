@@ -201,24 +201,20 @@ def downgrade() -> None:
         op.execute(f"DELETE FROM {table}")
     op.execute("UPDATE user_dislikes SET recommendation_set_id = NULL")
     op.execute(f"DELETE FROM {SETS}")
-    with op.batch_alter_table(ENTRIES) as entries:
-        entries.add_column(sa.Column("reason", sa.Text(), nullable=False))
-        entries.add_column(sa.Column("contributions", sa.JSON(), nullable=False))
-        entries.create_unique_constraint(
-            op.f("uq_recommendation_entries_recommendation_set_id_item_id"), ["recommendation_set_id", "item_id"]
+    if op.get_bind().dialect.name == "sqlite":
+        for table, definition in FORMER.items():
+            op.drop_table(table)
+            op.execute(f"CREATE TABLE {table} ({definition})")
+    else:
+        op.add_column(ENTRIES, sa.Column("reason", sa.Text(), nullable=False))
+        op.add_column(ENTRIES, sa.Column("contributions", sa.JSON(), nullable=False))
+        op.create_unique_constraint(
+            f"uq_{ENTRIES}_recommendation_set_id_item_id", ENTRIES, ["recommendation_set_id", "item_id"]
         )
-    for index in (
-        "ix_recommendation_sets_user_id_publication_id", "uq_recommendation_sets_one_per_publication_and_user",
-        "uq_recommendation_sets_for_everybody_else",
-    ):  # fmt: skip
-        op.drop_index(index, SETS)
-    with op.batch_alter_table(SETS) as sets:
-        sets.drop_constraint(op.f("ck_recommendation_sets_published_lists_name_a_publication"), type_="check")
-        sets.drop_constraint(op.f("fk_recommendation_sets_publication_id"), type_="foreignkey")
-        for column in ("publication_id", "is_gone", "digest", "explanations"):
-            sets.drop_column(column)
-        sets.create_unique_constraint(
-            op.f("uq_recommendation_sets_model_version_as_of_user_id"), ["model_version", "as_of", "user_id"]
+        for column in ("publication_id", "is_gone", "digest", "explanations"):  # indexes and checks go with them
+            op.drop_column(SETS, column)
+        op.create_unique_constraint(
+            f"uq_{SETS}_model_version_as_of_user_id", SETS, ["model_version", "as_of", "user_id"]
         )
     op.drop_table("publications")
     op.create_index(op.f("ix_recommendation_sets_user_id_created_at"), SETS, ["user_id", "created_at"])
@@ -226,3 +222,24 @@ def downgrade() -> None:
         "uq_recommendation_sets_for_everybody_else", SETS, ["model_version", "as_of"], unique=True,
         sqlite_where=sa.text("user_id IS NULL"), postgresql_where=sa.text("user_id IS NULL"),
     )  # fmt: skip
+
+
+# A column that 0002 or 0004 added has its constraint beside it, as there: they drop the column.
+FORMER = {
+    ENTRIES: """recommendation_set_id BIGINT NOT NULL, rank INTEGER NOT NULL, item_id TEXT NOT NULL, score FLOAT NOT NULL,
+        reason TEXT NOT NULL, contributions JSON NOT NULL, predicted_score FLOAT
+            CONSTRAINT ck_recommendation_entries_predicted_score_is_a_share CHECK (predicted_score BETWEEN 0 AND 1),
+        CONSTRAINT pk_recommendation_entries PRIMARY KEY (recommendation_set_id, rank),
+        CONSTRAINT ck_recommendation_entries_rank_starts_at_1 CHECK (rank >= 1),
+        CONSTRAINT fk_recommendation_entries_item_id FOREIGN KEY(item_id) REFERENCES items (item_id),
+        CONSTRAINT fk_recommendation_entries_recommendation_set_id FOREIGN KEY(recommendation_set_id)
+            REFERENCES recommendation_sets (recommendation_set_id) ON DELETE CASCADE,
+        CONSTRAINT uq_recommendation_entries_recommendation_set_id_item_id UNIQUE (recommendation_set_id, item_id)""",
+    SETS: """recommendation_set_id INTEGER NOT NULL CONSTRAINT pk_recommendation_sets PRIMARY KEY AUTOINCREMENT,
+        user_id TEXT, model_version TEXT NOT NULL, as_of VARCHAR(27) NOT NULL, created_at VARCHAR(27) NOT NULL,
+        kind TEXT NOT NULL DEFAULT 'published'
+            CONSTRAINT ck_recommendation_sets_kind_is_known CHECK (kind IN ('published', 'adjusted')),
+        calibration JSON, adjustment_power FLOAT NOT NULL DEFAULT 1
+            CONSTRAINT ck_recommendation_sets_adjustment_power_is_positive CHECK (adjustment_power > 0),
+        CONSTRAINT uq_recommendation_sets_model_version_as_of_user_id UNIQUE (model_version, as_of, user_id)""",
+}
