@@ -149,7 +149,7 @@ def test_no_order_and_no_duration_mixes_the_clocks(store: FeedbackStore, actions
         if promoted is None:
             left["waiting"] += 1
         elif is_measured:
-            waits.append((promoted - dislike.known_at.replace(second=0)).total_seconds())
+            waits.append((promoted - dislike.known_at).total_seconds())
         else:
             left["unmeasured"] += 1
     assert sorted(wait for wait, count in found.waits for _ in range(count)) == sorted(waits)
