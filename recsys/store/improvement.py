@@ -96,16 +96,14 @@ def waiting_times(connection: Connection, after: datetime, as_of: datetime) -> W
     champions = _Champions(_rows(connection, "champion_cut_offs", ("as_of", "claimed_at", "promoted_at"), **bounds))
     waits: list[tuple[float, int]] = []
     num_waiting = num_unmeasured = 0
-    for recorded_at, known_at, is_measured, count in _rows(
-        connection, "known_dislikes", ("recorded_at", "known_at"), **bounds
-    ):
-        promoted_at = champions.first_that_knows(recorded_at, known_at)
+    for row in _rows(connection, "known_dislikes", ("recorded_at", "known_at"), **bounds):
+        promoted_at = champions.first_that_knows(row.recorded_at, row.known_at)
         if promoted_at is None:
-            num_waiting += count
-        elif not is_measured:
-            num_unmeasured += count
+            num_waiting += row.num_dislikes
+        elif not row.is_measured:
+            num_unmeasured += row.num_dislikes
         else:
-            waits.append(((promoted_at - known_at).total_seconds(), count))
+            waits.append(((promoted_at - row.known_at).total_seconds(), row.num_dislikes))
     return WaitingTimes(waits, num_waiting, num_unmeasured)
 
 
@@ -113,10 +111,10 @@ class _Champions:
     """Promotions in their order, to look up the first one that knows an event."""
 
     def __init__(self, rows: Sequence[Row[Any]]) -> None:
-        self._cut_offs = [row.as_of for row in rows]
-        self._claims = [row.claimed_at for row in rows]
+        self._cut_offs: list[datetime] = [row.as_of for row in rows]
+        self._claims: list[datetime] = [row.claimed_at for row in rows]
         # A clock that was set back during a night must not make the promotion earlier than the claim.
-        self._promoted = [max(row.promoted_at, row.claimed_at) for row in rows]
+        self._promoted: list[datetime] = [max(row.promoted_at, row.claimed_at) for row in rows]
         # The furthest so far: where it reaches a time is where the first promotion does.
         self._furthest_cut_offs = list(accumulate(self._cut_offs, max))
         self._furthest_claims = list(accumulate(self._claims, max))
