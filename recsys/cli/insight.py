@@ -38,8 +38,9 @@ def patterns(
     trend = analysis["recent_trend"]
     out.print(f"dislikes   {analysis['total_dislikes']}: {reasons or 'none'}")
     out.print(
-        f"recent     {trend['total_dislikes']} in the last {trend['days']} days, {trend['before']['total_dislikes']} in the "
-        f"{trend['days']} before; mean predicted score {_number(trend['avg_predicted_score'])}"
+        f"recent     {trend['total_dislikes']} in the last {trend['days']} days with feedback, "
+        f"{trend['before']['total_dislikes']} in the {trend['days']} before; mean predicted score "
+        f"{_number(trend['avg_predicted_score'])}"
     )
     table = Table("", "feature", "dislikes", "share", f"of {analysis['compared_with']}", "lift", "p", "severity")
     for kind in ("genres", "cast", "franchises"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -155,12 +155,17 @@ def _import(
     if not options.dry_run:
         _keep(store, shift)
         written = write(parsed, placeholders, store, imported_at, options.rows_per_batch, watch)
+    report = _report(parsed, len(placeholders), written, time.monotonic() - started)
+    return replace(report, is_dry_run=options.dry_run, shift_days=shift.shift_days)
+
+
+def _report(parsed: Parsed, num_placeholders: int, written: Written, seconds: float) -> ImportReport:
     counts = parsed.feedback["signal"].value_counts()
     times = parsed.feedback["occurred_at"]
     return ImportReport(
         source=parsed.source,
         num_items=len(parsed.items),
-        num_placeholders=len(placeholders),
+        num_placeholders=num_placeholders,
         num_likes=int(counts.get(LIKE, 0)),
         num_seen=int(counts.get(SEEN, 0)),
         num_dislikes=int(counts.get(DISLIKE, 0)),
@@ -169,10 +174,8 @@ def _import(
         num_bad=parsed.num_bad,
         first_at=times.min().to_pydatetime() if len(times) else None,
         last_at=times.max().to_pydatetime() if len(times) else None,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         ignored_columns=parsed.ignored_columns,
-        is_dry_run=options.dry_run,
-        shift_days=shift.shift_days,
     )
 
 
@@ -180,10 +183,7 @@ def _shift_of(
     store: FeedbackStore, parsed: Parsed, path: Path, request: ShiftRequest, imported_at: datetime
 ) -> StreamShift:
     name, kept = path.resolve().name, store.list_stream_shifts()
-    asked = request.days_for(parsed)
-    days = 0 if parsed.feedback.empty else choose_days(
-        parsed.source, name, asked, kept, has_feedback=store.has_feedback()
-    )  # fmt: skip
+    days = choose_days(parsed.source, name, request.days_for(parsed), kept, has_feedback=store.has_feedback())
     return StreamShift(parsed.source, name, days, imported_at)
 
 

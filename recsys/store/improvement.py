@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -85,26 +87,45 @@ def version_feedback(connection: Connection, as_of: datetime, period: timedelta)
 
 
 def waiting_times(connection: Connection, after: datetime, as_of: datetime) -> WaitingTimes:
-    """From when each dislike of a time became known here to the first champion that knows it, to the minute.
+    """From when each dislike of a time became known here to the first champion that knows it; see `sql/`.
 
-    Both ends are on the wall clock; see `sql/time_to_champion.sql`.
+    The wait lies between two times of the wall clock, the second of them after the run of the champion had claimed what was
+    known then: so it is never negative.
     """
-    rows = _rows(connection, "time_to_champion", ("promoted_at",), recorded_after=after, recorded_through=as_of)
-    measured = [row for row in rows if row.promoted_at is not None and row.is_measured]
-    waits = [((row.promoted_at - _minute(row.known_in)).total_seconds(), row.num_dislikes) for row in measured]
-    return WaitingTimes(
-        waits,
-        num_waiting=_count(row for row in rows if row.promoted_at is None),
-        num_unmeasured=_count(row for row in rows if row.promoted_at is not None and not row.is_measured),
-    )
+    bounds = {"recorded_after": after, "recorded_through": as_of}
+    champions = _Champions(_rows(connection, "champion_cut_offs", ("as_of", "claimed_at", "promoted_at"), **bounds))
+    waits: list[tuple[float, int]] = []
+    num_waiting = num_unmeasured = 0
+    for row in _rows(connection, "known_dislikes", ("recorded_at", "known_at"), **bounds):
+        promoted_at = champions.first_that_knows(row.recorded_at, row.known_at)
+        if promoted_at is None:
+            num_waiting += row.num_dislikes
+        elif not row.is_measured:
+            num_unmeasured += row.num_dislikes
+        else:
+            waits.append(((promoted_at - row.known_at).total_seconds(), row.num_dislikes))
+    return WaitingTimes(waits, num_waiting, num_unmeasured)
 
 
-def _minute(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+class _Champions:
+    """Promotions in their order, to look up the first one that knows an event."""
 
+    def __init__(self, rows: Sequence[Row[Any]]) -> None:
+        self._cut_offs: list[datetime] = [row.as_of for row in rows]
+        self._claims: list[datetime] = [row.claimed_at for row in rows]
+        # A clock that was set back during a night must not make the promotion earlier than the claim.
+        self._promoted: list[datetime] = [max(row.promoted_at, row.claimed_at) for row in rows]
+        # The furthest so far: where it reaches a time is where the first promotion does.
+        self._furthest_cut_offs = list(accumulate(self._cut_offs, max))
+        self._furthest_claims = list(accumulate(self._claims, max))
 
-def _count(rows: Iterable[Row[Any]]) -> int:
-    return sum(row.num_dislikes for row in rows)
+    def first_that_knows(self, recorded_at: datetime, known_at: datetime) -> datetime | None:
+        """When the first version was promoted whose cut-off covers it and whose run began when it was known here."""
+        start = max(bisect_left(self._furthest_cut_offs, recorded_at), bisect_left(self._furthest_claims, known_at))
+        for number in range(start, len(self._promoted)):
+            if recorded_at <= self._cut_offs[number] and known_at <= self._claims[number]:
+                return self._promoted[number]
+        return None
 
 
 def loop_activity(connection: Connection, after: datetime, through: datetime) -> list[LoopActivity]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Row, bindparam, column, delete, func, insert, or_, select, text
 
 from recsys.feedback.adjustments import ItemFeatures
-from recsys.feedback.lifts import MIN_SHOWN, Basis, Comparison, ItemCount, compare
+from recsys.feedback.lifts import Basis, Comparison, ItemCount, basis_of, compare
 from recsys.feedback.patterns import DislikeCount, DislikeSummary, Pattern, Severity
 from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import BatchStatus
@@ -98,9 +98,9 @@ def _last_batch(connection: Connection, as_of: datetime) -> datetime:
 def _compare(connection: Connection, disliked: Iterable[Row[Any]], after: datetime, through: datetime) -> Comparison:
     """Dislikes by film against what users met in a time."""
     bounds = {"recorded_after": after, "recorded_through": through}
-    basis, met = Basis.EXPOSURES, _rows(connection, "shown_items", **bounds)
-    if sum(row.num_met for row in met) < MIN_SHOWN:
-        basis, met = Basis.OPINIONS, _rows(connection, "opinion_items", **bounds)
+    shown, opinions = (_rows(connection, name, **bounds) for name in ("shown_items", "opinion_items"))
+    basis = basis_of(sum(row.num_met for row in shown), sum(row.num_met for row in opinions))
+    met = shown if basis is Basis.EXPOSURES else opinions
     counts = {row.item_id: ItemCount(row.item_id, num_met=int(row.num_met)) for row in met}
     for row in disliked:
         known = counts.get(row.item_id, ItemCount(row.item_id))
@@ -173,10 +173,9 @@ def _by_user(rows: Iterable[Row[Any]]) -> dict[str, list[Row[Any]]]:
 
 def _compare_user(opinions: list[Row[Any]], shown: list[Row[Any]], features: Mapping[str, ItemFeatures]) -> Comparison:
     disliked = {row.item_id for row in opinions if row.is_disliked}
-    if sum(row.num_met for row in shown) >= MIN_SHOWN:
-        basis, met = Basis.EXPOSURES, {row.item_id: int(row.num_met) for row in shown}
-    else:
-        basis, met = Basis.OPINIONS, {row.item_id: 1 for row in opinions}
+    basis = basis_of(sum(row.num_met for row in shown), len(opinions))
+    judged, given = {row.item_id: 1 for row in opinions}, {row.item_id: int(row.num_met) for row in shown}
+    met = given if basis is Basis.EXPOSURES else judged
     items = [ItemCount(item_id, int(item_id in disliked), met.get(item_id, 0)) for item_id in {*met, *disliked}]
     return compare(items, features, basis)
 

@@ -137,13 +137,14 @@ class History:
         for at, who, num_items in self.shown:
             if after < at <= through and user_id in (None, who):
                 shown.update(film.item_id for film in FILMS[:num_items])
-        if shown.total() >= MIN_SHOWN:
-            return Basis.EXPOSURES, shown
         opinions = {(row.user_id, row.item_id) for row in self.likes if after < row.recorded_at <= through}
         opinions |= self.disliked(
             row for row in self.dislikes if after < row.dislike.recorded_at and row.holds(through)
         )
-        return Basis.OPINIONS, Counter(item_id for who, item_id in opinions if user_id in (None, who))
+        judged = Counter(item_id for who, item_id in opinions if user_id in (None, who))
+        if shown.total() >= max(MIN_SHOWN, judged.total()):
+            return Basis.EXPOSURES, shown
+        return Basis.OPINIONS, judged
 
     @staticmethod
     def disliked(rows: Iterable[Row]) -> set[tuple[str, str]]:
