@@ -131,7 +131,7 @@ def test_candidates_and_what_is_to_be_predicted_are_eligible() -> None:
 def test_windows_are_added_until_enough_users_like_what_was_eligible_then() -> None:
     """A film that became available later is nothing that a list of that day could have held."""
     stream = many_films()
-    config = HeadConfig(num_users=8, max_windows=14)
+    config = HeadConfig(num_users=12, max_windows=14)
     opened = stream.as_of - timedelta(days=2)
     asked: list[datetime] = []
 
