@@ -100,7 +100,8 @@ def test_a_night_with_enough_dislikes_runs_every_step_at_the_run_s_own_time(step
     assert (as_of, now) == (NIGHT.isoformat(), NIGHT.isoformat())
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
     options = {
-        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
+        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False,
+        "eligible": None,
     }  # fmt: skip
     assert steps.calls["claim_backlog"] == ((run_id, as_of, now), options)
     assert sorted(steps.tried) == ["one", "other"]  # `dag.test()` runs what is ready in any order
@@ -125,6 +126,7 @@ def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
         "seed": 3,
         "families": ["embedding"],
         "keep_candidate": True,
+        "eligible": {"max_year": 2011, "genres": ["Drama"]},
     }
     form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)
