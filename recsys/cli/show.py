@@ -89,8 +89,9 @@ def _counterfactuals(place: Workplace, given: RecommendationSet) -> dict[str, st
         return {}
     load_for("counterfactuals")
     from recsys.model.counterfactual import counterfactual_sentence, counterfactuals
+    from recsys.serving.publishing import eligible_as_of
 
-    recommender = place.recommender(given.model_version)
+    recommender = eligible_as_of(place.store, place.recommender(given.model_version), given.as_of)
     histories = place.store.read_histories(given.as_of, float(recommender.recipe["half_life_days"]), [given.user_id])
     shown = [entry.item_id for entry in given.entries[:LIST_LENGTH]]
     found = counterfactuals(recommender, histories, given.user_id, shown)
