@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.cli.loop import eligibility_rule
+from recsys.cli.eligible_options import eligibility_rule
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.records import Item
