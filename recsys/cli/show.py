@@ -13,6 +13,7 @@ from recsys.errors import NotFoundError
 from recsys.nightly.planning import DEFAULT_THRESHOLD
 from recsys.nightly.workplace import Workplace
 from recsys.records import RecommendationSet
+from recsys.serving.lists import without_barred
 from recsys.settings import Settings
 from recsys.store import migrate
 
@@ -56,7 +57,7 @@ def recommend(
         help="Show where each item would rank without those of the user's items that count most for it. Loads the model.",
     ),
 ) -> None:
-    """What a user was given last, with reasons.
+    """A user's published list, with reasons: what of it may be recommended now.
 
     A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
     lowered (-) it, and by how much. --counterfactuals scores every item again as if one of the user's items told nothing:
@@ -68,6 +69,7 @@ def recommend(
             raise NotFoundError(
                 "Expected published recommendations, found none: run `recsys run` until a version is promoted."
             )
+        found = without_barred(place.store, user_id, found, datetime.now(UTC))
         catalog = place.store.catalog()
         without = _counterfactuals(place, found) if counterfactuals else {}
     whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"

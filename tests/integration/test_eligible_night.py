@@ -23,6 +23,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import recommendation_entries, recommendation_sets
 from recsys.training.training_set import TrainingSet
+from tests.integration.command_line import quick
 from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, GENRES, SECOND_AS_OF, write_stream
 
 pytestmark = pytest.mark.slow
@@ -148,6 +149,20 @@ def test_what_is_hidden_after_publishing_is_served_no_more(night: Night) -> None
         place.store.change_item(before[0], {"is_hidden": False}, FIRST_AS_OF + timedelta(minutes=4))
     assert after[:9] == before[1:]
     assert len(after) == 10
+
+
+def test_the_command_line_shows_what_may_be_recommended_now(night: Night) -> None:
+    with Workplace.open() as place:
+        published = place.store.get_recommendations(USER)
+        assert published is not None
+        first = place.store.catalog()[published.entries[0].item_id]
+        settings = place.settings
+        place.store.exclude_item(USER, first.item_id, FIRST_AS_OF)
+        excluded = quick(settings, "recommend", USER)
+        place.store.include_item(USER, first.item_id, FIRST_AS_OF)
+    assert excluded.code == 0, excluded.err
+    assert not excluded.shows(f"{first.title} ")
+    assert quick(settings, "recommend", USER).shows(f"1 {first.title}")
 
 
 def test_a_rule_that_cannot_be_understood_claims_nothing(night: Night) -> None:
