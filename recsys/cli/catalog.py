@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from recsys.errors import InputError, NotFoundError
@@ -106,9 +107,9 @@ def list_excluded(user_id: UserId, as_json: AsJson = False) -> None:
     if as_json:
         out.print_json(json.dumps([asdict(one) for one in found], default=str))
         return
-    table = Table("item", "title", "since (UTC)", title=f"Excluded for user {user_id}")
+    table = Table("item", "title", "since (UTC)", title=f"Excluded for user {escape(user_id)}")
     for one in found:
-        table.add_row(one.item_id, titles[one.item_id].title, f"{one.recorded_at:%Y-%m-%d %H:%M:%S}")
+        table.add_row(escape(one.item_id), escape(titles[one.item_id].title), f"{one.recorded_at:%Y-%m-%d %H:%M:%S}")
     out.print(table if found else f"User {user_id} excludes nothing.")
 
 

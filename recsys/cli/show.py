@@ -13,6 +13,7 @@ from recsys.errors import NotFoundError
 from recsys.nightly.planning import DEFAULT_THRESHOLD
 from recsys.nightly.workplace import Workplace
 from recsys.records import RecommendationSet
+from recsys.serving.lists import without_barred
 from recsys.settings import Settings
 from recsys.store import migrate
 
@@ -60,7 +61,7 @@ def recommend(
         help="Show where each item would rank without those of the user's items that count most for it. Loads the model.",
     ),
 ) -> None:
-    """The champion's list for a user, with reasons.
+    """The champion's list for a user, with reasons: what of it may be recommended now.
 
     A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
     lowered (-) it, and by how much. --counterfactuals scores every item again as if one of the user's items told nothing:
@@ -73,6 +74,7 @@ def recommend(
             raise NotFoundError(
                 "Expected published recommendations, found none: run `recsys run` until a version is promoted."
             )
+        found = without_barred(place.store, user_id, found, datetime.now(UTC))
         catalog = place.store.catalog()
         without = _counterfactuals(place, found) if counterfactuals else {}
         champion = place.store.last_promotion()
@@ -97,8 +99,9 @@ def _counterfactuals(place: Workplace, given: RecommendationSet) -> dict[str, st
         return {}
     load_for("counterfactuals")
     from recsys.model.counterfactual import counterfactual_sentence, counterfactuals
+    from recsys.serving.publishing import eligible_as_of
 
-    recommender = place.recommender(given.model_version)
+    recommender = eligible_as_of(place.store, place.recommender(given.model_version), given.as_of)
     histories = place.store.read_histories(given.as_of, float(recommender.recipe["half_life_days"]), [given.user_id])
     shown = [entry.item_id for entry in given.entries[:LIST_LENGTH]]
     found = counterfactuals(recommender, histories, given.user_id, shown)

@@ -236,7 +236,8 @@ def _fit_through(
     if champion_through is not None or half is None:
         return half
     tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
-    barred = barred_items(catalog_frame(store.catalog().values()), rule, as_of)
+    catalog = catalog_frame(store.catalog().values())
+    barred = barred_items(catalog, rule, half) | barred_items(catalog, rule, as_of)  # it begins somewhere in between
     enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users), barred) or half
     return max(half, min(tenth, enough))
 

@@ -92,6 +92,15 @@ def _holds(one: RecommendationSet, barred: frozenset[str]) -> bool:
     return any(entry.item_id in barred for entry in one.entries)
 
 
+def without_barred(
+    store: FeedbackStore, user_id: str, published: RecommendationSet, now: datetime
+) -> RecommendationSet:
+    """A published list as its user may see it now, with new ranks; see `barred_entries`."""
+    barred = barred_entries(store, user_id, [published], now)
+    left = [entry for entry in published.entries if entry.item_id not in barred]
+    return replace(published, entries=tuple(replace(one, rank=rank) for rank, one in enumerate(left, start=1)))
+
+
 def barred_entries(
     store: FeedbackStore, user_id: str, lists: Sequence[RecommendationSet], now: datetime
 ) -> frozenset[str]:

@@ -31,9 +31,7 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
     what they have seen or disliked by then. What the catalog hides, what is not available at `as_of`, what the version's
     rule does not admit and what a user excludes is in no list: the catalog and the exclusions count as they are now.
     """
-    recommender = recommender.without_items(
-        barred_items(catalog_frame(store.catalog().values()), recommender.rule, as_of)
-    )
+    recommender = eligible_as_of(store, recommender, as_of)
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
     users = sorted(histories["user_id"].unique())
@@ -43,6 +41,12 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
     )
     store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now), now)
     return len(users)
+
+
+def eligible_as_of(store: FeedbackStore, recommender: Recommender, as_of: datetime) -> Recommender:
+    """The same model, whose lists hold what its rule admits and the catalog, as it is now, makes available at `as_of`."""
+    catalog = catalog_frame(store.catalog().values())
+    return recommender.without_items(barred_items(catalog, recommender.rule, as_of))
 
 
 def _sets(

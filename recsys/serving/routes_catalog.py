@@ -18,7 +18,7 @@ SENT = {"is_hidden": False, "available_from": "2026-03-01T00:00:00Z", "tags": ["
 ITEM = {
     "item_id": "133093", "title": "The Matrix", "genres": ["Action", "Sci-Fi"], "cast": ["Keanu Reeves"],
     "franchise": "The Matrix", "release_year": 1999, "tmdb_id": 603, "imdb_id": "tt0133093", "tags": ["spring"],
-    "available_from": "2026-03-01T00:00:00Z", "available_until": None, "is_hidden": False,
+    "available_from": "2026-03-01T00:00:00Z", "available_until": "2026-06-01T00:00:00Z", "is_hidden": False,
 }  # fmt: skip
 EXCLUSION = {"item_id": "133093", "title": "The Matrix", "recorded_at": "2026-03-01T12:00:00Z"}
 ItemPath = Annotated[
@@ -66,7 +66,7 @@ async def put_item(request: Request, item_id: ItemPath) -> ItemAnswer:
     summary="What a user excludes",
     responses={
         200: answer(ExclusionsAnswer, "All of them, newest first.", {"exclusions": [EXCLUSION]}),
-        **problems(*SECURED, 400),
+        **problems(*SECURED, 400, 422),
     },
     openapi_extra=described(),
 )

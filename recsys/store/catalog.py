@@ -54,10 +54,7 @@ def title_key(title: str) -> str:
 def upsert_items(connection: Connection, rows: Sequence[Item], recorded_at: datetime | None = None) -> int:
     """Writes items that are new or differ; a placeholder never replaces an item. Returns how many were written.
 
-    Args:
-        connection: of the caller's transaction.
-        rows: the items.
-        recorded_at: time of the change, for `item_changes`; None keeps no history.
+    `recorded_at`: time of the change, for `item_changes`; None keeps no history.
     """
     for item in rows:
         _validate(item)
@@ -73,13 +70,7 @@ def upsert_items(connection: Connection, rows: Sequence[Item], recorded_at: date
 
 
 def change_item(connection: Connection, item_id: str, values: Mapping[str, Any], recorded_at: datetime) -> Item:
-    """Changes some values of one item; makes it, where it is new and has a title. Done again, it changes nothing.
-
-    Args:
-        connection: of the caller's transaction.
-        item_id: the item.
-        values: names of fields of `Item` -> new values; what is left out stays as it is.
-        recorded_at: time of the change.
+    """Changes some fields of one item; makes it, where it is new and has a title. Done again, it changes nothing.
 
     Raises:
         NotFoundError: if there is no such item and `values` has no title.

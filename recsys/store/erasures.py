@@ -98,7 +98,7 @@ def _batches_with(connection: Connection, user_id: str) -> list[Row[Any]]:
     """Batches that hold the user: those with a cut-off at or after the first thing recorded about them."""
     firsts = [
         connection.execute(select(func.min(table.c.recorded_at)).where(table.c.user_id == user_id)).scalar_one()
-        for table in (interactions, user_dislikes)
+        for table in (interactions, user_dislikes, user_exclusions)
     ]
     known = [moment for moment in firsts if moment is not None]
     if not known:

@@ -111,7 +111,10 @@ def write_training_set(
     history_table = pa.Table.from_pandas(histories, preserve_index=False).replace_schema_metadata()
     items = with_availability(items)
     item_table = pa.Table.from_pandas(
-        items.assign(**{name: items[name].map(list) for name in ("genres", "cast", "tags")}),
+        items.assign(
+            **{name: items[name].map(list) for name in ("genres", "cast", "tags")},
+            **{name: items[name].astype(object) for name in ("available_from", "available_until")},
+        ),
         schema=ITEM_SCHEMA,
         preserve_index=False,
     ).replace_schema_metadata()

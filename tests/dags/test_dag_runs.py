@@ -112,7 +112,8 @@ def test_a_night_with_enough_dislikes_runs_every_step_with_the_run_s_cut_off_and
     assert is_now(now)
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
     options = {
-        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
+        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False,
+        "eligible": None,
     }  # fmt: skip
     (*claimed, now), given = steps.calls["claim_backlog"]
     assert (claimed, given) == ([run_id, as_of], options)
@@ -141,6 +142,7 @@ def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
         "seed": 3,
         "families": ["embedding"],
         "keep_candidate": True,
+        "eligible": {"max_year": 2011, "genres": ["Drama"]},
     }
     form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)

@@ -134,7 +134,8 @@ def test_the_description_is_whole(api: Api) -> None:
     assert set(operations) == {
         "POST /api/dislike", "GET /api/dislike-history", "GET /api/dislike-patterns", "GET /api/feedback-metrics",
         "DELETE /api/dislike/{dislike_id}", "POST /api/interactions", "GET /api/recommendations",
-        "DELETE /api/users/{user_id}", "GET /healthz", "GET /readyz", "GET /metrics",
+        "DELETE /api/users/{user_id}", "PUT /api/items/{item_id}", "GET /api/exclusions",
+            "PUT /api/exclusions/{item_id}", "DELETE /api/exclusions/{item_id}", "GET /healthz", "GET /readyz", "GET /metrics",
     }  # fmt: skip
     references = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))
     assert references == references & set(schema["components"]["schemas"])
