@@ -201,7 +201,7 @@ def show_batch(place: Any, batch: Any, checks: dict[str, Any]) -> None:
     )
     warned = "".join(f"; warning: {warning}" for warning in checks["warnings"])
     passed = "passed" if checks["success"] else "failed"
-    said = f"{checks['num_expectations']} checks {passed}{warned}; Data Docs: {batch.data_docs_uri}"
+    said = f"{checks['num_expectations']} checks {passed}{warned}; Data Docs: {place.settings.locate(batch.data_docs_uri)}"
     table.add_row("data checks", said)
     table.add_row(
         "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"
@@ -210,7 +210,7 @@ def show_batch(place: Any, batch: Any, checks: dict[str, Any]) -> None:
     out.print(table)
     from recsys.nightly.judging import load_evidence, metrics_of
 
-    metrics = metrics_of(load_evidence(batch))
+    metrics = metrics_of(load_evidence(place, batch))
     table = Table("system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10",
                   title=f"On the same holdout, {metrics['holdout_users']:.0f} users with a like")  # fmt: skip
     for system in ("challenger", "champion", "decayed_popularity", "popularity"):

@@ -75,7 +75,7 @@ def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what t
     )
 
 
-from recsys.cli import care, champions, decided, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
+from recsys.cli import care, champions, decided, home, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
 
 app.add_typer(imports.app, name="import", help="Bring in a stream: items, interactions and dislikes.")
 app.add_typer(show.db, name="db", help="The feedback database.")
@@ -86,3 +86,4 @@ care.register(app)
 loop.register(app)
 serve.register(app)
 insight.register(app)
+home.register(app)

@@ -148,6 +148,15 @@ class FeedbackStore(StreamReader, AuditStore):
         with self.reading() as connection:
             return backlog.read_batch(connection, batch_id)
 
+    def list_batches(self) -> list[Batch]:
+        """All batches, in the order of their cut-offs."""
+        with self.reading() as connection:
+            return backlog.list_batches(connection)
+
+    def forget_files(self, batch_id: str, columns: Sequence[str]) -> None:
+        """Forgets where files of a closed batch were (`training_set_uri`, `data_docs_uri`), before they are removed."""
+        self.write(lambda c: backlog.forget_files(c, batch_id, columns))
+
     def find_open_batch(self) -> Batch | None:
         """The batch that holds a backlog now, if there is one."""
         with self.reading() as connection:
