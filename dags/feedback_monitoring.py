@@ -13,6 +13,10 @@ Beside that it compares the **registry with the audit of champions**: an alias t
 champion that was deleted there, a promotion that died half-way. It reports them; with `repair` in the form it moves the
 aliases to where the audit has them.
 
+It also **prunes files** of past runs that nothing needs any more: fitted models and Data Docs, which MLflow has too, and the
+frozen training sets of versions that were never champion. The evidence behind each verdict stays for good. `recsys storage`
+shows what is there and what would go.
+
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
 **By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
@@ -25,6 +29,7 @@ aliases to where the audit has them.
 | `measure_feedback` red | its message says what was expected, what came and what to do |
 | `measure_drift` red | the same; the drift trigger goes by the last measurement |
 | `watch_loop` red | the registry cannot be read |
+| `prune_files` red | a folder cannot be read; nothing depends on it |
 | `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
 **Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
@@ -76,6 +81,20 @@ PARAMS = {
         title="Age of the champion in days",
         description="Alert when the champion knows nothing of more than so many days before the newest event.",
     ),
+    "keep_files_days": Param(
+        30,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=36_500,
+        title="Keep files of runs for days",
+        description="Models, Data Docs and training sets of runs that wrote nothing for so long go, unless they are in use.",
+    ),
+    "prune_dry_run": Param(
+        False,
+        type="boolean",
+        title="Pruning: dry run",
+        description="Only say how much pruning would free; nothing is removed.",
+    ),
     "repair": Param(
         False,
         type="boolean",
@@ -117,6 +136,14 @@ def check_registry(now: str, *, params: dict) -> dict:
     return pipeline.check_registry(now, repair=params["repair"])
 
 
+@task
+def prune_files(now: str, *, params: dict) -> dict:
+    """Removes files of past runs that nothing needs any more."""
+    from recsys import pipeline
+
+    return pipeline.prune_files(now, params["keep_files_days"], params["prune_dry_run"])
+
+
 @dag(
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
@@ -133,6 +160,7 @@ def feedback_monitoring() -> None:
     measure_drift(CUT_OFF, RUN_TIME)
     watch_loop(CUT_OFF)
     check_registry(RUN_TIME)
+    prune_files(RUN_TIME)
 
 
 feedback_monitoring()

@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -57,13 +58,7 @@ def recorded_home(file: Path) -> Path | None:
     Returns:
         None if there is no such file, or it names no folder of this machine.
     """
-    if not file.is_file():
-        return None
-    with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
-        try:
-            rows = database.execute("SELECT artifact_location FROM experiments ORDER BY experiment_id").fetchall()
-        except sqlite3.Error:  # not a whole store: whoever opens it will say so
-            return None
+    rows = _read(file, "SELECT artifact_location FROM experiments ORDER BY experiment_id")
     found = [match for (location,) in rows if (match := IN_HOME.fullmatch(location or ""))]
     return Path(unquote(found[0]["home"])) if found else None
 
@@ -83,3 +78,27 @@ def require_own_home(file: Path, artifact_root: Path) -> None:
             f"Expected the MLflow store {file} to be where it was made, in {made_in}, but the folder was moved or copied: "
             "run `recsys home repair`, which rewrites the paths in it."
         )
+
+
+def version_folders(file: Path) -> dict[str, list[Path]]:
+    """Version -> folders on this machine that an embedded store keeps for it: its model, and the artifacts of its run."""
+    rows = _read(
+        file,
+        "SELECT v.version, v.source, r.artifact_uri FROM model_versions v LEFT JOIN runs r ON r.run_uuid = v.run_id "
+        "WHERE v.current_stage <> 'Deleted_Internal' ORDER BY v.version",
+    )
+    return {
+        str(version): [Path(unquote(uri.removeprefix("file://"))) for uri in uris if (uri or "").startswith("file://")]
+        for version, *uris in rows
+    }
+
+
+def _read(file: Path, query: str) -> list[tuple[Any, ...]]:
+    """Rows of an embedded store, without the seconds that importing MLflow takes; none if it is not a whole one."""
+    if not file.is_file():
+        return []
+    with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            return database.execute(query).fetchall()
+        except sqlite3.Error:  # whoever opens it will say what is wrong
+            return []

@@ -39,6 +39,7 @@ from recsys.store import (
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.store.stream_reader import StreamReader
+from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
 class FeedbackStore(StreamReader, AuditStore):
@@ -200,6 +201,11 @@ class FeedbackStore(StreamReader, AuditStore):
     def add_exposure(self, recommendation_set_id: int, num_items: int, served_at: datetime) -> None:
         """Notes that a user was shown the first entries of a list."""
         self.write(lambda c: recommendations.insert_exposure(c, recommendation_set_id, num_items, served_at))
+
+    def lists_size(self) -> ListsSize:
+        """Number of all lists and the space that they take."""
+        with self.reading() as connection:
+            return read_lists_size(connection)
 
     def half_life_of_version(self, model_version: str) -> float | None:
         """Half-life in days that a version was fitted with; None for one that no batch made."""

@@ -49,6 +49,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "measure_drift": {"alerts": []},
     "watch_loop": {"alerts": []},
     "check_registry": {"findings": []},
+    "prune_files": {"num_runs": 0},
     "request_approval": {"model_version": "8", "as_of": NIGHT.isoformat()},
     "show_verdict": {
         "model_version": "8", "run_id": "r7", "as_of": NIGHT.isoformat(), "subject": "Shall version 8 become champion?",
@@ -225,17 +226,22 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
 
 
 def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
-    done = dict.fromkeys(("measure_feedback", "measure_drift", "watch_loop", "check_registry"), "success")
+    done = dict.fromkeys(
+        ("measure_feedback", "measure_drift", "watch_loop", "check_registry", "prune_files"), "success"
+    )
     assert run("feedback_monitoring", NIGHT) == ("success", done)
     now = NIGHT.isoformat()
     assert steps.calls["measure_feedback"] == ((now,), {})
     assert steps.calls["watch_loop"] == ((now, 3, 14), {})
     assert steps.calls["check_registry"] == ((now,), {"repair": False})
+    assert steps.calls["prune_files"] == ((now, 30, False), {})
     drift = steps.calls["measure_drift"][1]
     assert drift.pop("run_id").startswith("manual__")
     assert drift == {"as_of": now, "now": now, "drift_days": 7}
     as_of = "2013-06-10T00:00:00+00:00"
-    run("feedback_monitoring", NIGHT, as_of=as_of, drift_days=3, max_refusals=2, max_champion_days=5.5, repair=True)
+    given = {"drift_days": 3, "max_refusals": 2, "max_champion_days": 5.5, "repair": True}
+    run("feedback_monitoring", NIGHT, as_of=as_of, **given, keep_files_days=7, prune_dry_run=True)
+    assert steps.calls["prune_files"] == ((now, 7, True), {})
     assert steps.calls["measure_feedback"] == ((as_of,), {})
     assert steps.calls["watch_loop"] == ((as_of, 2, 5.5), {})
     assert steps.calls["check_registry"] == ((now,), {"repair": True})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import pytest
 from recsys.records import BatchStatus
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import LEDGER, Finished, quick, recsys, state
+from tests.integration.command_line import LEDGER, Finished, copy_home, quick, recsys, state
 from tests.integration.conftest import Champion, find_free_port
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, START, write_stream
 
@@ -192,9 +191,8 @@ def places(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> dict
         write_stream(store)
     file = folder / "file"
     file.write_text("I am no folder.")
-    copy = folder / "champion"  # its MLflow still is where it was made; nothing writes there
-    shutil.copytree(champion.settings.home, copy)
-    return {**found, "below a file": Settings.under(file / "home"), "champion": Settings.under(copy)}
+    copy = copy_home(champion.settings.home, folder / "champion")
+    return {**found, "below a file": Settings.under(file / "home"), "champion": copy}
 
 
 @dataclass(frozen=True)
