@@ -9,6 +9,8 @@ import base64
 import io
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.axes import Axes
@@ -43,12 +45,11 @@ def png_of(figure: go.Figure) -> bytes:
     Raises:
         ValueError: for another kind of trace.
     """
-    rows = list(dict.fromkeys(trace.yaxis or "y" for trace in figure.data))
+    rows = list(dict.fromkeys(map(_row, figure.data)))
     drawn = Figure(figsize=(8, 4.5), layout="constrained")
     panels: dict[str, Axes] = dict(zip(rows, drawn.subplots(len(rows), squeeze=False)[:, 0], strict=True))
     for trace in figure.data:
-        axes = panels[trace.yaxis or "y"]
-        _draw(trace, axes)
+        _draw(trace, panels[_row(trace)])
     for row, axes in panels.items():
         _label(figure, row, axes)
     drawn.suptitle(figure.layout.title.text or "")
@@ -60,21 +61,35 @@ def png_of(figure: go.Figure) -> bytes:
 def _draw(trace: Any, axes: Axes) -> None:
     if trace.type == "scatter":
         style = {"linestyle": "-" if "lines" in (trace.mode or "lines") else "", "marker": "."}
-        axes.plot(trace.x, trace.y, label=trace.name, **style)
+        axes.plot(_values(trace.x), _values(trace.y), label=trace.name, **style)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     elif trace.type == "bar" and trace.orientation == "h":
-        axes.barh(range(len(trace.x)), trace.x, color=trace.marker.color, tick_label=[_short(name) for name in trace.y])
+        lengths, names = _values(trace.x), [_short(name) for name in _values(trace.y)]
+        axes.barh(range(len(lengths)), lengths, color=trace.marker.color, tick_label=names)
         axes.axvline(0, color="grey", linewidth=0.8)
         axes.invert_yaxis()
     elif trace.type == "heatmap":
         colours = COLOUR_MAPS.get(_scale_name(trace), "viridis")
-        image = axes.imshow(trace.z, vmin=trace.zmin, vmax=trace.zmax, cmap=colours, aspect="auto")
+        image = axes.imshow(_values(trace.z), vmin=trace.zmin, vmax=trace.zmax, cmap=colours, aspect="auto")
         axes.figure.colorbar(image, ax=axes)
     else:
         raise ValueError(
             f"Expected a scatter, a lying bar or a heatmap, got {trace.type}: draw it in `static_plots`, too."
         )
+
+
+def _row(trace: Any) -> str:
+    return getattr(trace, "yaxis", None) or "y"
+
+
+def _values(given: Any) -> npt.NDArray[Any]:
+    """Values of a trace; a figure that was turned into a dict holds its arrays as base64."""
+    if not isinstance(given, dict):
+        return np.asarray(given)
+    flat = np.frombuffer(base64.b64decode(given["bdata"]), given["dtype"])
+    shape = given.get("shape", "-1")
+    return flat.reshape([int(length) for length in str(shape).split(",")])
 
 
 def _scale_name(trace: Any) -> str:
