@@ -17,6 +17,7 @@ REMOTE_TAGS = re.compile(
     re.DOTALL,  # the footer asks for a subscription
 )
 REMOTE_PICTURES = re.compile(r"""https://great-expectations-web-assets\.s3[^"')\s]*/""")
+OWN_STATIC = re.compile(r"(?:\.\.?/)+static/")  # in pages of validations they go up one folder too few
 TRACKING = re.compile(r"\?d=[^\s\"')]*dataContextId=[\w-]+")  # says to the maker who opened a page when
 HEAD = '<link rel="stylesheet" href="{static}/pages.css">\n<script src="{static}/pages.js"></script>\n</head>'
 
@@ -39,5 +40,6 @@ def make_self_contained(docs: Path) -> None:
 def _without_network(text: str, to_static: str) -> str:
     text = REMOTE_TAGS.sub("", TRACKING.sub("", text))
     text = REMOTE_PICTURES.sub(f"{to_static}/images/", text).replace("full_logo_dark.png", "logo-long.png")
+    text = OWN_STATIC.sub(f"{to_static}/", text)
     # In front of all other scripts of the page, which use what this one defines.
     return text.replace("</head>", HEAD.format(static=to_static), 1)
