@@ -60,8 +60,8 @@ def png_of(figure: go.Figure) -> bytes:
 
 def _draw(trace: Any, axes: Axes) -> None:
     if trace.type == "scatter":
-        style = {"linestyle": "-" if "lines" in (trace.mode or "lines") else "", "marker": "."}
-        axes.plot(_values(trace.x), _values(trace.y), label=trace.name, **style)
+        line = "-" if "lines" in (trace.mode or "lines") else ""
+        axes.plot(_values(trace.x), _values(trace.y), label=trace.name, linestyle=line, marker=".")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     elif trace.type == "bar" and trace.orientation == "h":
