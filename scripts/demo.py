@@ -201,7 +201,9 @@ def show_batch(place: Any, batch: Any, checks: dict[str, Any]) -> None:
     )
     warned = "".join(f"; warning: {warning}" for warning in checks["warnings"])
     passed = "passed" if checks["success"] else "failed"
-    said = f"{checks['num_expectations']} checks {passed}{warned}; Data Docs: {place.settings.locate(batch.data_docs_uri)}"
+    said = (
+        f"{checks['num_expectations']} checks {passed}{warned}; Data Docs: {place.settings.locate(batch.data_docs_uri)}"
+    )
     table.add_row("data checks", said)
     table.add_row(
         "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"

@@ -23,6 +23,7 @@ from tests.integration.command_line import copy_home, quick, recsys
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FAMILY, SECOND_AS_OF
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.now(UTC)
 
 
@@ -215,6 +216,19 @@ def test_a_copy_is_repaired_without_touching_the_original(plain_home: Path, tmp_
     assert mentions(copy, plain_home) == []
     assert len(mentions(plain_home, plain_home)) == 3  # two files and MLflow's database
     assert repair_home(copy).rewritten.rows == 0
+
+
+def test_services_do_not_start_on_a_folder_that_was_moved(
+    plain_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    from stack import Stack, StackError
+
+    plain_home.rename(tmp_path / "new")
+    started: list[subprocess.Popen[bytes]] = []
+    with pytest.raises(StackError, match="run `recsys home repair`"):
+        Stack(Settings.under(tmp_path / "new")).start(started)
+    assert started == []
 
 
 @pytest.mark.parametrize(
