@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from recsys.home import rewriting
 from recsys.home.moving import move_home, repair_home
 from recsys.home.rewriting import replacement
 from recsys.records import Batch, BatchStatus
@@ -21,6 +25,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.integration.command_line import copy_home, quick, recsys
 from tests.integration.conftest import Champion
+from tests.integration.forkserver import FORKSERVER
 from tests.integration.small_stream import FAMILY, SECOND_AS_OF
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,35 +145,40 @@ def test_a_store_elsewhere_is_left_alone_and_said_so(home: Settings, mlflow_serv
     assert (done.code, done.shows("left alone MLflow: MLFLOW_TRACKING_URI names another one")) == (0, True), done.err
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from recsys.home import moving, rewriting
-left = int(sys.argv[3])
+def move_and_die(old: str, new: str, num_steps: int, way: str) -> None:
+    """Moves a folder, in a process that is killed after so many steps.
 
-def dying(work):
-    def step(*args, **kwargs):
-        global left
-        left -= 1
-        if left < 0:
-            os._exit(9)
-        return work(*args, **kwargs)
-    return step
+    Args:
+        way: `copies` acts as if the new path were on another file system.
+    """
+    left = num_steps
 
-rewriting._rewrite_file = dying(rewriting._rewrite_file)
-rewriting._rewrite_database = dying(rewriting._rewrite_database)
-Path.rename = dying(Path.rename)
-Path.unlink = dying(Path.unlink)
-if sys.argv[4] == "copies":
-    import errno
-    rename = Path.rename
-    def across(self, target):
-        if str(self) == sys.argv[1]:
+    def dying(work: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return work(*args, **kwargs)
+
+        return step
+
+    def rename(self: Path, target: Path) -> Any:
+        if way == "copies" and str(self) == old:
             raise OSError(errno.EXDEV, "another file system")
-        return rename(self, target)
-    Path.rename = across
-moving.move_home(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
+        return os.rename(self, target)
+
+    for module, name in ((rewriting, "_rewrite_file"), (rewriting, "_rewrite_database"), (Path, "unlink")):
+        setattr(module, name, dying(getattr(module, name)))
+    setattr(Path, "rename", dying(rename))  # noqa: B010 - mypy forbids the assignment
+    move_home(Path(old), Path(new))
+
+
+def exit_code(*arguments: Any) -> int | None:
+    process = FORKSERVER.Process(target=move_and_die, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 @pytest.fixture
@@ -182,21 +192,20 @@ def plain_home(tmp_path: Path, empty_registry: Path, sqlite_template: Path) -> P
     return old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["renames", "copies"])
 def test_a_move_that_was_killed_anywhere_is_finished_by_running_it_again(
     plain_home: Path, tmp_path: Path, way: str
 ) -> None:
     new, num_kills = tmp_path / "new", 0
     shutil.copytree(plain_home, tmp_path / "kept")
-    for steps in range(50):
-        command = [sys.executable, "-c", KILLED, str(plain_home), str(new), str(steps), way]
-        code = subprocess.run(command, env={**os.environ}, check=False).returncode
+    for num_steps in range(50):
+        code = exit_code(str(plain_home), str(new), num_steps, way)
         if code == 0:
             break
-        assert code == 9
+        assert code == -signal.SIGKILL
         num_kills += 1
-        again = [sys.executable, "-c", KILLED, str(plain_home), str(new), "999", way]
-        assert subprocess.run(again, check=False).returncode == 0
+        assert exit_code(str(plain_home), str(new), 999, way) == 0
         assert not plain_home.exists()
         assert {path.name for path in tmp_path.iterdir()} == {"kept", "new"}
         assert mentions(new, plain_home) == []
