@@ -105,6 +105,9 @@ def test_data_docs_need_no_network(tmp_path: Path) -> None:
             assert (page.parent / address).is_file(), (page, address)
         assert not re.findall(r"""url\(["']?https?:""", text), page
         assert text.index("pages.js") < text.index("<script>") if "<script>" in text else True, page
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 700_000, (
+        "it is kept with every version"
+    )
     for style in folder.rglob("*.css"):
         assert "http" not in style.read_text(encoding="utf-8"), style
 
