@@ -1,4 +1,4 @@
-"""Replaces the path of a moved folder wherever files and databases in it mention it. Standard library only.
+"""Replaces the path of a moved folder wherever files and databases in it mention it.
 
 MLflow and Airflow write absolute paths into their databases, `MLmodel` files, configurations and logs. Rather than know
 each of their tables and files, this looks at every text file and at every text column of every SQLite database.
@@ -14,6 +14,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from recsys.errors import ConflictError
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 BESIDE_A_DATABASE = ("-wal", "-shm", "-journal")  # SQLite's own, and gone once it has read them
@@ -49,6 +51,9 @@ def rewrite_paths(folder: Path, old: Path, new: Path, last: Path, journal: str, 
         last: database that is changed after all else, so that it still tells the old path of a half-done folder.
         journal: name of the file in `folder` that says what moves; it is not touched.
         writes: False only counts.
+
+    Raises:
+        ConflictError: if a database is in use.
     """
     moved, found = replacement(old, new), Rewritten()
     needles = sorted({str(old), old.as_uri().removeprefix("file://")})
@@ -67,7 +72,13 @@ def rewrite_paths(folder: Path, old: Path, new: Path, last: Path, journal: str, 
             found.files += bool(changed)
             found.left += (path,) if changed is None else ()
     for path in sorted(databases, key=lambda path: (path == last, path)):
-        found.rows += _rewrite_database(path, moved, needles, writes)
+        try:
+            found.rows += _rewrite_database(path, moved, needles, writes)
+        except sqlite3.Error as error:
+            raise ConflictError(
+                f"Expected to rewrite {path}, but: {error}. Stop whatever uses it, then run the same command again: it goes on "
+                "where it stopped."
+            ) from error
     return found
 
 

@@ -17,10 +17,12 @@ from urllib.parse import quote
 
 import pytest
 
+from recsys.errors import ConflictError, InputError
 from recsys.home import rewriting
 from recsys.home.moving import move_home, repair_home
 from recsys.home.rewriting import replacement
 from recsys.records import Batch, BatchStatus
+from recsys.registry_file import MLFLOW_FILE, recorded_home
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.integration.command_line import copy_home, quick, recsys
@@ -217,6 +219,21 @@ def test_a_move_that_was_killed_anywhere_is_finished_by_running_it_again(
     assert num_kills > 4
 
 
+def test_a_database_in_use_stops_the_move_which_then_goes_on(
+    plain_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewriting, "BUSY_TIMEOUT_S", 0.01)
+    new = tmp_path / "new"
+    with contextlib.closing(sqlite3.connect(plain_home / "mlflow" / "mlflow.db")) as user:
+        user.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConflictError, match=r"database is locked.*run the same command again"):
+            move_home(plain_home, new)
+    assert recorded_home(new / MLFLOW_FILE) == plain_home, "it still tells that it is not done"
+    move_home(plain_home, new)
+    assert recorded_home(new / MLFLOW_FILE) == new
+    assert mentions(new, plain_home) == []
+
+
 def test_a_copy_is_repaired_without_touching_the_original(plain_home: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(plain_home, copy)
@@ -271,8 +288,6 @@ def test_references_are_relative_to_the_home_and_absolute_outside_it(tmp_path: P
 
 
 def test_nothing_to_move_is_said(tmp_path: Path) -> None:
-    from recsys.errors import InputError
-
     with pytest.raises(InputError, match=r"Expected a home folder to move, found none at .*: set RECSYS_HOME"):
         move_home(tmp_path / "none", tmp_path / "new")
     with pytest.raises(InputError, match=r"name it with --from OLD_FOLDER"):
