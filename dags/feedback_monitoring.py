@@ -15,7 +15,9 @@ aliases to where the audit has them.
 
 At the end it **deletes old lists**: those older than `keep_lists_days` that are not served any more and that nobody was shown.
 The current lists of the champion and of the previous champion stay, and so does every list that an exposure or a dislike
-refers to.
+refers to. It also **prunes files** of past runs that nothing needs any more: fitted models and Data Docs, which MLflow has too,
+and the frozen training sets of versions that were never champion. The evidence behind each verdict stays for good. `recsys
+storage` shows what is there and what would go.
 
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
@@ -30,6 +32,7 @@ refers to.
 | `measure_drift` red | the same; the drift trigger goes by the last measurement |
 | `watch_loop` red | the registry cannot be read |
 | `prune_lists` red | the feedback database cannot be written; nothing is lost, the next run deletes more |
+| `prune_files` red | a folder cannot be read; nothing depends on it |
 | `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
 **Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
@@ -89,11 +92,19 @@ PARAMS = {
         title="Old lists: days",
         description="Delete lists that are older than so many days, are not served any more and were never shown to anybody.",
     ),
+    "keep_files_days": Param(
+        30,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=36_500,
+        title="Keep files of runs for days",
+        description="Models, Data Docs and training sets of runs that wrote nothing for so long go, unless they are in use.",
+    ),
     "prune_dry_run": Param(
         False,
         type="boolean",
-        title="Old lists: only count",
-        description="Say how many old lists would be deleted, and delete none.",
+        title="Old lists and files: only count",
+        description="Say what would be deleted of old lists and files, and delete nothing.",
     ),
     "repair": Param(
         False,
@@ -144,6 +155,14 @@ def check_registry(*, params: dict) -> dict:
     return pipeline.check_registry(wall_clock(), repair=params["repair"])
 
 
+@task
+def prune_files(*, params: dict) -> dict:
+    """Removes files of past runs that nothing needs any more."""
+    from recsys import pipeline
+
+    return pipeline.prune_files(wall_clock(), params["keep_files_days"], params["prune_dry_run"])
+
+
 @dag(
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
@@ -155,12 +174,13 @@ def check_registry(*, params: dict) -> dict:
     doc_md=__doc__,
 )
 def feedback_monitoring() -> None:
-    """Feedback -> patterns, numbers of versions, drift, alerts; old lists are deleted."""
+    """Feedback -> patterns, numbers of versions, drift, alerts; old lists and files are deleted."""
     measure_feedback(CUT_OFF)
     measure_drift(CUT_OFF)
     watch_loop(CUT_OFF)
     check_registry()
     prune_lists()
+    prune_files()
 
 
 feedback_monitoring()

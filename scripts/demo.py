@@ -210,11 +210,11 @@ def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) ->
     with Workplace.open() as place:
         champion = str(place.registry.get_alias("champion"))
         results.show_decisions(place, out)
-        results.show_systems(load_evidence(place.store.get_batch(FIRST_RUN)), "The first champion", out)
+        results.show_systems(load_evidence(place, place.store.get_batch(FIRST_RUN)), "The first champion", out)
         if done.batch_id is not None:
             batch = place.store.get_batch(done.batch_id)
             results.show_batch(place, batch, done.checks, out)
-            results.show_systems(load_evidence(batch), "Tonight's challenger", out)
+            results.show_systems(load_evidence(place, batch), "Tonight's challenger", out)
         results.show_lists(place, champion, out)
         if champion != told.version:
             with story.front_end(settings, told.user_id, log) as front:

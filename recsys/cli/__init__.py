@@ -75,7 +75,7 @@ def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what t
     )
 
 
-from recsys.cli import care, catalog, champions, decided, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
+from recsys.cli import care, catalog, champions, decided, home, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
 
 app.add_typer(imports.app, name="import", help="Bring in a stream: items, interactions and dislikes.")
 app.add_typer(catalog.items, name="items", help="The catalog, and what of it may be recommended.")
@@ -88,3 +88,4 @@ care.register(app)
 loop.register(app)
 serve.register(app)
 insight.register(app)
+home.register(app)

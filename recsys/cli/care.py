@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.nightly.workplace import Workplace
+from recsys.settings import Settings
 from recsys.store.erasures import Erasure
 
 out = Console()
@@ -83,10 +84,10 @@ def _show(erasure: Erasure) -> None:
     )
     out.print(f"  user hash       {erasure.user_hash}", soft_wrap=True)
     out.print(f"  deleted         {deleted}", soft_wrap=True)
+    settings = Settings.from_environment()
     for batch in erasure.batches:
-        out.print(
-            f"  still in        {batch['training_set_uri']} (digest {batch['training_set_digest']})", soft_wrap=True
-        )
+        folder = settings.locate(batch["training_set_uri"])
+        out.print(f"  still in        {folder} (digest {batch['training_set_digest']})", soft_wrap=True)
     out.print(f"  known to        {', '.join(f'version {v}' for v in erasure.model_versions) or 'no version'}")
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.loop import Night
+from recsys.settings import Settings
 
 out = Console()
 # What is worth reading of a step's result; `_line` has the three that take more than a format.
@@ -53,7 +54,7 @@ def _ways(night: Night) -> list[str]:
     """What a person would look at next."""
     ways = []
     if checks := night.results.get("validate_training_set"):
-        ways.append(f"Data checks: {checks['data_docs_uri']}")
+        ways.append(f"Data checks: {Settings.from_environment().locate(checks['data_docs_uri'])}")
     if night.outcome != "skip":
         ways.append(f"The whole verdict: recsys decisions --run-id {night.run_id}")
     if "publish_recommendations" in night.results:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from recsys.home import pruning
 from recsys.nightly import drifting, measuring, old_lists, watching
 from recsys.nightly.watching import WatchConfig
 from recsys.nightly.workplace import Workplace
@@ -102,3 +103,29 @@ def prune_lists(
     """
     with Workplace.open() as place:
         return old_lists.prune_lists(place, moment(now), keep_lists_days, dry_run=dry_run)
+
+
+@step
+def prune_files(
+    now: datetime | str, keep_files_days: float = pruning.DAYS, prune_dry_run: bool = False
+) -> dict[str, Any]:
+    """Removes files of past runs that nothing needs any more; `recsys.home.pruning` says which.
+
+    Args:
+        now: wall-clock time.
+        keep_files_days: files of a run that wrote something in so many days stay, > 0.
+        prune_dry_run: only count.
+
+    Returns:
+        `num_runs` and `num_scratch_folders` of which something goes, `freed_mb`, `dry_run`.
+    """
+    with Workplace.open() as place:
+        unneeded = pruning.find_unneeded(place.settings, place.store, moment(now), keep_files_days)
+        if not prune_dry_run:
+            pruning.remove(place.store, unneeded)
+    return {
+        "num_runs": len(unneeded.of_runs),
+        "num_scratch_folders": len(unneeded.scratch),
+        "freed_mb": round(unneeded.num_bytes / 1e6, 1),
+        "dry_run": prune_dry_run,
+    }

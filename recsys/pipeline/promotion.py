@@ -53,7 +53,7 @@ def decide_promotion(model_version: str, run_id: str, now: datetime | str, accep
     """
     with Workplace.open() as place:
         batch = place.store.find_batch_by_version(model_version)
-        evidence = judging.load_evidence(batch)
+        evidence = judging.load_evidence(place, batch)
         superseded_by = judging.superseding_champion(place, batch, run_id)
         verdict = judging.judge(evidence, accept_gain=accept_gain, superseded_by=superseded_by)
         numbers = {

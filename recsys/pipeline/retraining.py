@@ -125,11 +125,12 @@ def build_training_set(batch_id: str) -> dict[str, Any]:
         batch = place.store.get_batch(batch_id)
         folder = place.folder(batch_id) / "training_set"
         summary = fitting.freeze_training_set(place, batch, folder)
+        uri = place.settings.reference(folder)
         place.store.update_batch(
-            batch_id, training_set_uri=folder.as_uri(), training_set_digest=summary.digest, num_rows=summary.num_rows
+            batch_id, training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows
         )
     return {
-        "uri": folder.as_uri(),
+        "uri": uri,
         "digest": summary.digest,
         "num_rows": summary.num_rows,
         "num_dislikes": summary.num_dislikes,
@@ -147,12 +148,13 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
         report = fitting.check_training_set(place, batch, place.folder(batch_id))
-        place.store.update_batch(batch_id, data_docs_uri=Path(report.data_docs).as_uri())
+        data_docs_uri = place.settings.reference(Path(report.data_docs))
+        place.store.update_batch(batch_id, data_docs_uri=data_docs_uri)
     return {
         "success": report.success,
         "num_expectations": report.num_expectations,
         "warnings": list(report.warnings),
-        "data_docs_uri": Path(report.data_docs).as_uri(),
+        "data_docs_uri": data_docs_uri,
     }
 
 
@@ -205,13 +207,14 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
         evidence = judging.evaluate(place, batch, place.folder(batch_id))
         folder = evidence.save(place.folder(batch_id) / "evidence")
         metrics = judging.log_evidence(place, batch, evidence, folder)
-        place.store.update_batch(batch_id, evidence_uri=folder.as_uri())
+        evidence_uri = place.settings.reference(folder)
+        place.store.update_batch(batch_id, evidence_uri=evidence_uri)
         link = place.registry.link(str(batch.challenger_version))
     return {
         "model_version": str(batch.challenger_version),
         "batch_id": batch_id,
         "as_of": batch.as_of.isoformat(),
-        "evidence_uri": folder.as_uri(),
+        "evidence_uri": evidence_uri,
         "metrics": metrics,
         "link": link,
     }

@@ -15,6 +15,7 @@ from recsys import __version__
 from recsys.serving import (
     answers,
     catalog_answers,
+    docs_page,
     openapi,
     problems,
     routes_catalog,
@@ -86,11 +87,13 @@ def create_app(
         metrics=Metrics(store, config.metrics_folder),
     )  # fmt: skip
     app = FastAPI(
-        title="Feedback API", version=__version__, description=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False
-    )
+        title="Feedback API", version=__version__, description=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False,
+        docs_url=None, redoc_url=None,
+    )  # fmt: skip
     app.state.service = service
     problems.install(app, config.retry_after_s)
     openapi.install(app, ANSWERS)
+    docs_page.install(app)
     app.add_middleware(Observed, metrics=service.metrics)
     for routes in (routes_dislikes, routes_users, routes_catalog, routes_insights):
         app.include_router(routes.router)

@@ -37,6 +37,7 @@ from recsys.store.catalog_store import CatalogStore
 from recsys.store.erasures import Erasure
 from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
+from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
 class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
@@ -132,6 +133,15 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
         with self.reading() as connection:
             return backlog.read_batch(connection, batch_id)
 
+    def list_batches(self) -> list[Batch]:
+        """All batches, in the order of their cut-offs."""
+        with self.reading() as connection:
+            return backlog.list_batches(connection)
+
+    def forget_files(self, batch_id: str, columns: Sequence[str]) -> None:
+        """Forgets where files of a closed batch were (`training_set_uri`, `data_docs_uri`), before they are removed."""
+        self.write(lambda c: backlog.forget_files(c, batch_id, columns))
+
     def find_open_batch(self) -> Batch | None:
         """The batch that holds a backlog now, if there is one."""
         with self.reading() as connection:
@@ -151,6 +161,11 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
         return self.write(lambda c: backlog.release(c, batch_id, now))
 
     # What serving asks
+
+    def lists_size(self) -> ListsSize:
+        """Number of all lists and the space that they take."""
+        with self.reading() as connection:
+            return read_lists_size(connection)
 
     def half_life_of_version(self, model_version: str) -> float | None:
         """Half-life in days that a version was fitted with; None for one that no batch made."""

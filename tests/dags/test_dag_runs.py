@@ -53,6 +53,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "watch_loop": {"alerts": []},
     "check_registry": {"findings": []},
     "prune_lists": {"num_lists": 0},
+    "prune_files": {"num_runs": 0},
     "request_approval": {"model_version": "8", "as_of": NIGHT.isoformat()},
     "show_verdict": {
         "model_version": "8", "run_id": "r7", "as_of": NIGHT.isoformat(), "subject": "Shall version 8 become champion?",
@@ -255,7 +256,7 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
 
 
 def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
-    tasks = ("measure_feedback", "measure_drift", "watch_loop", "check_registry", "prune_lists")
+    tasks = ("measure_feedback", "measure_drift", "watch_loop", "check_registry", "prune_lists", "prune_files")
     done = dict.fromkeys(tasks, "success")
     assert run("feedback_monitoring", NIGHT) == ("success", done)
     (measured, now), _ = steps.calls["measure_feedback"]
@@ -268,13 +269,18 @@ def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -
     (now, days), options = steps.calls["prune_lists"]
     assert (days, options) == (30, {"dry_run": False})
     assert is_now(now)
+    (now, days, dry_run), _ = steps.calls["prune_files"]
+    assert (days, dry_run) == (30, False)
+    assert is_now(now)
     drift = steps.calls["measure_drift"][1]
     assert drift.pop("run_id").startswith("manual__")
     assert is_now(drift.pop("now"))
     assert drift == {"as_of": NIGHT.isoformat(), "drift_days": 7}
     as_of = "2013-06-10T00:00:00+00:00"
     form = {"drift_days": 3, "max_refusals": 2, "max_champion_days": 5.5, "repair": True}
-    run("feedback_monitoring", NIGHT, as_of=as_of, keep_lists_days=2, prune_dry_run=True, **form)
+    form |= {"keep_lists_days": 2, "keep_files_days": 7, "prune_dry_run": True}
+    run("feedback_monitoring", NIGHT, as_of=as_of, **form)
+    assert steps.calls["prune_files"][0][1:] == (7, True)
     assert steps.calls["measure_feedback"][0][0] == as_of
     assert steps.calls["watch_loop"] == ((as_of, 2, 5.5), {})
     assert steps.calls["check_registry"][1] == {"repair": True}

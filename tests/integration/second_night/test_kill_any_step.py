@@ -34,7 +34,7 @@ DEATHS: list[tuple[str, Point]] = [
     ("build_training_set", Point("pathlib:Path.rename", "before")),
     ("build_training_set", Point(f"{STORE}.update_batch", "before")),
     ("build_training_set", Point(f"{STORE}.update_batch", "after")),
-    ("validate_training_set", Point("recsys.training.validation:_clean_docs", "before")),
+    ("validate_training_set", Point("recsys.training.validation:make_self_contained", "before")),
     ("validate_training_set", Point(f"{STORE}.update_batch", "before")),
     ("list_candidates", Point("recsys.nightly.fitting:candidate_names", "after")),
     ("try_candidate", Point("pathlib:Path.rename", "before")),  # measured, but nothing says so
