@@ -20,7 +20,7 @@ from plotly.io.base_renderers import MimetypeRenderer
 
 COLOUR_MAPS = {"Blues": "Blues", "RdBu_r": "RdBu_r"}
 MAX_LABEL = 28  # letters of a name on an axis
-DPI, NUM_COLOURS = 72, 64  # six pictures of a notebook together stay below 100 kB
+DPI, NUM_COLOURS = 72, 255  # six pictures of a notebook together stay below 100 kB
 
 
 class StaticRenderer(MimetypeRenderer):  # type: ignore[misc]  # Plotly is not typed
