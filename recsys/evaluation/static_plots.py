@@ -15,11 +15,12 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from plotly.io.base_renderers import MimetypeRenderer
 
 COLOUR_MAPS = {"Blues": "Blues", "RdBu_r": "RdBu_r"}
 MAX_LABEL = 28  # letters of a name on an axis
-DPI = 72  # six pictures of a notebook together stay below 150 kB
+DPI, NUM_COLOURS = 72, 255  # six pictures of a notebook together stay below 100 kB
 
 
 class StaticRenderer(MimetypeRenderer):  # type: ignore[misc]  # Plotly is not typed
@@ -55,6 +56,14 @@ def png_of(figure: go.Figure) -> bytes:
     drawn.suptitle(figure.layout.title.text or "")
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", dpi=DPI)
+    return smaller(buffer.getvalue())
+
+
+def smaller(png: bytes) -> bytes:
+    """The same picture with a palette: a third of the size, and nobody sees it."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.convert("RGB").quantize(NUM_COLOURS).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
 
