@@ -17,10 +17,11 @@ from recsys.errors import InputError
 from recsys.model.additive import AdditiveModel
 from recsys.model.calibration import Calibration
 from recsys.model.explainer import Explainer
-from recsys.model.explanations import reason_sentence
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
 from recsys.model.scorer import Scorer
+from recsys.model.sentences import reason_sentence
+from recsys.model.standing import HORIZON, Standing, Tops
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
 LIST_COLUMNS = ["genres", "cast"]
@@ -100,14 +101,19 @@ class Recommender:
         """What `recommend` gives, a few hundred users at a time, with each `contributions` a dict."""
         scorer, explainer = Scorer(self.model), self.explainer()
         for block in self._blocks(histories, user_ids):
-            positions, scores = self._top_positions(scorer, block, k)
-            frame = self._long(block.user_ids, positions, scores)
-            rows, columns = np.nonzero(np.isfinite(scores))
-            explained = explainer.explain(block, rows, positions[rows, columns])
+            positions, scores = self._top_positions(scorer, block, max(k, HORIZON))
+            frame = self._long(block.user_ids, positions[:, :k], scores[:, :k])
+            rows, places = np.nonzero(np.isfinite(scores[:, :k]))
+            explained = explainer.explain(block, rows, positions[rows, places])
             causes = explainer.largest_dislikes(block)
+            standing = Standing(
+                explainer, scorer, block, Tops(positions, scores, self.is_open_to(block)), self.positions
+            )
+            contradicted = standing.contradicted(rows, places, explained, causes)
+            liked = np.diff(block.likes.indptr).tolist()
             frame["reason"] = [
-                reason_sentence(terms, self.titles, causes[row])
-                for row, terms in zip(rows.tolist(), explained, strict=True)
+                reason_sentence(terms, self.titles, causes[row], names, liked[row])
+                for row, terms, names in zip(rows.tolist(), explained, contradicted, strict=True)
             ]
             frame["contributions"] = pd.Series(explained, dtype=object)
             yield frame
@@ -120,6 +126,10 @@ class Recommender:
         """Histories over the model's vocabulary; see `HistoryMatrices.build`."""
         return HistoryMatrices.build(histories, list(self.item_ids), self.features, user_ids)
 
+    def is_open_to(self, block: HistoryMatrices) -> npt.NDArray[np.bool_]:
+        """Which items the lists of these users may hold: unseen ones; `(num_users, num_items)`."""
+        return np.asarray(block.seen.toarray() == 0)
+
     def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
         return self.matrices(histories, user_ids).batches(BATCH_SIZE)
 
@@ -131,7 +141,7 @@ class Recommender:
         self, scorer: Scorer, block: HistoryMatrices, k: int
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
-        scores = self._scores(scorer, block) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
+        scores = self._scores(scorer, block) - np.where(self.is_open_to(block), np.float32(0), np.float32(np.inf))
         top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
         return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
 
