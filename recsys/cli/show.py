@@ -8,11 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from recsys.cli.tensorflow_loading import load_for
+from recsys.cli.explained import contribution_rows, counterfactual_sentences, titles_of_reasons
 from recsys.errors import NotFoundError
 from recsys.nightly.planning import DEFAULT_THRESHOLD
 from recsys.nightly.workplace import Workplace
-from recsys.records import RecommendationSet
 from recsys.serving.lists import without_barred
 from recsys.settings import Settings
 from recsys.store import migrate
@@ -64,8 +63,8 @@ def recommend(
     """The champion's list for a user, with reasons: what of it may be recommended now.
 
     A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
-    lowered (-) it, and by how much. --counterfactuals scores every item again as if one of the user's items told nothing:
-    "Without Alien it would be rank 34".
+    lowered (-) it, and by how much. --counterfactuals scores every item again without one of the user's items: "Without
+    Alien it would be rank 34".
     """
     with Workplace.open() as place:
         lists = place.store.served_lists(user_id)
@@ -76,39 +75,23 @@ def recommend(
             )
         found = without_barred(place.store, user_id, found, datetime.now(UTC))
         catalog = place.store.catalog()
-        without = _counterfactuals(place, found) if counterfactuals else {}
         champion = place.store.last_promotion()
+        shown = found.entries[:LIST_LENGTH]
+        titles = titles_of_reasons(place, shown)
+        without = counterfactual_sentences(place, found, LIST_LENGTH) if counterfactuals else {}
     whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"
     table = Table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
-    for entry in found.entries[:LIST_LENGTH]:
-        title = catalog[entry.item_id].title if entry.item_id in catalog else entry.item_id
+    for entry in shown:
+        title = catalog[entry.item_id].title if entry.item_id in catalog else f'"{entry.item_id}"'
         reason = entry.reason
         if contributions:
-            reason += "\n" + "\n".join(f"{value:+.6f}  {name}" for name, value in entry.contributions.items())
+            reason += "\n" + "\n".join(contribution_rows(entry.contributions, titles))
         if entry.item_id in without:
             reason += "\n" + without[entry.item_id]
         table.add_row(str(entry.rank), title, f"{entry.score:.4f}", reason)
     out.print(table)
     if champion is not None and champion.to_version != found.model_version:
         out.print(f"Version {champion.to_version} is champion; its lists are not published yet.")
-
-
-def _counterfactuals(place: Workplace, given: RecommendationSet) -> dict[str, str]:
-    """Item id -> what its rank would be without others, in words, from the version and the histories of the list."""
-    if given.user_id is None:
-        return {}
-    load_for("counterfactuals")
-    from recsys.model.counterfactual import counterfactual_sentence, counterfactuals
-    from recsys.serving.publishing import eligible_as_of
-
-    recommender = eligible_as_of(place.store, place.recommender(given.model_version), given.as_of)
-    histories = place.store.read_histories(given.as_of, float(recommender.recipe["half_life_days"]), [given.user_id])
-    shown = [entry.item_id for entry in given.entries[:LIST_LENGTH]]
-    found = counterfactuals(recommender, histories, given.user_id, shown)
-    return {
-        str(item_id): counterfactual_sentence(zip(own["title"], own["rank"], strict=True))
-        for item_id, own in found.groupby("item_id")
-    }
 
 
 def release(

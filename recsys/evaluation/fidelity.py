@@ -113,8 +113,7 @@ class Deletion:
         self.recommender, self.block, self.lists = recommender, block, lists
         self.rows = pd.Index(block.user_ids).get_indexer(pd.Index(lists["user_id"]))
         self.positions = np.array([recommender.positions[item] for item in lists["item_id"]], np.int32)
-        every = len(recommender.item_ids)  # is named
-        self.terms = recommender.explainer().explain(block, self.rows, self.positions, limit=every)
+        self.terms = recommender.explainer().explain(block, self.rows, self.positions, limit=None)
         self.size = np.array([math.fsum(map(abs, terms.values())) for terms in self.terms])
         self.taste = keras.ops.convert_to_numpy(recommender.model.taste(block.likes.toarray()))[self.rows]
         self.before = self._scores([[]] * len(lists))

@@ -1,23 +1,25 @@
-"""Counterfactuals: where an item would stand in a user's list, had one item of the user's history told nothing."""
+"""Counterfactuals: where an item would stand in a user's list, without one item of the user's history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from recsys.errors import InputError
 from recsys.model.explanations import cited_items
+from recsys.model.scorer import Scorer
+from recsys.model.sentences import title_of
+from recsys.model.standing import Removed, ranks_without
 
 if TYPE_CHECKING:
     from recsys.model.recommender import Recommender
 
 COLUMNS = ["item_id", "removed_item_id", "title", "share", "score", "rank"]
+TYPES = {"share": "float64", "score": "float64", "rank": "int64"}
 MAX_REMOVED = 3
 
 
@@ -27,6 +29,7 @@ def counterfactuals(
     user_id: str,
     item_ids: Sequence[str],
     limit: int = MAX_REMOVED,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """What items would score, and where they would rank, without the items of the history that count most for them.
 
@@ -42,6 +45,7 @@ def counterfactuals(
         user_id: one without history has no counterfactuals.
         item_ids: which items to ask about, such as those of the user's list.
         limit: at most so many removed items each, those with the largest share.
+        progress: called after each of `item_ids` with how many are done, and of how many.
 
     Returns:
         Columns `item_id`, `removed_item_id`, `title` (of the removed item), `share` (signed: what the removed item's
@@ -57,35 +61,21 @@ def counterfactuals(
             "ask about items of the user's list, or retrain."
         )
     block = recommender.matrices(histories[histories["user_id"] == user_id], [user_id])
-    explained = recommender.explainer().explain(
-        block,
-        np.zeros(len(item_ids), np.int64),
-        np.array([recommender.positions[item] for item in item_ids], np.int32),
-        limit=len(recommender.item_ids),
-    )
-    found = [
-        (item, removed, recommender.titles[removed], share)
-        for item, terms in zip(item_ids, explained, strict=True)
-        for removed, share in islice(cited_items(terms).items(), limit)
-    ]
-    result = pd.DataFrame(found, columns=COLUMNS[:4])
-    targets = np.array([recommender.positions[item] for item in result["item_id"]], np.int64)
-    removed = [[recommender.positions[item]] for item in result["removed_item_id"]]
-    without = block.without(np.zeros(len(result), np.int64), removed)
-    scores = keras.ops.convert_to_numpy(recommender.model(without.inputs(recommender.features)))
-    result["score"] = scores[np.arange(len(result)), targets].astype(np.float64)
-    result["rank"] = _ranks(scores, targets, recommender.is_open_to(without))
-    return result
-
-
-def _ranks(
-    scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], is_open: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """Rank of each row's target among the items that its list may hold; of equal scores the lower position comes first."""
-    own = np.take_along_axis(scores, targets[:, None], axis=1)
-    earlier = np.arange(scores.shape[1]) < targets[:, None]
-    better = (scores > own) | ((scores == own) & earlier)  # (num_rows, num_items)
-    return np.asarray(1 + (better & is_open).sum(axis=1), np.int64)
+    scorer, explainer = Scorer(recommender.model), recommender.explainer()
+    asked = np.array([recommender.positions[item] for item in item_ids], np.int32)
+    explained = explainer.explain(block, np.zeros(len(asked), np.int64), asked, limit=None)
+    candidates, frames = recommender.is_open_to(block), [pd.DataFrame(columns=COLUMNS).astype(TYPES)]
+    for number, (item, terms) in enumerate(zip(item_ids, explained, strict=True)):
+        shares = dict(islice(cited_items(terms).items(), limit))
+        items = np.array([recommender.positions[removed] for removed in shares], np.int64)
+        rows = np.zeros(len(items), np.int64)
+        removed, targets = Removed(rows, items, rows - 1), np.full(len(items), asked[number])
+        scores, ranks, _ = ranks_without(scorer, explainer, block, candidates, removed, targets)
+        titles = [title_of(other, recommender.titles) for other in shares]
+        columns = (item, list(shares), titles, list(shares.values()), scores, ranks)
+        frames.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))).astype(TYPES))
+        progress(number + 1, len(item_ids))
+    return pd.concat(frames, ignore_index=True)
 
 
 def counterfactual_sentence(removed: Iterable[tuple[str, int]]) -> str:

@@ -1,16 +1,19 @@
-"""From the terms of a score to signed contributions, and to one sentence that a user understands.
+"""From the terms of a score to signed contributions with names.
 
 | contribution | what it says |
 |---|---|
-| `trend` | how popular the item is just now |
+| `trend` | how popular the item is right now |
 | `like:<item_id>` | liked together with what the user liked |
 | `recent:<item_id>` | often comes next after what the user liked or watched lately |
 | `dislike:<item_id>` | goes with what the user disliked |
 | `genre:<name>` | the user likes the genre more than others do |
 | `adjustment:<kind>:<name>` | what the user's dislikes take off genres, cast and franchises |
 
-`like:*`, `recent:*` and `dislike:*` hold what is left of a long history: the sum stays exact while a stored list stays short.
-All but the adjustments include the item's regard, which scales them alike.
+`like:*`, `recent:*`, `dislike:*` and `genre:*` are the remainders of their kinds: the sum of the user's other likes, last
+events, dislikes and genres, which are many and small. The values still sum to the score, and a stored list stays short. All
+but the adjustments include the item's regard, which scales them alike.
+
+`recsys.model.sentences` puts contributions into words.
 """
 
 from __future__ import annotations
@@ -22,19 +25,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsys.feedback.adjustments import ADJUSTMENT, adjustment_contributions
+from recsys.feedback.adjustments import adjustment_contributions
 
-MAX_NAMED_ITEMS = 5
+FIRST_NAMED = 2
+"""So many terms of each kind always have a name: the most that a sentence cites of one kind."""
+MAX_NAMED_ITEMS = 20
+"""No more terms of a kind have a name, however large the remainder: a stored list has to stay short."""
+MAX_REMAINDER = 0.1
+"""Up to `MAX_NAMED_ITEMS`, terms are named until those without a name hold less than this share of all absolute
+contributions to the score: what is left then is no answer to "why?"."""
+TINY = 1e-6
+"""A smaller contribution has no row of its own: it would be shown as 0.000000. Its value goes to another row, so that sums
+stay exact."""
 REST = "*"
-MIN_SHARE = 0.01  # of the absolute contributions: what adds less is no reason
 FROM_HISTORY = ("like", "recent", "dislike")  # kinds of contributions that name an item of the user's history
-CARRIED_BY = {
-    "trend": "popular right now",
-    "like": "because you liked {}",
-    "recent": "often comes next after {}",
-    "genre": "because you like {}",
-}
-MAX_CITED = {"genre": 1}  # of a kind, in a sentence; of the others 2
 
 
 class Terms(NamedTuple):
@@ -52,30 +56,35 @@ class Terms(NamedTuple):
 
 
 def named_contributions(
-    terms: Mapping[str, Terms], num_scores: int, limit: int = MAX_NAMED_ITEMS
+    terms: Mapping[str, Terms], num_scores: int, limit: int | None = MAX_NAMED_ITEMS
 ) -> list[dict[str, float]]:
-    """Contributions of each score, largest first: of each kind the `limit` largest, and the sum of the others.
+    """Contributions of each score, largest first: of each kind the largest, and the sum of the others.
 
     Args:
         terms: by kind; zeros are left out.
         num_scores: length of the result.
-        limit: how many of a kind are named; the sum of the others is `<kind>:*`.
+        limit: at most so many of a kind are named (see `FIRST_NAMED` and `MAX_REMAINDER`); the sum of the others is
+            `<kind>:*`. What is left over and below `TINY` is added to the largest contribution. None: every term is
+            named and stays as it is.
     """
-    kept = [_largest(kind, found, limit) for kind, found in terms.items()]
+    sizes = sum(np.bincount(own.scores, np.abs(own.values), num_scores) for own in terms.values())
+    kept = [_largest(kind, found, np.asarray(sizes), limit) for kind, found in terms.items()]
     scores, names, values = (np.concatenate(arrays) for arrays in zip(*kept, strict=True))
     order = np.lexsort((-np.abs(values), scores))
-    labels, sizes = names[order].tolist(), values[order].tolist()
+    labels, found = names[order].tolist(), values[order].tolist()
     ends = np.cumsum(np.bincount(scores, minlength=num_scores)).tolist()
-    return [dict(zip(labels[a:b], sizes[a:b], strict=True)) for a, b in zip([0, *ends], ends, strict=False)]
+    result = [dict(zip(labels[a:b], found[a:b], strict=True)) for a, b in zip([0, *ends], ends, strict=False)]
+    return result if limit is None else [without_tiny(own) for own in result]
 
 
-def _largest(kind: str, found: Terms, limit: int) -> Terms:
-    """Of each score the `limit` largest terms, and what is left in one."""
+def _largest(kind: str, found: Terms, sizes: npt.NDArray[np.float64], limit: int | None) -> Terms:
+    """Of each score the largest terms, and what is left in one; `sizes` of all absolute contributions to each score."""
     order = np.lexsort((-np.abs(found.values), found.scores))
     order = order[found.values[order] != 0]
     scores, values = found.scores[order], found.values[order]
-    place = np.arange(len(scores)) - np.searchsorted(scores, scores)  # among the terms of its score
-    named = place < limit
+    if limit is None:
+        return Terms(scores, found.names[order], values)
+    named = _is_named(scores, np.abs(values), sizes, limit)
     long = np.unique(scores[~named])
     rest = np.bincount(scores[~named], values[~named])[long]
     return Terms(
@@ -83,6 +92,34 @@ def _largest(kind: str, found: Terms, limit: int) -> Terms:
         np.concatenate([found.names[order[named]], np.full(len(long), f"{kind}:{REST}", dtype=object)]),
         np.concatenate([values[named], rest]),
     )
+
+
+def _is_named(
+    scores: npt.NDArray[np.int64], absolute: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64], limit: int
+) -> npt.NDArray[np.bool_]:
+    """Which terms of one kind have a name; they are sorted by score, the largest first."""
+    starts, ends = np.searchsorted(scores, scores), np.searchsorted(scores, scores, side="right")
+    position = np.arange(len(scores)) - starts  # among the terms of its score
+    total = np.cumsum(absolute)
+    left = total[ends - 1] - total + absolute  # of this term and those after it
+    named = (position < FIRST_NAMED) | ((left >= MAX_REMAINDER * sizes[scores]) & (position < limit))
+    named &= absolute >= TINY
+    unnamed = np.bincount(scores[~named], minlength=len(sizes))
+    alone = unnamed[scores] == 1  # a remainder of one term says less than its name
+    return np.asarray(named | (alone & (absolute >= TINY)))
+
+
+def without_tiny(contributions: Mapping[str, float]) -> dict[str, float]:
+    """The same sum in rows of at least `TINY`: what is smaller is added to the largest row.
+
+    Args:
+        contributions: largest first. Empty if all are tiny.
+    """
+    kept = {name: value for name, value in contributions.items() if abs(value) >= TINY}
+    if kept and len(kept) < len(contributions):
+        first = next(iter(kept))
+        kept[first] = math.fsum([kept[first], *(v for name, v in contributions.items() if name not in kept)])
+    return kept
 
 
 def with_adjustments(
@@ -111,55 +148,3 @@ def cited_items(contributions: Mapping[str, float]) -> dict[str, float]:
 
 def _size(term: tuple[str, float]) -> float:
     return -abs(term[1])
-
-
-def reason_sentence(
-    contributions: Mapping[str, float], titles: Mapping[str, str], largest_dislikes: Mapping[str, str]
-) -> str:
-    """Says what carried a recommendation, in one sentence, the largest part first.
-
-    Args:
-        contributions: signed contributions of one recommendation, as named above.
-        titles: item id -> title; an id without one is cited as it is.
-        largest_dislikes: feature that is adjusted -> id of the disliked item that plays it down most.
-
-    Returns:
-        Such as "Because you liked Alien and Blade Runner; less Sci-Fi since you disliked Transformers". What adds less
-        than a hundredth of the whole is left out.
-    """
-    least = MIN_SHARE * sum(map(abs, contributions.values()))
-    carried: dict[str, float] = {}  # kind -> size
-    cited: dict[str, list[str]] = {}  # kind -> names, largest first
-    against: dict[str, list[str]] = {}
-    for name, value in sorted(contributions.items(), key=_size):
-        if abs(value) < least or value == 0:
-            break
-        kind, _, about = name.partition(":")
-        if about == REST:
-            continue
-        if value > 0 and kind in CARRIED_BY:  # what else may raise a score, a behaviour test finds
-            carried[kind] = carried.get(kind, 0.0) + value
-            cited.setdefault(kind, []).append(titles.get(about, about))
-        elif value < 0:
-            against.setdefault(kind, []).append(about)
-    told = [
-        CARRIED_BY[kind].format(" and ".join(cited[kind][: MAX_CITED.get(kind, 2)]))
-        for kind in sorted(carried, key=lambda kind: -carried[kind])
-    ]
-    if against:
-        told += _lowered(against, titles, largest_dislikes)
-    sentence = "; ".join(told) or "not enough is known about you or this film yet"
-    return sentence[0].upper() + sentence[1:]
-
-
-def _lowered(
-    against: Mapping[str, list[str]], titles: Mapping[str, str], largest_dislikes: Mapping[str, str]
-) -> list[str]:
-    """What lowered a score: the two features that lost most, by the film that cost them most, then a film."""
-    less: dict[str, list[str]] = {}  # disliked item -> what there is less of
-    for feature in against.get(ADJUSTMENT, [])[:2]:
-        kind, _, name = feature.partition(":")
-        less.setdefault(largest_dislikes[feature], []).append(f"less {'' if kind == 'genre' else 'of '}{name}")
-    told = [f"{' and '.join(names)} since you disliked {titles.get(item, item)}" for item, names in less.items()]
-    disliked = against.get("dislike", [])[:1]
-    return told + [f"ranked lower since you disliked {titles.get(i, i)}" for i in disliked if i not in less]

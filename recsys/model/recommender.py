@@ -20,10 +20,11 @@ from recsys.model.additive import AdditiveModel
 from recsys.model.calibration import Calibration
 from recsys.model.eligible_items import BoolArray, eligible_mask
 from recsys.model.explainer import Explainer
-from recsys.model.explanations import reason_sentence
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
 from recsys.model.scorer import Scorer
+from recsys.model.sentences import reason_sentence
+from recsys.model.standing import HORIZON, Standing, Tops
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
 LIST_COLUMNS = ["genres", "cast", "tags"]
@@ -115,14 +116,19 @@ class Recommender:
         """What `recommend` gives, a few hundred users at a time, with each `contributions` a dict."""
         scorer, explainer = Scorer(self.model), self.explainer()
         for block in self._blocks(histories, user_ids):
-            positions, scores = self._top_positions(scorer, block, k)
-            frame = self._long(block.user_ids, positions, scores)
-            rows, columns = np.nonzero(np.isfinite(scores))
-            explained = explainer.explain(block, rows, positions[rows, columns])
+            positions, scores = self._top_positions(scorer, block, max(k, HORIZON))
+            frame = self._long(block.user_ids, positions[:, :k], scores[:, :k])
+            rows, places = np.nonzero(np.isfinite(scores[:, :k]))
+            explained = explainer.explain(block, rows, positions[rows, places])
             causes = explainer.largest_dislikes(block)
+            standing = Standing(
+                explainer, scorer, block, Tops(positions, scores, self.is_open_to(block)), self.positions
+            )
+            contradicted = standing.contradicted(rows, places, explained, causes)
+            liked = np.diff(block.likes.indptr).tolist()
             frame["reason"] = [
-                reason_sentence(terms, self.titles, causes[row])
-                for row, terms in zip(rows.tolist(), explained, strict=True)
+                reason_sentence(terms, self.titles, causes[row], names, liked[row])
+                for row, terms, names in zip(rows.tolist(), explained, contradicted, strict=True)
             ]
             frame["contributions"] = pd.Series(explained, dtype=object)
             yield frame
@@ -135,16 +141,16 @@ class Recommender:
         """Histories over the model's vocabulary; see `HistoryMatrices.build`."""
         return HistoryMatrices.build(histories, list(self.item_ids), self.features, user_ids)
 
+    def is_open_to(self, block: HistoryMatrices) -> BoolArray:
+        """Which items the lists of these users may hold: eligible and unseen; `(num_users, num_items)`."""
+        return np.asarray((block.seen.toarray() == 0) & self.eligible)
+
     def _blocks(self, histories: pd.DataFrame, user_ids: Sequence[str] | None) -> Iterator[HistoryMatrices]:
         return self.matrices(histories, user_ids).batches(BATCH_SIZE)
 
     def _scores(self, scorer: Scorer, block: HistoryMatrices) -> npt.NDArray[np.float32]:
         """Scores of a block; `(num_users, num_items)`."""
         return scorer.scores(block.sparse_opinions(), block.multipliers(self.features))
-
-    def is_open_to(self, block: HistoryMatrices) -> BoolArray:
-        """Which items the lists of these users may hold: eligible and unseen; `(num_users, num_items)`."""
-        return np.asarray((block.seen.toarray() == 0) & self.eligible)
 
     def _top_positions(
         self, scorer: Scorer, block: HistoryMatrices, k: int

@@ -25,11 +25,11 @@ from recsys.feedback.adjustments import (
     ItemFeatures,
     apply_feature_adjustments,
     calculate_feature_adjustment_from_dislike,
-    largest_dislikes,
 )
 from recsys.model.calibration import Calibration
-from recsys.model.explanations import FROM_HISTORY, REST, cited_items, reason_sentence, with_adjustments
+from recsys.model.explanations import FROM_HISTORY, REST, cited_items, with_adjustments, without_tiny
 from recsys.records import Item, RecommendationEntry, RecommendationSet, SetKind, UserSignal
+from recsys.serving.list_reasons import ListReasons
 from recsys.store import FeedbackStore
 
 DAY_S = 86_400.0
@@ -142,14 +142,15 @@ def _adjusted(
     state = _Now(
         frozenset(holds | {f"{kind}:{REST}" for kind in FROM_HISTORY}),
         apply_feature_adjustments({}, adjustments.values(), published.adjustment_power),
-        largest_dislikes(adjustments),
         items,
         None if published.calibration is None else Calibration(**published.calibration),
     )
+    reasons = ListReasons(items, adjustments, published.adjustment_power, signals, published)
 
     def renewed(entries: Iterable[RecommendationEntry]) -> list[RecommendationEntry]:
         left = [state.renew(entry) for entry in entries if entry.item_id not in met]
-        return sorted(left, key=lambda entry: (-entry.score, entry.rank))
+        ordered = sorted(left, key=lambda entry: (-entry.score, entry.rank))
+        return [replace(entry, reason=text) for entry, text in zip(ordered, reasons.sentences(ordered), strict=True)]
 
     chosen = renewed(candidates)
     if len(chosen) < k:
@@ -191,14 +192,12 @@ class _Now:
     Attributes:
         names: of the contributions `FROM_HISTORY` that still hold.
         multipliers: of features.
-        largest_dislikes: adjusted feature -> the disliked item that plays it down most.
         items: by id: those in the lists, and those in the reasons.
         calibration: of the version.
     """
 
     names: frozenset[str]
     multipliers: dict[str, float]
-    largest_dislikes: dict[str, str]
     items: dict[str, Item]
     calibration: Calibration | None
 
@@ -211,16 +210,14 @@ class _Now:
         }
         item = self.items[entry.item_id]
         features = ItemFeatures(item.genres, item.cast, item.franchise).names()
-        terms = with_adjustments(terms, features, self.multipliers)
+        terms = without_tiny(with_adjustments(terms, features, self.multipliers))
         if terms == entry.contributions:
             return entry
         score = math.fsum(terms.values())
-        titles = {item_id: item.title for item_id, item in self.items.items()}
         return replace(
             entry,
             score=score,
             predicted_score=None if self.calibration is None else float(self.calibration.predict(score)),
-            reason=reason_sentence(terms, titles, self.largest_dislikes),
             contributions=terms,
         )
 

@@ -153,6 +153,35 @@ def test_an_adjustment_fades_with_the_half_life_of_the_version(published: Feedba
     assert left == pytest.approx(1 - 0.15 / 2)
 
 
+def test_an_adjustment_that_has_faded_away_has_no_row(published: FeedbackStore) -> None:
+    batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, {"half_life_days": 10.0}, NOW, NOW + MINUTE)
+    published.claim_backlog(batch)
+    published.update_batch("r", challenger_version="6", refit_version="7")
+    dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + MINUTE)
+    served = serve_list(published, "u", NOW + MINUTE + timedelta(days=300), k=5)
+    check_sums(served)
+    values = [value for entry in served.entries for value in entry.contributions.values()]
+    assert not [value for value in values if f"{abs(value):.6f}" == "0.000000"]
+
+
+def test_what_moves_up_to_the_top_was_not_visibly_lowered(published: FeedbackStore) -> None:
+    """The film that stood before it is gone; the sentence of the published list would now be wrong."""
+    version = published.get_recommendations("u")
+    assert version is not None
+    terms = {"trend": 2.0, "dislike:disliked": -0.3}
+    said = "Popular right now; ranked lower since you disliked Disliked"
+    own = [replace(entry, contributions=terms, score=1.7, reason=said) for entry in version.entries[1:]]
+    own = [replace(entry, rank=rank) for rank, entry in enumerate([version.entries[0], *own], start=1)]
+    later = NOW + MINUTE
+    published.replace_recommendation_sets(
+        "7", later, [RecommendationSet("u", "7", later, later, tuple(own), calibration=version.calibration)]
+    )
+    dislike(published, "i0", DislikeReason.ALREADY_WATCHED, NOW + 2 * MINUTE)
+    served = serve_list(published, "u", NOW + 3 * MINUTE, k=5)
+    assert ids(served)[0] == "i1"
+    assert served.entries[0].reason == "Popular right now"
+
+
 def test_one_users_dislike_changes_nobody_elses_list(published: FeedbackStore) -> None:
     before = serve_list(published, "stranger", NOW)
     dislike(published, "i0", DislikeReason.WRONG_GENRE)

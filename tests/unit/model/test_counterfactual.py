@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,8 @@ import pytest
 from recsys.errors import InputError
 from recsys.model.counterfactual import COLUMNS, counterfactual_sentence, counterfactuals
 from recsys.model.recommender import Recommender
+from recsys.model.scorer import Scorer
+from recsys.model.standing import BATCH_SIZE
 from tests.unit.recommenders import with_reasons
 
 NOBODY = pd.DataFrame({"user_id": [], "item_id": [], "signal": [], "weight": []}).astype({"weight": float})
@@ -83,6 +86,27 @@ def test_one_like_taken_away_leaves_what_a_newcomer_gets(recommender: Recommende
     assert found["score"].tolist() == pytest.approx([strangers[5]])
     better = strangers > strangers[5]
     assert found["rank"].tolist() == [1 + better.sum() - better[0]]  # i00 is still seen
+
+
+def test_few_histories_are_scored_at_a_time_and_each_item_is_reported(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks sees how far it is, and no number of questions needs more memory."""
+    own = one_user([(f"i{n:02d}", "like") for n in range(12)])
+    items = list(recommender.recommend(own, 10)["item_id"])
+    sizes, done = [], []
+    score = Scorer.scores
+
+    def counted(self: Scorer, inputs: Mapping[str, Any], *rest: Any) -> Any:
+        sizes.append(inputs["likes"].shape[0])
+        return score(self, inputs, *rest)
+
+    monkeypatch.setattr(Scorer, "scores", counted)
+    monkeypatch.setattr(type(recommender.model), "call", None)  # the dense Keras model is not asked
+    counterfactuals(recommender, own, "u", items, limit=12, progress=lambda n, total: done.append((n, total)))
+    assert sum(sizes) == 120
+    assert max(sizes) <= BATCH_SIZE
+    assert done == [(n, 10) for n in range(1, 11)]
 
 
 def test_who_has_seen_all_else_keeps_the_item_first(recommender: Recommender) -> None:

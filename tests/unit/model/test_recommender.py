@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from recsys.errors import InputError
+from recsys.model.counterfactual import counterfactuals
 from recsys.model.recommender import RECOMMENDATION_COLUMNS, Recommender
 
 Histories = Callable[..., pd.DataFrame]
@@ -94,14 +95,22 @@ def test_reasons_cite_the_likes_that_carried_the_item_by_title(recommender: Reco
         {"user_id": ["u"] * 2, "item_id": ["i00", "i01"], "signal": ["like"] * 2, "weight": [1.0] * 2}
     )
     top = recommender.recommend(histories, k=10)
-    cited_by_any = False
-    for reason, contributions in zip(top["reason"], top["contributions"].map(json.loads), strict=True):
-        least = 0.01 * sum(abs(value) for value in contributions.values())
+    ranks = {
+        (item, removed): rank
+        for item, removed, rank in counterfactuals(recommender, histories, "u", list(top["item_id"]))[
+            ["item_id", "removed_item_id", "rank"]
+        ].itertuples(index=False)
+    }
+    cited = 0
+    for row in top.itertuples():
+        terms = json.loads(row.contributions)
+        least = 0.05 * sum(value for value in terms.values() if value > 0)
         for name in ("i00", "i01"):
-            carries = any(contributions.get(f"{kind}:{name}", 0.0) >= least for kind in ("like", "recent"))
-            assert (f"Film {int(name[1:])}" in reason) == carries
-            cited_by_any |= carries
-    assert cited_by_any
+            carries = any(terms.get(f"{kind}:{name}", 0.0) >= least for kind in ("like", "recent"))
+            holds = carries and ranks[row.item_id, name] >= row.rank
+            assert (f"Film {int(name[1:])}" in row.reason) == holds
+            cited += holds
+    assert cited >= 3
 
 
 @pytest.mark.slow
