@@ -6,53 +6,75 @@ Their names are those of `recsys.feedback.triggers.TriggerConfig`, and so are th
 from __future__ import annotations
 
 from airflow.sdk import Param
-
-
-def _switch(title: str, description: str) -> Param:
-    return Param(True, type="boolean", title=title, description=description)
-
-
-def _count(default: int, title: str, description: str) -> Param:
-    return Param(default, type="integer", minimum=1, maximum=1_000_000, title=title, description=description)
-
+from run_form import TRIGGERS, count, switch
 
 TRIGGER_FORM = {
-    "threshold": _count(20, "Threshold", "Retrain from so many new dislikes on, counted as of the cut-off."),
-    "backlog_trigger": _switch("Trigger: backlog", "Whether the number of new dislikes asks for a retraining."),
+    "backlog_trigger": switch(
+        "Backlog trigger",
+        "Whether the number of new dislikes asks for a retraining.",
+        on=True,
+        section=TRIGGERS,
+    ),
+    "threshold": count(
+        20,
+        "Threshold",
+        "Backlog trigger: retrain from so many new dislikes on, counted as of the cut-off.",
+        section=TRIGGERS,
+    ),
+    "error_trigger": switch(
+        "Error trigger",
+        "Whether wrong predictions ask for a retraining.",
+        on=True,
+        section=TRIGGERS,
+    ),
     "error_threshold": Param(
         0.6,
         type="number",
         minimum=0,
         maximum=1,
         title="Error threshold",
-        description="Retrain when the mean prediction error of the new dislikes is above this. 0.5: the model could not tell.",
+        description="Error trigger: retrain above this mean prediction error of the new dislikes. 0.5 is a coin toss.",
+        section=TRIGGERS,
     ),
-    "error_min_count": _count(
-        10, "Error: dislikes needed", "So many new dislikes must have a predicted score for that."
+    "error_min_count": count(
+        10,
+        "Error min count",
+        "Error trigger: at least so many new dislikes must have a predicted score.",
+        section=TRIGGERS,
     ),
-    "error_trigger": _switch("Trigger: prediction error", "Whether wrong predictions ask for a retraining."),
+    "feature_trigger": switch(
+        "Feature trigger",
+        "Whether a genre, person or franchise that stands out among the dislikes asks for a retraining.",
+        on=True,
+        section=TRIGGERS,
+    ),
     "feature_lift": Param(
         1.5,
         type="number",
         exclusiveMinimum=1,
         maximum=1_000,
         title="Feature lift",
-        description="Retrain when a genre, person or franchise has this many times the share among dislikes that users meet.",
+        description="Feature trigger: its share among new dislikes must be this many times its share among what users meet.",
+        section=TRIGGERS,
     ),
-    "feature_min_count": _count(10, "Feature: dislikes needed", "So many new dislikes must have the feature for that."),
+    "feature_min_count": count(
+        10,
+        "Feature min count",
+        "Feature trigger: at least so many new dislikes must have the feature.",
+        section=TRIGGERS,
+    ),
     "feature_significance": Param(
         0.01,
         type="number",
         exclusiveMinimum=0,
         exclusiveMaximum=1,
         title="Feature significance",
-        description="And the chance of that by accident must be at most this, corrected for the number of features.",
+        description="Feature trigger: the p-value, corrected for the number of features, must be at most this.",
+        section=TRIGGERS,
     ),
-    "feature_trigger": _switch("Trigger: features", "Whether a feature that stands out asks for a retraining."),
-    "retrain_on_drift": Param(
-        False,
-        type="boolean",
-        title="Trigger: drift",
-        description="Whether drift asks for a retraining, as feedback_monitoring last measured it. Each measurement asks once.",
+    "retrain_on_drift": switch(
+        "Retrain on drift",
+        "Whether drift, as feedback_monitoring last measured it, asks for a retraining. Each measurement asks once.",
+        section=TRIGGERS,
     ),
 }
