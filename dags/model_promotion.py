@@ -26,7 +26,7 @@ the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in 
 | `promote` red | nothing moved, and the message says why: such as that the champion changed during the refit |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
-result, also a promotion that died half-way. The verdict *insufficient evidence* is no error.
+result, also a promotion that was interrupted. The verdict *insufficient evidence* is no error.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from service import MARK, Service
 from recsys.settings import Settings
 
 AIRFLOW_FOLDER = "airflow"
-MODEL_PAGES = "#/models?workflowType=machine_learning"  # MLflow's front page is that of its mode for language models
 START_TIMEOUT_S = 180.0
 POLL_S = 0.5
 # No proxy: everything asked here is on this machine.
@@ -93,7 +92,7 @@ class Stack:
             artifacts = self._settings.mlflow_artifacts
             artifacts.mkdir(parents=True, exist_ok=True)
             commands["mlflow"] = (
-                "mlflow", "server", f"--host={LOCAL}", f"--port={self._ports['MLflow']}", "--workers=1",
+                "mlflow", "server", "--app-name=recsys", f"--host={LOCAL}", f"--port={self._ports['MLflow']}", "--workers=1",
                 f"--artifacts-destination={artifacts.as_uri()}",
             )  # fmt: skip
         return [
@@ -133,7 +132,7 @@ class Stack:
             [
                 f"Airflow   {self._airflow_url}   user admin, password {self._password()}",
                 f"Feedback  {self._airflow_url}/feedback/   (after logging in)",
-                f"MLflow    {self._mlflow_url}/{MODEL_PAGES}",
+                f"MLflow    {self._mlflow_url}",
                 f"API       {self._api_url}   documentation {self._api_url}/docs",
                 f"          curl {self._api_url}/api/dislike -H 'X-User-ID: 7' -H 'Content-Type: application/json' \\",
                 f"            -H \"Authorization: Bearer $(cat '{local_key_file(self._settings)}')\" \\",
