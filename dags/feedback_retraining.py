@@ -40,12 +40,11 @@ from datetime import timedelta
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, chain, dag, setup, task, teardown
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
-from run_form import MODEL, WHEN, as_of_field, switch
+from retraining_form import MODEL_FORM, TRIGGER_FORM
+from run_form import WHEN, as_of_field, switch
 from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, run_alerts
-from trigger_form import TRIGGER_FORM
 
-RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate")
-FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
+RUN_OPTIONS = ("force_reason", *MODEL_FORM)
 
 # A template, not the result of `claim_backlog` itself, which would draw an arrow from it to each of the other tasks.
 BATCH = "{{ ti.xcom_pull(task_ids='claim_backlog')['batch_id'] }}"
@@ -67,40 +66,7 @@ PARAMS = {
         "Cut-off: what was recorded later does not exist for this run. Empty: the run's own time.", WHEN
     ),
     **TRIGGER_FORM,
-    "half_life_days": Param(
-        None,
-        type=["null", "number"],
-        exclusiveMinimum=0,
-        maximum=36_500,
-        title="Half-life days",
-        description="Age in days at which an example's weight has halved. Empty: a quarter of the stream's length.",
-        section=MODEL,
-    ),
-    "families": Param(
-        FAMILIES,
-        type="array",
-        items={"enum": FAMILIES},
-        examples=FAMILIES,
-        minItems=1,
-        uniqueItems=True,
-        title="Families",
-        description="Candidates of these families are tried; the best on validation becomes the challenger.",
-        section=MODEL,
-    ),
-    "keep_candidate": switch(
-        "Keep candidate",
-        "Fit the champion's candidate again instead of trying all: on a large stream a night costs a fraction.",
-        section=MODEL,
-    ),
-    "seed": Param(
-        0,
-        type="integer",
-        minimum=0,
-        maximum=2**31 - 1,
-        title="Seed",
-        description="Of everything random in fit and bootstrap. The same seed and data give the same model.",
-        section=MODEL,
-    ),
+    **MODEL_FORM,
 }
 
 

@@ -55,7 +55,7 @@ def test_a_failed_task_is_told_once_with_its_reason_and_then_its_run(
     assert "/dags/model_promotion/runs/" in body["link"]
     assert body["text"].startswith("model_promotion: decide_promotion failed.\n- Expected a version")
     assert (of_run["kind"], of_run["run_id"], of_run["task_id"]) == ("run_failed", body["run_id"], None)
-    assert of_run["details"][0].startswith("decide_promotion failed. Its reason came with an alert of its own")
+    assert of_run["details"][0].startswith("decide_promotion failed. The reason is in the alert of that task")
 
 
 def test_an_alert_that_nobody_receives_changes_nothing(

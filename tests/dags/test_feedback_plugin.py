@@ -111,7 +111,7 @@ def test_patterns_and_rates_are_shown(plugin: ModuleType, settings: Settings) ->
     assert "0.00 % of 10 shown" in page
     assert "10.00 % of 10 shown" in page
     assert "&lt;i&gt;Horror&lt;/i&gt;" in page
-    assert "1 dislikes: unspecified 1." in page
+    assert "1 dislike: unspecified 1." in page
     assert "None identified yet" not in page
 
 

@@ -1,13 +1,15 @@
-"""Fields of the form of `feedback_retraining` that say when the backlog asks for a retraining.
+"""Fields of the form of `feedback_retraining` that say when the backlog asks for a retraining, and what is fitted then.
 
-Their names are those of `recsys.feedback.triggers.TriggerConfig`, and so are their defaults (a test compares them).
+The names of the triggers' fields are those of `recsys.feedback.triggers.TriggerConfig`, and so are their defaults; those of the
+model are arguments of the step `claim_backlog` (a test compares both).
 """
 
 from __future__ import annotations
 
 from airflow.sdk import Param
-from run_form import TRIGGERS, count, switch
+from run_form import MODEL, TRIGGERS, count, switch
 
+FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
 TRIGGER_FORM = {
     "backlog_trigger": switch(
         "Backlog trigger",
@@ -76,5 +78,41 @@ TRIGGER_FORM = {
         "Retrain on drift",
         "Whether drift, as feedback_monitoring last measured it, asks for a retraining. Each measurement asks once.",
         section=TRIGGERS,
+    ),
+}
+MODEL_FORM = {
+    "half_life_days": Param(
+        None,
+        type=["null", "number"],
+        exclusiveMinimum=0,
+        maximum=36_500,
+        title="Half-life days",
+        description="Age in days at which an example's weight has halved. Empty: a quarter of the stream's length.",
+        section=MODEL,
+    ),
+    "families": Param(
+        FAMILIES,
+        type="array",
+        items={"enum": FAMILIES},
+        examples=FAMILIES,
+        minItems=1,
+        uniqueItems=True,
+        title="Families",
+        description="Candidates of these families are tried; the best on validation becomes the challenger.",
+        section=MODEL,
+    ),
+    "keep_candidate": switch(
+        "Keep candidate",
+        "Fit the champion's candidate again instead of trying all: on a large stream a night costs a fraction.",
+        section=MODEL,
+    ),
+    "seed": Param(
+        0,
+        type="integer",
+        minimum=0,
+        maximum=2**31 - 1,
+        title="Seed",
+        description="Of everything random in fit and bootstrap. The same seed and data give the same model.",
+        section=MODEL,
     ),
 }
