@@ -130,8 +130,7 @@ def _claim(verdict: Verdict) -> str:
 def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     """Why the outcome of a metric is `unknown`: too few users, or an interval that is too wide."""
     gate, num_users = numbers.get("gate", {}), found["num_users"]
-    is_of_dislikes = found["title"] in OF_DISLIKES
-    least = gate.get("min_users_with_dislikes" if is_of_dislikes else "min_users", 0)
+    least = gate.get("min_users_with_dislikes" if found["title"] in OF_DISLIKES else "min_users", 0)
     if num_users < least:
         return f"not judged: {num_users} {'user' if num_users == 1 else 'users'}, needs {least}"
     return "not judged: the interval is too wide"
