@@ -4,18 +4,20 @@ from __future__ import annotations
 
 EXPERIMENT_NAME = "feedback-recommender"
 EXPERIMENT_DESCRIPTION = """\
-One run for each fit of a training batch. The night's challenger is fitted twice:
+Film recommender that learns from likes and dislikes: one run for each fit of a training batch.
 
-- **judged**: fitted up to the holdout's begin and compared with the champion on the holdout; never serves users.
+A night's challenger is fitted twice:
+
+- **judged**: fitted up to the begin of the holdout and compared with the champion on the holdout; never serves users.
 - **refit**: the same recipe and seed, fitted up to the run's cut-off, made only of a challenger that passed the promotion
-  gate. It may become champion. Its `challenger_*` metrics and folder `evaluation` are those of the judged fit that the tag
-  `evaluated_version` names: nothing is left to measure a refit on.
+  gate. It may become champion. It has seen the holdout, so its `challenger_*` metrics, `systems.md` and `systems.png` are
+  those of the judged fit that the tag `judged_version` names.
 
 A metric begins with the name of the system that it was measured of: `challenger_`, `champion_`, `popularity_`. Metrics that
 begin with `served_` are what users said of the lists of a champion, `drift_` how far new data are from what it learned from.
 """
 EXPERIMENT_TAGS = {
-    # What kind of experiment it is. MLflow 3.17 itself goes by the address (see MODEL_TRAINING), other user interfaces by this.
+    # What kind of experiment it is. MLflow 3.17 itself goes by address and browser (see registry_pages), others by this tag.
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": EXPERIMENT_DESCRIPTION,
 }
@@ -28,7 +30,7 @@ Film recommender that learns from likes and dislikes. Every score is the sum of 
 | `challenger` | newest candidate; the promotion gate compares it with the champion |
 | `previous_champion` | what a rollback makes champion again |
 """
-# MLflow opens in its mode for language models, without the model registry, unless the address says otherwise.
+# MLflow opens in its mode for language models, without the model registry, unless the address or the browser says otherwise.
 MODEL_TRAINING = "?workflowType=machine_learning"
 
 
