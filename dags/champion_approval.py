@@ -3,11 +3,11 @@
 Shows the verdict with its numbers and waits for **Approve** or **Reject**; then promotes, or does not. Who answered and when
 goes into the decision ledger and the audit of promotions (`recsys decisions`, `recsys models`).
 
-**Runs** when `model_promotion` was told to ask (`needs_approval`; asset `awaiting_approval`), or by hand. It is a DAG of its
+**Runs** when `model_promotion` is to ask first (`needs_approval`; asset `awaiting_approval`), or by hand. It is a DAG of its
 own, so that an open question never holds up the night.
 
-**To answer:** *Required Actions* in Airflow's menu, or the task `await_approval`. Without an answer within twenty hours it
-means Reject: the next night asks anew, with newer data.
+**To answer:** *Required Actions* in Airflow's menu, or the task `await_approval`. Without an answer within 20 hours it
+means Reject: the next night asks again, with newer data.
 
 **By hand:** *Trigger* with `model_version`, a refit that `model_promotion` asked about before: it is asked about again,
 and the newest answer counts.
@@ -29,21 +29,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import Param, dag, task
+from airflow.sdk import chain, dag, task
 from assets import AWAITING_APPROVAL, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
+from run_form import model_version_field
 from task_defaults import TASK_DEFAULTS, run_alerts, wall_clock
 
 APPROVE, REJECT = "Approve", "Reject"
 RESPONSE_TIMEOUT = timedelta(hours=20)  # the next night's question finds this one answered
 
 PARAMS = {
-    "model_version": Param(
-        None,
-        type=["null", "string"],
-        pattern="^[1-9][0-9]*$",
-        title="Model version",
-        description="A refit that waits for an answer. Empty: the one in the event that started the run.",
+    "model_version": model_version_field(
+        "A refit that waits for an answer. Empty: the one in the event that started the run."
     ),
 }
 
@@ -58,6 +55,11 @@ def _waiting_version(params, events) -> str:
             "model_version, or let model_promotion start this DAG (needs_approval in its form)."
         )
     return model_version
+
+
+def _shown_and_answered(ti) -> tuple[dict, dict]:
+    """What the tasks before left behind; not handed over as arguments, each of which would be an arrow in the graph."""
+    return ti.xcom_pull(task_ids="show_verdict"), ti.xcom_pull(task_ids="await_approval")
 
 
 def _is_approved(context) -> tuple[bool, str]:
@@ -87,10 +89,11 @@ def await_approval() -> HITLOperator:
 
 
 @task
-def record_answer(shown: dict, response: dict) -> dict:
+def record_answer(*, ti) -> dict:
     """Writes into the decision ledger what was answered, by whom and when; nobody, if the time was over."""
     from recsys import pipeline
 
+    shown, response = _shown_and_answered(ti)
     (answer,), user = response["chosen_options"], response["responded_by_user"]
     return pipeline.record_answer(
         shown["model_version"], answer, user["name"] if user else None, response["responded_at"]
@@ -99,16 +102,18 @@ def record_answer(shown: dict, response: dict) -> dict:
 
 @task.run_if(_is_approved)
 @task(outlets=[CHAMPION])
-def promote(shown: dict, *, outlet_events) -> dict:
+def promote(*, ti, outlet_events) -> dict:
     """Moves the alias `champion` to the version, in the name of the run that judged it."""
     from recsys import pipeline
 
+    shown, _ = _shown_and_answered(ti)
     promoted = pipeline.promote(shown["model_version"], shown["run_id"], wall_clock())
     outlet_events[CHAMPION].extra = {"model_version": promoted["to_version"], "as_of": shown["as_of"]}
     return {**promoted, "link": shown["link"]}
 
 
 @dag(
+    description="Asks a person whether a version that passed the gate becomes champion, and promotes it on approval.",
     schedule=[AWAITING_APPROVAL],
     catchup=False,
     max_active_runs=1,
@@ -120,11 +125,8 @@ def promote(shown: dict, *, outlet_events) -> dict:
 )
 def champion_approval() -> None:
     """Refit that passed the gate -> a person's answer -> champion."""
-    shown, asked = show_verdict(), await_approval()
-    answered = record_answer(shown, asked.output)
-    promoted = promote(shown)
-    shown >> asked
-    answered >> promoted
+    shown, promoted = show_verdict(), promote()
+    chain(shown, await_approval(), record_answer(), promoted)
     for made in (shown, promoted):
         made.operator.operator_extra_links = (ModelVersionLink(),)
 

@@ -1,7 +1,7 @@
 """Makes an earlier champion champion again.
 
 Writes who wanted it and why into the audit, moves the aliases `champion` and `previous_champion`, and has the lists of all
-users published anew. Takes seconds; the command line does the same (`recsys rollback --reason TEXT`).
+users published again. Takes seconds; the command line does the same (`recsys rollback --reason TEXT`).
 
 **Runs** by hand only.
 
@@ -17,7 +17,7 @@ resumed; a rollback that names it takes it back. To stop promotions altogether, 
 | `rollback` red, "Expected a version that was champion" | it was never promoted: the message lists which were |
 | `rollback` red, "in the registry" | the version was deleted in MLflow: choose another one |
 | `rollback` red, "Expected the version to roll back to" | the champion came by a rollback itself: say to which version |
-| `rollback` red, "Expected promotion number" | a promotion came at the same moment: look who is champion now, and decide anew |
+| `rollback` red, "Expected promotion number" | a promotion came at the same time: see who is champion now, decide again |
 
 **When red:** nothing moved, unless the message says that MLflow went away: then clear the task, and it is finished.
 """
@@ -27,6 +27,7 @@ from __future__ import annotations
 from airflow.sdk import Param, dag, task
 from assets import CHAMPION
 from model_version_link import ModelVersionLink
+from run_form import model_version_field
 from task_defaults import TASK_DEFAULTS, run_alerts, wall_clock
 
 PARAMS = {
@@ -34,15 +35,11 @@ PARAMS = {
         type="string",
         minLength=3,
         maxLength=500,
-        title="Because",
-        description="Why the champion is taken back. It goes into the audit.",
+        title="Reason",
+        description="Why the champion is rolled back. It goes into the audit.",
     ),
-    "model_version": Param(
-        None,
-        type=["null", "string"],
-        pattern="^[1-9][0-9]*$",
-        title="Model version",
-        description="Must have been champion before, and be in the registry. Empty: the previous champion.",
+    "model_version": model_version_field(
+        "Must have been champion before, and be in the registry. Empty: the previous champion."
     ),
 }
 
@@ -62,6 +59,7 @@ def rollback(*, run_id: str, params: dict, dag_run, outlet_events) -> dict:
 
 
 @dag(
+    description="By hand: makes an earlier champion champion again and has its recommendations published.",
     schedule=None,
     catchup=False,
     max_active_runs=1,

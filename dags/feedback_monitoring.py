@@ -1,4 +1,4 @@
-"""Measures what users say of what they were given.
+"""Measures what users say of their recommendations, and whether the loop is in order.
 
 Finds **patterns** among the dislikes (genres, people and franchises that are disliked more often than users meet them, over
 all users and per user), counts the **dislike rate of each model version** (shown films as denominator), and writes both
@@ -10,7 +10,7 @@ events per user, reasons of dislikes, the champion's scores), beside how far apa
 the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused in a row, a champion that gets old.
 
 Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
-champion that was deleted there, a promotion that died half-way. It reports them; with `repair` in the form it moves the
+champion that was deleted there, a promotion that was interrupted. It reports them; with `repair` in the form it moves the
 aliases to where the audit has them.
 
 At the end it **deletes old lists**: those older than `keep_lists_days` that are not served any more and that nobody was shown.
@@ -25,9 +25,9 @@ storage` shows what is there and what would go.
 
 | what you see | what it means |
 |---|---|
-| green, no alerts in the XCom | nothing stands out |
+| green, no alerts in the log | nothing stands out |
 | green, with alerts | each alert says what stands out and what to look at; the page *Feedback* shows the numbers |
-| red, "Expected MLflow" | MLflow is away: patterns are written, versions' numbers are not; it is tried again |
+| red, "Expected MLflow" | MLflow is away: patterns are written, versions' numbers are not; the task is tried again |
 | `measure_feedback` red | its message says what was expected, what came and what to do |
 | `measure_drift` red | the same; the drift trigger goes by the last measurement |
 | `watch_loop` red | the registry cannot be read |
@@ -35,7 +35,7 @@ storage` shows what is there and what would go.
 | `prune_files` red | a folder cannot be read; nothing depends on it |
 | `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
-**Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
+**Alerts** are in the log, in the XCom and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day until their cause is
 gone: a pattern of high severity; the newest version is disliked significantly more often than the one before; a served
 version is missing in the registry; more users had new dislikes than one run measures; drift; `max_refusals` challengers in a
 row were not promoted; the champion knows nothing of the last `max_champion_days` days.
@@ -49,75 +49,69 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, run_alerts, wall_clock
+from run_form import ALERTS, REGISTRY, STORAGE, as_of_field, count, switch
+from task_defaults import CUT_OFF, TASK_DEFAULTS, WITH_ALERTS, run_alerts, wall_clock
 
 PARAMS = {
-    "as_of": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=ZONED_TIME,
-        title="Cut-off",
-        description="What was recorded later does not exist for this run. Empty: the run's own time.",
-    ),
+    "as_of": as_of_field("Cut-off: what was recorded later does not exist for this run. Empty: the run's own time."),
     "drift_days": Param(
         7,
         type="number",
         exclusiveMinimum=0,
         maximum=365,
-        title="Drift: newest days",
-        description="So many of the newest days, of those that the champion has not seen, are compared with what it knows.",
+        title="Drift days",
+        description="So many of the newest days that the champion has not seen are compared with what it learned from.",
+        section=ALERTS,
     ),
-    "max_refusals": Param(
+    "max_refusals": count(
         3,
-        type="integer",
-        minimum=1,
-        maximum=1_000,
-        title="Refusals in a row",
-        description="Alert from so many nights on whose challengers were not promoted, one after the other.",
+        "Max refusals",
+        "Alert from so many nights in a row on whose challengers were not promoted.",
+        section=ALERTS,
+        most=1_000,
     ),
     "max_champion_days": Param(
         14,
         type="number",
         exclusiveMinimum=0,
         maximum=3_650,
-        title="Age of the champion in days",
+        title="Max champion days",
         description="Alert when the champion knows nothing of more than so many days before the newest event.",
+        section=ALERTS,
     ),
     "keep_lists_days": Param(
         30,
         type="number",
         minimum=0,
         maximum=3_650,
-        title="Old lists: days",
+        title="Keep lists days",
         description="Delete lists that are older than so many days, are not served any more and were never shown to anybody.",
+        section=STORAGE,
     ),
     "keep_files_days": Param(
         30,
         type="number",
         exclusiveMinimum=0,
         maximum=36_500,
-        title="Keep files of runs for days",
-        description="Models, Data Docs and training sets of runs that wrote nothing for so long go, unless they are in use.",
+        title="Keep files days",
+        description="Delete models, Data Docs and training sets of runs that wrote nothing for so many days, unless in use.",
+        section=STORAGE,
     ),
-    "prune_dry_run": Param(
-        False,
-        type="boolean",
-        title="Old lists and files: only count",
-        description="Say what would be deleted of old lists and files, and delete nothing.",
+    "prune_dry_run": switch(
+        "Prune dry run", "Say what would be deleted of old lists and files, and delete nothing.", section=STORAGE
     ),
-    "repair": Param(
-        False,
-        type="boolean",
-        title="Repair the registry",
-        description="Move aliases to where the audit has them, and finish a promotion that died half-way. Else only report.",
+    "repair": switch(
+        "Repair",
+        "Move aliases of the registry to where the audit has them, and finish a promotion that was interrupted. "
+        "Otherwise only report.",
+        section=REGISTRY,
     ),
 }
 
 
 @task(execution_timeout=timedelta(minutes=30), **WITH_ALERTS)
 def measure_feedback(as_of: str) -> dict:
-    """Identifies patterns, logs each version's numbers, and says what needs a look."""
+    """Identifies patterns, logs each version's numbers, and reports what needs attention."""
     from recsys import pipeline
 
     return pipeline.measure_feedback(as_of, wall_clock())
@@ -133,7 +127,7 @@ def measure_drift(as_of: str, *, run_id: str, params: dict) -> dict:
 
 @task(**WITH_ALERTS)
 def watch_loop(as_of: str, *, params: dict) -> dict:
-    """Says when challengers are refused night after night, or the champion gets old."""
+    """Reports when challengers are refused night after night, or the champion gets old."""
     from recsys import pipeline
 
     return pipeline.watch_loop(as_of, params["max_refusals"], params["max_champion_days"])
@@ -164,6 +158,7 @@ def prune_files(*, params: dict) -> dict:
 
 
 @dag(
+    description="Daily: patterns of dislikes, dislike rates of versions, drift, and whether loop and registry are in order.",
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,

@@ -1,7 +1,7 @@
-"""Turns the backlog of dislikes into a challenger.
+"""Trains a challenger from the backlog of dislikes.
 
 Looks at the backlog and, when a trigger fires, trains a **challenger**: a new version of `feedback-recommender` in
-MLflow, judged beside the champion on events that neither has seen. It never changes what users see: `model_promotion`
+MLflow, compared with the champion on events that neither has seen. It never changes what users see: `model_promotion`
 decides about that.
 
 **Four triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
@@ -11,23 +11,24 @@ whether it fired or not.
 
 **Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.
 
-**By hand:** *Trigger*, then the form. `force_reason` retrains whatever the backlog and goes into the records; `as_of`
-repeats a past day; `dry_run` computes everything and writes nothing (see the log and XCom of `rehearse`).
+**By hand:** *Trigger*, then the form. `dry_run` does everything up to the verdict in a temporary folder and keeps nothing:
+no claim, no model version, no decision record. What would have happened is in the log of the task `dry_run`. `force_reason`
+retrains whatever the triggers say, and goes into the records; `as_of` repeats a past day.
 
 | what you see | what it means |
 |---|---|
-| `check_backlog` green, the rest pink | nothing to do; its XCom and the log of `claim_backlog` say why |
-| all green, `rehearse` pink | a challenger was registered and evaluated; `model_promotion` has started |
-| `rehearse` green, the others pink | a dry run; its XCom says what would have happened |
-| `claim_backlog` red | another run holds the backlog: let it end, then clear this one |
-| `try_candidate [4]` | one task for each candidate; its XCom says what the candidate is worth on validation |
+| `check_backlog` green, the rest pink | nothing to do: the log of `check_backlog` says why |
+| all green, `dry_run` pink | a challenger was registered and evaluated; `model_promotion` has started |
+| `dry_run` green, what follows `claim_backlog` pink | it was a dry run; the log of `dry_run` says what would have happened |
+| `claim_backlog` red | another run holds the backlog: let it end, then clear this task |
+| `try_candidate [4]` | one task for each candidate; its log says what the candidate scored on validation |
 | `validate_training_set` red | the data are not as expected: the message names the expectation and shows rows |
 | any other step red | its message says what was expected, what came and what to do |
 | run green, `settle_backlog` red | the challenger stands, but the backlog is still claimed: clear `settle_backlog` |
 
 **After a red run** nothing is lost: `settle_backlog` has given the claimed dislikes back, and the next run takes them.
 To go on with this run, fix the cause and clear the red task: steps are idempotent, and Airflow clears `claim_backlog`
-and `settle_backlog` with it. A service that is away is tried again by itself, five times in about eight minutes.
+and `settle_backlog` with it. A service that is away is tried again, five times in about eight minutes.
 
 **The button "Model version in MLflow"** on `train_challenger` and `evaluate_challenger` leads to what they made.
 """
@@ -36,86 +37,36 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, setup, task, teardown
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, chain, dag, setup, task, teardown
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
-from trigger_form import TRIGGER_FORM
+from retraining_form import MODEL_FORM, TRIGGER_FORM
+from run_form import WHEN, as_of_field, switch
+from task_defaults import CUT_OFF, TASK_DEFAULTS, run_alerts, wall_clock
 
-RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate", "eligible")
-FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
+RUN_OPTIONS = ("force_reason", *MODEL_FORM)
+
+# A template, not the result of `claim_backlog` itself, which would draw an arrow from it to each of the other tasks.
+BATCH = "{{ ti.xcom_pull(task_ids='claim_backlog')['batch_id'] }}"
 
 PARAMS = {
+    "dry_run": switch(
+        "Dry run",
+        "Do everything up to the verdict and keep nothing: no claim, no model version, no decision record.",
+    ),
     "force_reason": Param(
         None,
         type=["null", "string"],
         minLength=3,
         maxLength=500,
-        title="Force, because",
-        description="Retrain even if the backlog is below the threshold, for this reason. It goes into the records.",
+        title="Force reason",
+        description="Retrain whatever the triggers say, for this reason. It goes into the records. Empty: the triggers decide.",
+    ),
+    "as_of": as_of_field(
+        "Cut-off: what was recorded later does not exist for this run. Empty: the run's own time.", WHEN
     ),
     **TRIGGER_FORM,
-    "half_life_days": Param(
-        None,
-        type=["null", "number"],
-        exclusiveMinimum=0,
-        maximum=36_500,
-        title="Half-life in days",
-        description="Age at which an example's weight has halved. Empty: a quarter of the stream's length.",
-    ),
-    "as_of": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=ZONED_TIME,
-        title="Cut-off",
-        description="What was recorded later does not exist for this run. Empty: the run's own time.",
-    ),
-    "seed": Param(
-        0,
-        type="integer",
-        minimum=0,
-        maximum=2**31 - 1,
-        title="Seed",
-        description="Seed of the fit and of the bootstrap. The same seed and data give the same model.",
-    ),
-    "families": Param(
-        FAMILIES,
-        type="array",
-        items={"enum": FAMILIES},
-        examples=FAMILIES,
-        minItems=1,
-        uniqueItems=True,
-        title="Families",
-        description="Candidates of these families are tried; the best on validation becomes the challenger.",
-    ),
-    "keep_candidate": Param(
-        False,
-        type="boolean",
-        title="Keep the candidate",
-        description="Fit the champion's candidate again instead of trying all: on a large stream a night costs a fraction.",
-    ),
-    "eligible": Param(
-        None,
-        type=["null", "object"],
-        properties={
-            **{name: {"type": "integer", "minimum": 1870, "maximum": 2100} for name in ("min_year", "max_year")},
-            **{
-                name: {"type": "array", "items": {"type": "string", "minLength": 1}}
-                for name in ("genres", "without_genres", "tags", "without_tags")
-            },
-        },
-        additionalProperties=False,
-        title="Eligible",
-        description='What may be recommended, such as {"max_year": 2011, "genres": ["Drama"]}; all items train. '
-        "Empty: what the champion may. {}: any item.",
-    ),
-    "dry_run": Param(
-        False,
-        type="boolean",
-        title="Dry run",
-        description="Compute everything, write nothing: no claim, no model version, no decision record.",
-    ),
+    **MODEL_FORM,
 }
 
 
@@ -126,13 +77,13 @@ def _is_due(context) -> tuple[bool, str]:
 
 def _is_claiming(context) -> tuple[bool, str]:
     if context["params"]["dry_run"]:
-        return False, "A dry run claims nothing: see rehearse."
+        return False, "A dry run claims nothing: see the task dry_run."
     return _is_due(context)
 
 
-def _is_rehearsing(context) -> tuple[bool, str]:
+def _is_dry_run(context) -> tuple[bool, str]:
     if not context["params"]["dry_run"]:
-        return False, "Not a dry run: see claim_backlog."
+        return False, "Not a dry run: see the task claim_backlog."
     return _is_due(context)
 
 
@@ -185,6 +136,7 @@ def list_candidates(batch_id: str) -> list:
 @task(
     execution_timeout=timedelta(hours=1),
     max_active_tis_per_dagrun=2,
+    show_return_value_in_logs=TASK_DEFAULTS["show_return_value_in_logs"],  # which Airflow does not hand on to these
     doc_md="Measures one candidate on what is newest, in a process of its own.",  # a mapped task has no docstring
     map_index_template="{{ task.op_kwargs['candidate'] }}",
 )
@@ -223,17 +175,18 @@ def settle_backlog(batch_id: str) -> dict:
     return pipeline.settle_backlog(batch_id, wall_clock())
 
 
-@task.run_if(_is_rehearsing)
+@task.run_if(_is_dry_run)
 @task(execution_timeout=timedelta(hours=4))
-def rehearse(as_of: str, *, run_id: str, params: dict) -> dict:
-    """The dry run: all of it in a process of its own, nothing kept."""
+def dry_run(as_of: str, *, run_id: str, params: dict) -> dict:
+    """Everything up to the verdict in a process of its own, in a temporary folder; nothing is kept."""
     from recsys.process import run_step
 
     config = {name: params[name] for name in RUN_OPTIONS}
-    return run_step("rehearse", run_id=run_id, as_of=as_of, now=wall_clock(), **config)
+    return run_step("dry_run", run_id=run_id, as_of=as_of, now=wall_clock(), **config)
 
 
 @dag(
+    description="Every night: trains a challenger from the backlog of dislikes and compares it with the champion.",
     # No start date, which would start a run at once if it was past; and no run for the last 02:00 either, which `False`
     # would start until a tenth of the day is over: the first run is the next 02:00 after unpausing.
     schedule=AssetOrTimeSchedule(
@@ -250,18 +203,18 @@ def rehearse(as_of: str, *, run_id: str, params: dict) -> dict:
 )
 def feedback_retraining() -> None:
     """Backlog of dislikes -> challenger in the registry, judged."""
-    decision = check_backlog(CUT_OFF)
-    claim = claim_backlog(CUT_OFF)
-    settle = settle_backlog(claim["batch_id"])
-    train, evaluate = train_challenger(claim["batch_id"]), evaluate_challenger(claim["batch_id"])
+    decision, claim = check_backlog(CUT_OFF), claim_backlog(CUT_OFF)
+    listed = list_candidates(BATCH)
+    tried = try_candidate.partial(batch_id=BATCH).expand(candidate=listed)
+    train, evaluate = train_challenger(BATCH), evaluate_challenger(BATCH)
+    settle = settle_backlog(BATCH)
+    chain(
+        decision, claim, build_training_set(BATCH), validate_training_set(BATCH), listed, tried, train, evaluate, settle
+    )  # fmt: skip
+    claim >> settle  # whatever happens in between, the backlog is settled
+    decision >> dry_run(CUT_OFF)
     for made in (train, evaluate):
         made.operator.operator_extra_links = (ModelVersionLink(),)
-    decision >> [claim, rehearse(CUT_OFF)]
-    build, validate = build_training_set(claim["batch_id"]), validate_training_set(claim["batch_id"])
-    listed = list_candidates(claim["batch_id"])
-    tried = try_candidate.partial(batch_id=claim["batch_id"]).expand(candidate=listed)
-    claim >> build >> validate >> listed >> tried >> train >> evaluate >> settle
-    claim >> settle
 
 
 feedback_retraining()

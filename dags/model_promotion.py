@@ -6,18 +6,18 @@ on everything up to its cut-off, tests that, and moves the alias `champion`. Tha
 **Runs** when `feedback_retraining` has evaluated a challenger (asset `challenger`), or by hand.
 
 **By hand:** *Trigger*; `model_version` is the number of an evaluated challenger in the registry. A verdict *insufficient
-evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* leaves it at that; *extend*, some days
+evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* keeps the champion; *extend*, some days
 later, compares the same two versions on all that was recorded up to `as_of`, and decides on that. A refused challenger is
 not judged again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
 
-**To be asked first:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
+**With a person's approval:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
 the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
 
 | what you see | what it means |
 |---|---|
-| `extend_holdout` pink | the usual: the challenger is judged on the holdout of its night |
+| `extend_holdout` pink | as a rule: the challenger is judged on the holdout of its night |
 | `extend_holdout` red | the champion changed since, or `as_of` is not later than the holdout's end; nothing was written |
-| `decide_promotion` green, what follows pink | not promoted: XCom of `decide_promotion` has verdict and reasons |
+| `decide_promotion` green, what follows pink | not promoted: the log of `decide_promotion` has verdict and reasons |
 | the same, "has become champion since" | another run came first; the next run compares with its version |
 | `promote` green | the refit is champion; `recommendation_publishing` has started |
 | `request_approval` green, `promote` pink | the refit waits for a person: `champion_approval` has started, answer there |
@@ -26,7 +26,7 @@ the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in 
 | `promote` red | nothing moved, and the message says why: such as that the champion changed during the refit |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
-result, also a promotion that died half-way. The verdict *insufficient evidence* is no fault.
+result, also a promotion that was interrupted. The verdict *insufficient evidence* is no error.
 """
 
 from __future__ import annotations
@@ -36,45 +36,34 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, task
 from assets import AWAITING_APPROVAL, CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
+from run_form import EVIDENCE, as_of_field, model_version_field, switch
+from task_defaults import CUT_OFF, TASK_DEFAULTS, run_alerts, wall_clock
 
 NEEDS_APPROVAL = False  # of runs that nobody started by hand
 
 PARAMS = {
-    "model_version": Param(
-        None,
-        type=["null", "string"],
-        pattern="^[1-9][0-9]*$",
-        title="Model version",
-        description="Evaluated challenger to decide about. Empty: the one in the event that started the run.",
+    "model_version": model_version_field(
+        "Evaluated challenger to decide about. Empty: the one in the event that started the run."
     ),
-    "needs_approval": Param(
-        NEEDS_APPROVAL,
-        type="boolean",
-        title="Ask a person",
-        description="What passes the gate is promoted only once a person approved it, in a run of champion_approval.",
+    "needs_approval": switch(
+        "Needs approval",
+        "What passes the gate is promoted only after a person has approved it, in a run of champion_approval.",
+        on=NEEDS_APPROVAL,
+    ),
+    "accept_gain": switch(
+        "Accept gain",
+        "A person has looked at a gain that the gate took for a leak, and found no leak.",
     ),
     "if_insufficient": Param(
         "hold",
         enum=["hold", "extend"],
         type="string",
-        title="If evidence is insufficient",
-        description="hold: the champion stays. extend: first judge again on a longer holdout, up to the cut-off below.",
+        title="If insufficient",
+        description="Where the evidence is insufficient: hold keeps the champion; extend first compares again on a longer "
+        "holdout, up to the cut-off below.",
+        section=EVIDENCE,
     ),
-    "as_of": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=ZONED_TIME,
-        title="Extend up to",
-        description="End of the longer holdout; counts only with extend. Empty: the run's own time.",
-    ),
-    "accept_gain": Param(
-        False,
-        type="boolean",
-        title="Accept an implausible gain",
-        description="A person has looked at a gain that the gate took for a leak, and found none.",
-    ),
+    "as_of": as_of_field("End of the longer holdout; counts only with extend. Empty: the run's own time.", EVIDENCE),
 }
 
 
@@ -158,6 +147,7 @@ def promote(refit: dict, *, run_id: str, outlet_events) -> dict:
 
 
 @dag(
+    description="Decides whether an evaluated challenger becomes champion, and if so fits it again and promotes it.",
     schedule=[CHALLENGER],
     catchup=False,
     max_active_runs=1,

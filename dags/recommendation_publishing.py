@@ -10,7 +10,7 @@ meanwhile, and users get them all at once, when the last one is written. A list 
 
 | what you see | what it means |
 |---|---|
-| green | the lists are out; the XCom has their number |
+| green | the lists are published; the log has their number |
 | red, "Expected a champion" | nothing was promoted yet: trigger `feedback_retraining` |
 | red, "Expected to go on with publication" | another process publishes the same version; if none does, clear the task |
 | red, "Expected to publish the champion" | the champion changed meanwhile; the newer change starts its own run |
@@ -23,25 +23,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import dag, task
 from assets import CHAMPION, newest_extra
-from task_defaults import RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
+from run_form import as_of_field, model_version_field
+from task_defaults import RUN_TIME, TASK_DEFAULTS, run_alerts, wall_clock
 
 PARAMS = {
-    "model_version": Param(
-        None,
-        type=["null", "string"],
-        pattern="^[1-9][0-9]*$",
-        title="Model version",
-        description="Must be the champion. Empty: the one in the event that started the run, or the current champion.",
+    "model_version": model_version_field(
+        "Must be the champion. Empty: the one in the event that started the run, or the current champion."
     ),
-    "as_of": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        pattern=ZONED_TIME,
-        title="Cut-off",
-        description="Histories are read as of this time. Empty: the cut-off of the promotion, or the run's own time.",
+    "as_of": as_of_field(
+        "Cut-off: histories are read as of this time. Empty: the cut-off of the promotion, or the run's own time."
     ),
 }
 
@@ -58,6 +50,7 @@ def publish_recommendations(run_time: str, *, params: dict, triggering_asset_eve
 
 
 @dag(
+    description="Writes each user's recommendations by the champion into the feedback store.",
     schedule=[CHAMPION],
     catchup=False,
     max_active_runs=1,

@@ -5,9 +5,9 @@ Alerts go to the log and, with `RECSYS_ALERT_WEBHOOK_URL`, to a webhook (`recsys
 | when | how often |
 |---|---|
 | a task has failed for good: not at each retry, and not for the tasks behind it that did not run | once for each failure |
-| a run has failed: also where the process of a task was killed, and could tell nothing itself | once for each run |
+| a run has failed: also where the process of a task was killed, and could report nothing itself | once for each run |
 | a run is not done in the time that it is given, counted from when it was queued | once for each run |
-| a task with `WITH_ALERTS` returns something in its list `alerts` | with every run, so daily, until it is put right |
+| a task with `WITH_ALERTS` returns something in its list `alerts` | with every run, so daily, until its cause is gone |
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ TRANSIENT_ONLY = ExceptionRetryPolicy(
 
 TASK_DEFAULTS = {
     "owner": "recsys",
+    "show_return_value_in_logs": False,  # each step writes its result into the log itself, a line per fact
     "retries": 4,
     "retry_policy": TRANSIENT_ONLY,
     "retry_delay": timedelta(seconds=30),
@@ -53,7 +54,7 @@ WITH_ALERTS = {"on_success_callback": [AlertNotifier(ATTENTION)]}
 
 
 def run_alerts(*, hours: float | None) -> dict:
-    """Arguments of a DAG that make it tell when a run has failed, or is not done so many hours after it was queued.
+    """Arguments of a DAG that make it send an alert when a run has failed, or is not done so many hours after it was queued.
 
     Counted from the queue, since a run that was started by hand or by an asset has no logical date; a late run goes on. The
     callback is run by the executor: no triggerer is needed.
@@ -79,6 +80,3 @@ def wall_clock() -> str:
 # `as_of` of the steps, fixed for a run: a retry or a cleared task sees the same events. `now` is not: see `wall_clock`.
 RUN_TIME = "{{ dag_run.run_after.isoformat() }}"
 CUT_OFF = "{{ params.as_of or dag_run.run_after.isoformat() }}"
-
-# An ISO 8601 time with a zone: without one nobody knows which day it means.
-ZONED_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"

@@ -49,7 +49,7 @@ def _run_failed(context):
 
     dag_id, run_id, last = context["dag"].dag_id, context["run_id"], context.get("ti")
     what = "" if last is None else f"{last.task_id} failed. "
-    words = f"{what}Its reason came with an alert of its own, unless its process was killed: then see the log."
+    words = f"{what}The reason is in the alert of that task, or, if its process was killed, in the log."
     return Alert(
         AlertKind.RUN_FAILED, f"{dag_id}: the run failed.", dag_id, run_id, (words,), link=_run_link(dag_id, run_id)
     )
@@ -78,7 +78,7 @@ def _of_task(context, kind, what, details):
 
 
 def _late(context):
-    """From what Airflow tells of a run that is late: the run as its REST API shows it, and the deadline. None if it is done."""
+    """From what Airflow says of a run that is late: the run as its REST API shows it, and the deadline. None if it is done."""
     from recsys.alerting import Alert, AlertKind
 
     run, due_at = context["dag_run"], context["deadline"]["deadline_time"]
@@ -91,7 +91,7 @@ def _late(context):
         f"{dag_id}: the run is not done by its deadline, {due_at}.",
         dag_id,
         run_id,
-        (f"It is {run.get('state') or 'in an unknown state'}. Look which task holds it up; it goes on by itself.",),
+        (f"It is {run.get('state') or 'in an unknown state'}. It goes on: see which task holds it up.",),
         due_at=due_at,
         link=_run_link(dag_id, run_id),
     )

@@ -44,7 +44,11 @@ def run_step(step: str, **arguments: Any) -> dict[str, Any]:
     if "error" in outcome:
         kind = getattr(errors, outcome["error"], errors.TerminalError)
         raise kind(outcome["message"])
-    return dict(outcome["value"])
+    from recsys.pipeline.facts import log_facts
+
+    value = dict(outcome["value"])
+    log_facts(step, value)  # here, where a task of Airflow writes its log
+    return value
 
 
 def _outcome_of(step: str, arguments: dict[str, Any], result: Path) -> dict[str, Any]:

@@ -19,20 +19,10 @@ from typing import Any
 from recsys.errors import InputError, TerminalError
 from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
 from recsys.registry_errors import translated_errors
+from recsys.registry_texts import EXPERIMENT_NAME, EXPERIMENT_TAGS, MODEL_DESCRIPTION, MODEL_TRAINING, source_tags
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
 
 __all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]
-
-EXPERIMENT_NAME = "feedback-recommender"
-MODEL_DESCRIPTION = """\
-Film recommender that learns from likes and dislikes. Every score is the sum of contributions that can be named.
-
-| alias | meaning |
-|---|---|
-| `champion` | serves users; moved only by a promotion or a rollback |
-| `challenger` | newest candidate; the gate compares it with the champion |
-| `previous_champion` | where a rollback leads |
-"""
 
 
 class Registry(VersionReader):
@@ -53,6 +43,9 @@ class Registry(VersionReader):
                 f"Expected the experiment {EXPERIMENT_NAME!r}, but it was deleted in MLflow: "
                 f"bring it back with `mlflow experiments restore --experiment-id {found.experiment_id}`."
             )
+        for key, value in EXPERIMENT_TAGS.items():
+            if found.tags.get(key) != value:  # also of an experiment that an older version of this code made
+                self._client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
 
     def ensure(self) -> None:
@@ -61,8 +54,14 @@ class Registry(VersionReader):
             self._ensure()
 
     def _ensure(self) -> None:
-        if self._experiment_id and not self._client.search_registered_models(f"name = '{MODEL_NAME}'"):
-            _unless_exists(self._client.create_registered_model, MODEL_NAME, description=MODEL_DESCRIPTION)
+        from recsys.evaluation.tables import with_room
+
+        description = with_room(MODEL_DESCRIPTION)
+        found = self._client.search_registered_models(f"name = '{MODEL_NAME}'") if self._experiment_id else []
+        if not found:
+            _unless_exists(self._client.create_registered_model, MODEL_NAME, description=description)
+        elif found[0].description != description:
+            self._client.update_registered_model(MODEL_NAME, description)
 
     def log_version(self, spec: VersionSpec) -> str:
         """Logs a fit and registers it; the same batch and fit again give the same version.
@@ -109,7 +108,7 @@ class Registry(VersionReader):
         params = [Param(key, value) for key, value in as_params(spec.params).items() if key not in run.data.params]
         for start in range(0, len(params), 100):  # what MLflow takes at once
             self._client.log_batch(run_id, params=params[start : start + 100])
-        tags = {**spec.version_tags, "mlflow.note.content": spec.description}
+        tags = {**spec.version_tags, **source_tags(spec.source), "mlflow.note.content": spec.description}
         self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self._client.log_inputs(run_id, datasets=[as_dataset_input(spec)])
         for folder, path in spec.artifacts.items():
@@ -195,9 +194,10 @@ class Registry(VersionReader):
             self._client.update_model_version(MODEL_NAME, version, markdown)
 
     def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
-        """Sets tags of a version; others stay."""
-        with self._at(version):
+        """Sets tags of a version and of its run; others stay."""
+        with self._at(version) as found:
             for key, value in tags.items():
+                self._client.set_tag(found.run_id, key, str(value))
                 self._client.set_model_version_tag(MODEL_NAME, version, key, str(value))
 
     def download(self, version: str, folder: Path) -> Path:
@@ -228,7 +228,7 @@ class Registry(VersionReader):
 
     def link(self, version: str) -> str:
         """Where the UI shows a version: a URL, or the path under whatever server shows an embedded store."""
-        path = f"/#/models/{MODEL_NAME}/versions/{version}"
+        path = f"/#/models/{MODEL_NAME}/versions/{version}{MODEL_TRAINING}"
         return self._link_url.rstrip("/") + path if self._link_url.startswith(("http://", "https://")) else path
 
 

@@ -38,8 +38,9 @@ class VersionSpec:
         dataset_digest: content digest of the training set.
         artifacts: folder in the run -> local file or folder, whose content is put there.
         description: markdown, shown with the version.
-        input_example: histories of a few users.
+        input_example: histories as the model takes them, of nobody: whoever may read the registry may read it.
         run_name: name of the run in the UI.
+        source: what started the run, for people.
     """
 
     batch_id: str
@@ -54,6 +55,7 @@ class VersionSpec:
     input_example: pd.DataFrame
     run_name: str
     artifacts: Mapping[str, Path] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         missing = [tag for tag in REQUIRED_TAGS if not self.tags.get(tag)]

@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -177,3 +178,18 @@ class Settings:
     def mlflow_artifacts(self) -> Path:
         """Folder of the embedded MLflow store's artifacts."""
         return self.home / "mlflow" / "artifacts"
+
+
+def run_source(environ: Mapping[str, str] | None = None, arguments: Sequence[str] | None = None) -> str:
+    """What started this process, for people who look at a run later: a DAG of Airflow, a command, or code.
+
+    Args:
+        environ: by default the environment, in which Airflow names the DAG to each task and what the task starts.
+        arguments: by default those of this process.
+    """
+    env, given = os.environ if environ is None else environ, sys.argv if arguments is None else arguments
+    if dag_id := env.get("AIRFLOW_CTX_DAG_ID"):
+        return f"Airflow DAG {dag_id}"
+    program = Path(given[0]) if given else Path()
+    named = program.parent.name if program.name == "__main__.py" else program.stem
+    return f"recsys {given[1]}" if named == "recsys" and len(given) > 1 else "recsys.pipeline, called from Python"

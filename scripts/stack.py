@@ -94,7 +94,7 @@ class Stack:
             artifacts = self._settings.mlflow_artifacts
             artifacts.mkdir(parents=True, exist_ok=True)
             commands["mlflow"] = (
-                "mlflow", "server", f"--host={LOCAL}", f"--port={self._ports['MLflow']}", "--workers=1",
+                "mlflow", "server", "--app-name=recsys", f"--host={LOCAL}", f"--port={self._ports['MLflow']}", "--workers=1",
                 f"--artifacts-destination={artifacts.as_uri()}",
             )  # fmt: skip
         return [

@@ -145,12 +145,12 @@ def run(
         out.print_json(data=checked)
         if not checked["retrain"]:
             return
-        load_for("rehearse")
-        rehearsed = pipeline.rehearse(
+        load_for("dry_run")
+        outcome = pipeline.dry_run(
             **arguments, half_life_days=half_life_days, seed=seed, families=families or FAMILIES,
             keep_candidate=keep_candidate, eligible=None if rule is None else rule.as_dict(),
         )  # fmt: skip
-        out.print_json(data=rehearsed)
+        out.print_json(data=outcome)
         return
     with progress_bar() as bar:
         task = bar.add_task("starting", total=len(NIGHT_STEPS))

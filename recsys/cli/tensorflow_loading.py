@@ -15,7 +15,7 @@ TENSORFLOW_STEPS = {
     "refit_challenger",
     "publish_recommendations",
     "measure_drift",
-    "rehearse",
+    "dry_run",
     "score_next_day",
 }
 

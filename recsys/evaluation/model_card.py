@@ -10,15 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from recsys.evaluation.comparisons import FEEDBACK
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
 from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, told
-from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table
+from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table, with_room
 
 PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
 WHOLE_CARD = "_The whole card is `evaluation/model_card.md` among the run's artifacts._"
+OF_DISLIKES = {metric.title for metric in FEEDBACK}
 NUM_FEW = 6  # slices on a page that has no room for all
-OUTCOMES = {"not_worse": "not worse", "not_surely_worse": "not surely worse", "too_small": "too few users"}
+OUTCOMES = {
+    "better": "significantly better",
+    "not_worse": "not worse",
+    "worse": "significantly worse",
+    "not_surely_worse": "not significantly worse",
+    "too_small": "too few users",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,8 @@ class CardFacts:
         params: of the fit; those that begin with `head_` are the weights of the terms.
         examples: sentences: what a user is given, and why.
         behaviour: results of behaviour tests: `name`, `passed`, `detail`.
+        input_example: rows of histories, as the model takes them; empty: not shown.
+        model_uri: where MLflow finds the version.
     """
 
     about: str
@@ -38,6 +48,8 @@ class CardFacts:
     params: Mapping[str, Any]
     examples: Sequence[str] = ()
     behaviour: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    input_example: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    model_uri: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,13 +72,14 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[S
     numbers = verdict.numbers
     sections = [
         Section(f"{facts.about}\n\n{_verdict(verdict, evidence)}"),
-        Section(_metrics(numbers.get("metrics", {}), str(numbers.get("comparator", "champion")).replace("_", " "))),
+        Section(_metrics(numbers)),
         Section(_section("All systems on the holdout", accuracy_table(evidence))),
         Section(_slices(numbers.get("slices", [])), _few_slices(numbers.get("slices", [])), 2),
         Section(_behaviour(facts.behaviour), _behaviour_in_short(facts.behaviour), 3),
-        Section(_list("What users are told", facts.examples), _list("What users are told", facts.examples[:1]), 1),
+        Section(_list("What users are shown", facts.examples), _list("What users are shown", facts.examples[:1]), 1),
         Section(_fit(facts)),
         Section(_limits(verdict, facts)),
+        Section(_usage(facts)),
         Section(_section("What the lists are like", lists_table(evidence)), "", 4),
     ]
     return [section for section in sections if section.text]
@@ -83,15 +96,15 @@ def as_page(sections: Sequence[Section], limit: int = PAGE_LIMIT) -> str:
     giving_way = sorted(
         (n for n, one in enumerate(sections) if one.short is not None), key=lambda n: -sections[n].gives_way
     )
-    page = "\n\n".join(texts)
+    page = with_room("\n\n".join(texts))
     for n in giving_way:
         if len(page) <= limit:
             break
         texts[n] = sections[n].short or ""
-        page = "\n\n".join([*filter(None, texts), WHOLE_CARD])
+        page = with_room("\n\n".join([*filter(None, texts), WHOLE_CARD]))
     while len(page) > limit and len(texts) > 1:
         texts.pop()
-        page = "\n\n".join([*filter(None, texts), WHOLE_CARD])
+        page = with_room("\n\n".join([*filter(None, texts), WHOLE_CARD]))
     return page[:limit]
 
 
@@ -99,20 +112,40 @@ def _verdict(verdict: Verdict, evidence: Evidence) -> str:
     holdout = f"{evidence.fit_through:%Y-%m-%d %H:%M} to {evidence.as_of:%Y-%m-%d %H:%M} UTC"
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
     kind = evidence.kind.replace("_", " ")
-    claim = f", accuracy {verdict.claim.replace('_', ' ')}"
-    return f"**Verdict: {verdict.verdict.replace('_', ' ')}** ({kind}{claim}; holdout {holdout})\n\n{reasons}"
+    claim = f"accuracy {_claim(verdict)}"
+    return f"**Verdict: {verdict.verdict.replace('_', ' ')}** ({kind}, {claim}; holdout {holdout})\n\n{reasons}"
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, Any]], against: str) -> str:
+def _claim(verdict: Verdict) -> str:
+    """What may be said of accuracy; where that is nothing, why: a gain may be shown beside it."""
+    if verdict.claim != "unknown":
+        return OUTCOMES[verdict.claim]
+    numbers = verdict.numbers
+    if numbers.get("leaks") or numbers.get("implausible_gain"):
+        return "not judged: the numbers may be those of a leak"
+    ndcg = numbers.get("metrics", {}).get("ndcg_at_10")
+    return "not judged: no user liked a holdout item" if ndcg is None else _not_judged(ndcg, numbers)
+
+
+def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
+    """Why the outcome of a metric is `unknown`: too few users, or an interval that is too wide."""
+    gate, num_users = numbers.get("gate", {}), found["num_users"]
+    least = gate.get("min_users_with_dislikes" if found["title"] in OF_DISLIKES else "min_users", 0)
+    if num_users < least:
+        return f"not judged: {num_users} {'user' if num_users == 1 else 'users'}, needs {least}"
+    return "not judged: the interval is too wide"
+
+
+def _metrics(numbers: Mapping[str, Any]) -> str:
     """A row per metric that was compared."""
-    rows = []
-    for found in metrics.values():
+    against, rows = str(numbers.get("comparator", "champion")).replace("_", " "), []
+    for found in numbers.get("metrics", {}).values():
         margin = margin_from_dict(found["margin"])
         sign = "-" if found["higher_is_better"] else "+"
         rows.append([
             found["title"], _number(found["challenger"]), _number(found["comparator"]),
             _change(found["change"], isinstance(margin, AbsoluteMargin)), told(margin, sign), str(found["num_users"]),
-            _outcome(found["outcome"]),
+            _not_judged(found, numbers) if found["outcome"] == "unknown" else _outcome(found["outcome"]),
         ])  # fmt: skip
     return _table(
         f"Against the {against}", ["metric", "this", against, "change (interval)", "allowed", "users", "outcome"], rows
@@ -160,6 +193,16 @@ def _fit(facts: CardFacts) -> str:
     return _table("Data and fit", ["", ""], [*rows, ["settings", settings], ["weights of the terms", shown]])
 
 
+def _usage(facts: CardFacts) -> str:
+    """An input example and the call that takes it."""
+    if not facts.input_example:
+        return ""
+    call = f'mlflow.pyfunc.load_model("{facts.model_uri}").predict(histories, params={{"k": 10}})'
+    head = list(facts.input_example[0])
+    rows = markdown_table(head, [[str(row[name]) for name in head] for row in facts.input_example])
+    return f"### Input example\n\n`{call}`, with `histories` such as\n{rows}".rstrip()
+
+
 def _limits(verdict: Verdict, facts: CardFacts) -> str:
     numbers, params = verdict.numbers, facts.params
     metrics = numbers.get("metrics", {}).values()
@@ -174,7 +217,7 @@ def _limits(verdict: Verdict, facts: CardFacts) -> str:
             f"{params['num_linked']} of {params['num_items']} items have been liked often enough to be linked to others."
         )
     if unsure:
-        said.append(f"Too little evidence to say whether these got worse: {', '.join(unsure)}.")
+        said.append(f"Not enough evidence to say whether these got worse: {', '.join(unsure)}.")
     return _list("Limits", said)
 
 
@@ -204,4 +247,4 @@ def _change(change: Mapping[str, float | None], is_absolute: bool) -> str:
 
 
 def _outcome(outcome: str) -> str:
-    return OUTCOMES.get(outcome, outcome)
+    return OUTCOMES.get(outcome, outcome.replace("_", " "))

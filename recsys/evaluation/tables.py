@@ -28,6 +28,7 @@ OF_SYSTEMS = {
     "gini_at_10": "Gini@10",
     "personalisation_at_10": "personalisation@10",
 }
+ROOM = "\u00a0" * 3  # between columns
 TITLES = {**ACCURACY, **OF_LISTS, **OF_SYSTEMS}
 
 
@@ -38,7 +39,7 @@ def comparison_tables(evidence: Evidence) -> str:
 
 
 def accuracy_table(evidence: Evidence) -> str:
-    """How well each system foretold the holdout."""
+    """How well each system predicted the holdout."""
     rows = [
         [_words(system), *_means(evidence, system, ACCURACY), str(_num_judged(evidence, system))]
         for system in evidence.systems
@@ -111,6 +112,16 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table, with the blank line before it and a line break after it."""
     lines = ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def with_room(markdown: str) -> str:
+    """The text with room between the columns of its tables: MLflow's pages have none.
+
+    MLflow keeps no style and no space of a cell but the no-break space.
+    """
+    return "\n".join(
+        line.replace(" | ", f"{ROOM} | ") if line.startswith("| ") else line for line in markdown.split("\n")
+    )
 
 
 def _means(evidence: Evidence, system: str, names: Iterable[str]) -> list[str]:

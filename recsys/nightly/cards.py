@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recsys.eligibility import EligibilityRule
 from recsys.nightly.workplace import Workplace
@@ -44,6 +44,22 @@ def examples_of(recommender: Recommender, histories: pd.DataFrame, seed: int) ->
     return sentences
 
 
+def input_example(recommender: Recommender) -> list[dict[str, Any]]:
+    """Histories of a user who does not exist, in the columns that the model takes: of nobody, since many may read it."""
+    signals = [("like", "", 2.0), ("like", "", 9.0), ("dislike", "not_interested", 1.0)]
+    return [
+        {
+            "user_id": "example_user",
+            "item_id": item_id,
+            "signal": signal,
+            "weight": 1.0,
+            "reason": reason,
+            "age_days": age,
+        }
+        for item_id, (signal, reason, age) in zip(recommender.item_ids, signals, strict=False)
+    ]
+
+
 def write_card(
     place: Workplace, batch: Batch, fit_name: str, version: str, verdict: Verdict, evidence: Evidence
 ) -> None:
@@ -60,15 +76,16 @@ def write_card(
     from recsys.evaluation.model_card import as_page, as_text, model_card
 
     folder = place.folder(batch.batch_id) / fit_name
-    sections = model_card(verdict, evidence, _facts(batch, fit_name, folder, evidence))
+    sections = model_card(verdict, evidence, _facts(batch, fit_name, version, folder, evidence))
     card = folder / CARD
     card.write_text(as_text(sections), encoding="utf-8")
     place.registry.describe(version, as_page(sections))
     place.registry.log_evaluation(version, {}, [card])
 
 
-def _facts(batch: Batch, fit_name: str, folder: Path, evidence: Evidence) -> CardFacts:
+def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Evidence) -> CardFacts:
     from recsys.evaluation.model_card import CardFacts
+    from recsys.registry import MODEL_NAME
 
     fitted = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     tested = folder / "behaviour.json"
@@ -86,6 +103,8 @@ def _facts(batch: Batch, fit_name: str, folder: Path, evidence: Evidence) -> Car
         data=data,
         params=fitted["params"],
         examples=fitted.get("examples", []),
+        input_example=fitted.get("input_example", []),
+        model_uri=f"models:/{MODEL_NAME}/{version}",
         behaviour=json.loads(tested.read_text(encoding="utf-8")) if tested.is_file() else evidence.behaviour,
     )
 
@@ -96,6 +115,6 @@ def _about(batch: Batch, fit_name: str) -> str:
         return f"Challenger of run `{batch.batch_id}`, fitted on what was recorded up to **{through}**."
     return (
         f"Refit of version {batch.challenger_version}, which the gate judged, on everything up to "
-        f"**{batch.as_of:%Y-%m-%d %H:%M} UTC**: the same recipe, candidate and seed, newer data; run `{batch.batch_id}`. The "
-        f"numbers are those of version {batch.challenger_version}."
+        f"**{batch.as_of:%Y-%m-%d %H:%M} UTC**: the same recipe, candidate and seed, newer data; run `{batch.batch_id}`. "
+        f"Accuracy was measured on version {batch.challenger_version}: this one has seen the holdout."
     )

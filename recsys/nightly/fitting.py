@@ -13,6 +13,7 @@ from recsys.errors import InputError
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.registry import VersionSpec
+from recsys.settings import run_source
 from recsys.whole_folder import whole_folder
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges.
     """
     from recsys.evaluation.report import plot_training_set_age
-    from recsys.nightly.cards import examples_of
+    from recsys.nightly.cards import examples_of, input_example
     from recsys.training.fit import fit
     from recsys.training.selection import best_trial
     from recsys.training.training_set import TrainingSet
@@ -174,8 +175,11 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
         neutral=training_set.neutral_through(cut_off), trial=trial,
     )  # fmt: skip
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
-    told = examples_of(result.recommender, training_set.histories, config.seed)
-    numbers = {"params": result.params, "metrics": {**result.metrics, **tried}, "examples": told}
+    numbers = {
+        "params": result.params, "metrics": {**result.metrics, **tried},
+        "examples": examples_of(result.recommender, training_set.histories, config.seed),
+        "input_example": input_example(result.recommender),
+    }  # fmt: skip
     with whole_folder(folder / fit_name) as building:
         result.recommender.save(building / "recommender")
         (building / "plots").mkdir()
@@ -202,6 +206,8 @@ def train(place: Workplace, batch: Batch, fit_name: str) -> str:
 
 def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str:
     """Logs one fit as a model version with everything that explains it."""
+    import pandas as pd
+
     from recsys.training.training_set import TrainingSet
 
     numbers = _numbers(folder, fit_name)
@@ -232,13 +238,16 @@ def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str
                 "candidates": folder / "candidates",
             },
             description=describe(batch, fit_name, cut_off, numbers["metrics"]),
-            input_example=training_set.histories.head(20),
+            input_example=pd.DataFrame(numbers["input_example"]),
+            source=run_source(),
         )
     )
 
 
 def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, float]) -> str:
     """Markdown for the version's page."""
+    from recsys.evaluation.tables import with_room
+
     forced = batch.config.get("force_reason")
     kind = (
         "Challenger, to be judged on later events"
@@ -254,9 +263,9 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
         f"| new dislikes behind it | {batch.num_examples} |",
         f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
         f"| half-life of sample weights | {batch.config['half_life_days']} days |",
-        f"| champion it answers to | {batch.champion_version or 'none'} |",
         f"| may recommend | {rule_of(batch)} |",
+        f"| champion it is compared with | {batch.champion_version or 'none'} |",
         *([f"| forced | {forced} |"] if forced else []),
         *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),
     ]
-    return "\n".join(lines)
+    return with_room("\n".join(lines))

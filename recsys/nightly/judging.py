@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
+SHOWN = ("systems.md", "systems.png")  # of the evidence: what a person looks at and what the refit does not have itself
 MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
 
 
@@ -150,7 +152,7 @@ def metrics_of(evidence: Evidence) -> dict[str, float]:
 
 
 def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
-    """Adds metrics, tables and plot to the challenger's run; returns the metrics."""
+    """Adds metrics, tables and plot, and the evidence itself, to the challenger's run; returns the metrics."""
     from recsys.evaluation.report import plot_systems
     from recsys.evaluation.tables import behaviour_table, comparison_tables
 
@@ -161,6 +163,23 @@ def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Pat
     longer_s = int((evidence.as_of - batch.as_of).total_seconds())  # 0, but for an extended holdout
     place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()), step=longer_s)
     return metrics
+
+
+def log_judged(place: Workplace, batch: Batch, version: str, own: Mapping[str, float]) -> None:
+    """Adds what was measured on the judged fit to the refit's run, too: it is the refit that serves, and people look there.
+
+    The tag `judged_version` of that run says which version the numbers were measured on.
+
+    Args:
+        place: stores and folders.
+        batch: of both fits.
+        version: the refit.
+        own: what was measured on the refit itself, which counts where both have a metric.
+    """
+    evidence = load_evidence(place, batch)
+    folder = place.settings.locate(str(batch.evidence_uri))
+    shown = [folder / name for name in SHOWN if (folder / name).is_file()]
+    place.registry.log_evaluation(version, {**metrics_of(evidence), **own}, shown)
 
 
 def load_evidence(place: Workplace, batch: Batch) -> Evidence:
@@ -220,7 +239,8 @@ def refit(place: Workplace, batch: Batch) -> str:
     (folder / "refit" / "behaviour.json").write_text(
         json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
     )
-    place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
+    log_judged(place, batch, version, metrics)
+    place.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
     place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
     write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(place, batch))
     return version

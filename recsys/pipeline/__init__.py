@@ -9,7 +9,7 @@
     measure_feedback, measure_drift, watch_loop, check_registry, prune_lists, prune_files
                                                             (`feedback_monitoring`)
     rollback                                                (`champion_rollback`)
-    rehearse                                                (the dry run: all up to the verdict, nothing kept)
+    dry_run                                                 (all up to the verdict, nothing kept)
 
 Steps take and return names (batch ids, versions, URIs, digests, counts), never data. Each is idempotent: run again
 with the same arguments it finds or rewrites its own result. None reads the clock: `as_of` is the run's cut-off on
@@ -31,9 +31,9 @@ from recsys.pipeline.retraining import (
     build_training_set,
     check_backlog,
     claim_backlog,
+    dry_run,
     evaluate_challenger,
     list_candidates,
-    rehearse,
     settle_backlog,
     train_challenger,
     try_candidate,
@@ -43,9 +43,9 @@ from recsys.pipeline.rollback import check_registry, rollback
 from recsys.pipeline.step import STEPS, step
 
 __all__ = [
-    "STEPS", "build_training_set", "check_backlog", "check_registry", "claim_backlog", "decide_promotion",
+    "STEPS", "build_training_set", "check_backlog", "check_registry", "claim_backlog", "decide_promotion", "dry_run",
     "evaluate_challenger", "extend_holdout", "feedback_report", "list_candidates", "measure_drift",
     "measure_feedback", "promote", "prune_files", "prune_lists", "publish_recommendations", "record_answer",
-    "refit_challenger", "rehearse", "request_approval", "rollback", "settle_backlog", "show_verdict", "status", "step",
+    "refit_challenger", "request_approval", "rollback", "settle_backlog", "show_verdict", "status", "step",
     "train_challenger", "try_candidate", "validate_training_set", "watch_loop",
 ]  # fmt: skip

@@ -233,7 +233,7 @@ def settle_backlog(batch_id: str, now: datetime | str) -> dict[str, Any]:
 
 
 @step
-def rehearse(
+def dry_run(
     run_id: str,
     as_of: datetime | str,
     now: datetime | str,

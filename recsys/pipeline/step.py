@@ -1,4 +1,4 @@
-"""What makes a function a step: it is registered by its name, and says clearly when the disk is full."""
+"""What makes a function a step: it is registered by its name, logs what it found, and says clearly when the disk is full."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from recsys.errors import InputError, TransientError, is_disk_full
+from recsys.pipeline.facts import log_facts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,12 +17,12 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {}
 
 
 def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
-    """Registers a step, and turns a full disk into an error that says so and may be retried."""
+    """Registers a step, logs what it returns, and turns a full disk into an error that says so and may be retried."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
         except OSError as error:
             if is_disk_full(error):
                 raise TransientError(
@@ -29,6 +30,8 @@ def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
                     "is used: free space and run the step again."
                 ) from error
             raise
+        log_facts(function.__name__, result)
+        return result
 
     STEPS[function.__name__] = guarded
     return guarded

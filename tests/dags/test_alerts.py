@@ -55,7 +55,7 @@ def test_a_failed_task_is_told_once_with_its_reason_and_then_its_run(
     assert "/dags/model_promotion/runs/" in body["link"]
     assert body["text"].startswith("model_promotion: decide_promotion failed.\n- Expected a version")
     assert (of_run["kind"], of_run["run_id"], of_run["task_id"]) == ("run_failed", body["run_id"], None)
-    assert of_run["details"][0].startswith("decide_promotion failed. Its reason came with an alert of its own")
+    assert of_run["details"][0].startswith("decide_promotion failed. The reason is in the alert of that task")
 
 
 def test_an_alert_that_nobody_receives_changes_nothing(
@@ -112,7 +112,7 @@ def test_a_missed_deadline_is_told(dag_bag: Any, webhook: Webhook) -> None:
     (body,) = webhook.bodies
     assert (body["kind"], body["task_id"]) == ("deadline_missed", None)
     assert body["summary"] == "feedback_retraining: the run is not done by its deadline, 2013-06-14T07:00:00+00:00."
-    assert body["details"] == ["It is running. Look which task holds it up; it goes on by itself."]
+    assert body["details"] == ["It is running. It goes on: see which task holds it up."]
     assert body["due_at"] == "2013-06-14T07:00:00+00:00"
     assert body["link"].endswith("/dags/feedback_retraining/runs/scheduled__1")
 

@@ -42,7 +42,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "link": "http://mlflow/7",
     },
     "settle_backlog": {"status": "used"},
-    "rehearse": {"would": "promote"},
+    "dry_run": {"would": "promote"},
     "extend_holdout": {"model_version": "7", "extended": True},
     "decide_promotion": {"verdict": "promote", "reasons": ["not worse"], "model_version": "7"},
     "refit_challenger": {"model_version": "8", "as_of": NIGHT.isoformat(), "link": "http://mlflow/8"},
@@ -105,7 +105,7 @@ def test_a_night_with_enough_dislikes_runs_every_step_with_the_run_s_cut_off_and
 ) -> None:
     state, tasks = run("feedback_retraining", NIGHT)
     assert state == "success"
-    assert tasks.pop("rehearse") == "skipped"
+    assert tasks.pop("dry_run") == "skipped"
     assert set(tasks.values()) == {"success"}
     (run_id, as_of, now), options = steps.calls["check_backlog"]
     assert run_id.startswith("manual__")
@@ -130,7 +130,7 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
     steps.answers["check_backlog"] = {"retrain": False, "backlog": 3, "threshold": 20, "reason": "3 of 20"}
     state, tasks = run("feedback_retraining", NIGHT)
     assert state == "success"
-    assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "rehearse": "skipped", **SKIPPED_ALL}
+    assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "dry_run": "skipped", **SKIPPED_ALL}
     assert set(steps.calls) == {"check_backlog"}
 
 
@@ -156,14 +156,14 @@ def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     assert is_now(now)
 
 
-def test_a_dry_run_rehearses_and_writes_nothing(steps: Steps, run: Any) -> None:
+def test_a_dry_run_computes_all_and_writes_nothing(steps: Steps, run: Any) -> None:
     state, tasks = run("feedback_retraining", NIGHT, dry_run=True)
     assert state == "success"
-    assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "rehearse": "success", **SKIPPED_ALL}
-    assert set(steps.calls) == {"check_backlog", "rehearse"}
+    assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "dry_run": "success", **SKIPPED_ALL}
+    assert set(steps.calls) == {"check_backlog", "dry_run"}
     assert steps.calls["check_backlog"][1]["record"] is False
-    assert steps.calls["rehearse"][1]["seed"] == 0
-    assert is_now(steps.calls["rehearse"][1]["now"])
+    assert steps.calls["dry_run"][1]["seed"] == 0
+    assert is_now(steps.calls["dry_run"][1]["now"])
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: 
         store.finish_promotion(NOW + timedelta(days=1), lambda rows: None)
     page = show(plugin)
     assert "3 new dislikes; retraining starts at 20" in page
-    assert 'href="http://127.0.0.1:5000/#/models/feedback-recommender/versions/2"' in page
+    link = "http://127.0.0.1:5000/#/models/feedback-recommender/versions/2?workflowType=machine_learning"
+    assert f'href="{link}"' in page
     assert "<td>rollback from 4</td>" in page
     assert "<td>ann</td>" in page
     assert "&lt;b&gt;worse&lt;/b&gt;" in page
@@ -114,7 +115,7 @@ def test_patterns_and_rates_are_shown(plugin: ModuleType, settings: Settings) ->
     assert "0.00 % of 10 shown" in page
     assert "10.00 % of 10 shown" in page
     assert "&lt;i&gt;Horror&lt;/i&gt;" in page
-    assert "1 dislikes: unspecified 1." in page
+    assert "1 dislike: unspecified 1." in page
     assert "None identified yet" not in page
 
 

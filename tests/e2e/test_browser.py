@@ -115,13 +115,20 @@ def test_a_night_from_the_form_to_the_new_version_s_page(browser: Browser, stack
     browser.driver.get(f"{stack.airflow}/dags/feedback_retraining")
     browser.find("//button[contains(., 'Trigger')]").click()
     browser.find("#element_force_reason").send_keys("first champion")
-    form = browser.read("Retrain even if the backlog is below the threshold")
-    assert {"Force, because", "Threshold", "Half-life in days", "Cut-off", "Dry run"} <= set(form.splitlines())
+    form = browser.read("Retrain whatever the triggers say").splitlines()
+    sections = ["Run Parameters", "When", "Triggers", "Model"]
+    assert [line for line in form if line in sections] == sections
+    assert form.index("Run Parameters") < form.index("Dry run *") < form.index("Force reason") < form.index("When")
     browser.find("//*[@role='dialog']//button[normalize-space()='Trigger']").click()
     WebDriverWait(browser.driver, PAGE_S).until(seen.url_contains("/runs/manual__"))
     run = browser.driver.current_url.split("?")[0]
     browser.driver.get(f"{run}/tasks/settle_backlog")  # the last one; the page of the run has the states of all
     browser.read("Success", NIGHT_S)
+
+    browser.driver.get(f"{run}/tasks/check_backlog")
+    log = browser.read("backlog: 10 new dislikes, threshold 20")
+    assert "retrain: yes" in log
+    assert "{'" not in log, "a dict"
 
     browser.driver.get(f"{run}/tasks/train_challenger/details")  # Airflow shows the links of a task here
     browser.follow(browser.find("//a[contains(., 'Model version in MLflow')]"))
@@ -140,6 +147,11 @@ def test_the_champion_s_page_tells_why_it_was_promoted(browser: Browser, stack: 
     browser.driver.get(f"{stack.airflow}/feedback/")
     browser.follow(browser.find_after_reloading("//a[contains(., 'Version 2 in MLflow')]"))
     page = browser.read("Verdict: promote")
+    assert "Model registry" in page.splitlines(), "MLflow is in its mode for models, not the one for language models"
+    assert {"Schema", "Inputs (6)", "Outputs (6)"} <= set(page.splitlines())
     assert "Refit of version 1" in page
     assert "NDCG@10" in page
     assert "@ champion" in page
+    assert "example_user" in page
+    browser.find("//a[contains(., 'refit')]").click()
+    assert "challenger_ndcg_at_10" in browser.read("challenger_ndcg_at_10"), "the run of the version that serves"

@@ -88,7 +88,7 @@ CASES = {
                                "set RECSYS_HOME or RECSYS_DATABASE_URL to another place"),
     "run, MLflow down": on("stream", f"run --as-of {FIRST_AS_OF:%Y-%m-%d}", TRY_AGAIN, *NO_MLFLOW,
                            decides=True, **{MLFLOW: CLOSED_MLFLOW}),
-    "dry run, MLflow down": Case("stream", step("rehearse", {"run_id": "r", **TIMES}), TRY_AGAIN, NO_MLFLOW,
+    "dry run, MLflow down": Case("stream", step("dry_run", {"run_id": "r", **TIMES}), TRY_AGAIN, NO_MLFLOW,
                                  {MLFLOW: CLOSED_MLFLOW}),
     "no MLflow address": on("stream", f"run --as-of {FIRST_AS_OF:%Y-%m-%d}", WRONG_INPUT, "Expected MLFLOW_TRACKING_URI",
                             "got 'ftp://x'", decides=True, **{MLFLOW: "ftp://x"}),

@@ -215,13 +215,13 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(champion: Champion)
     assert (shown.code, shown.err) == (0, "")
     decoder = json.JSONDecoder()
     checked, end = decoder.raw_decode(shown.out)
-    rehearsed, _ = decoder.raw_decode(shown.out[end:].lstrip())
+    outcome, _ = decoder.raw_decode(shown.out[end:].lstrip())
     assert checked["retrain"]
     assert checked["backlog"] >= 20
-    assert rehearsed["would"] in {"promote", "reject", "insufficient_evidence"}
-    assert rehearsed["reasons"]
-    assert rehearsed["metrics"]["challenger_ndcg_at_10"] > 0
-    assert rehearsed["written"] == "nothing"
+    assert outcome["would"] in {"promote", "reject", "insufficient_evidence"}
+    assert outcome["reasons"]
+    assert outcome["metrics"]["challenger_ndcg_at_10"] > 0
+    assert outcome["written"] == "nothing"
     assert state(champion.settings.home) == before
 
 

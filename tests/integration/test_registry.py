@@ -172,11 +172,34 @@ def test_aliases_move(registry: Registry, spec: VersionSpec, request: pytest.Fix
     registry.set_alias("candidate", second)
     assert registry.get_alias("candidate") == second
     assert registry.get_alias("nobody") is None
-    assert registry.link(second).endswith(f"/#/models/feedback-recommender/versions/{second}")
+    assert f"/#/models/feedback-recommender/versions/{second}?" in registry.link(second)
+
+
+def test_the_experiment_says_what_it_is_also_one_that_was_there_before(tmp_path: Path) -> None:
+    client = open_client(open_embedded(tmp_path))
+    open_embedded(tmp_path)._client.create_experiment("feedback-recommender")
+    registry = open_embedded(tmp_path)
+    for _ in range(2):
+        registry.ensure()
+    tags = client.get_experiment_by_name("feedback-recommender").tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "fitted twice" in tags["mlflow.note.content"]
+    client.update_registered_model("feedback-recommender", "what an older version of this code wrote")
+    open_embedded(tmp_path).ensure()
+    assert "| `champion`\u00a0" in client.get_registered_model("feedback-recommender").description
+
+
+def test_a_run_says_what_started_it_instead_of_a_path(registry: Registry, spec: VersionSpec) -> None:
+    version = registry.log_version(replace(spec, source="Airflow DAG feedback_retraining"))
+    tags = open_client(registry).get_run(registry.run_id(version)).data.tags
+    assert tags["mlflow.source.name"] == "Airflow DAG feedback_retraining"
+    assert tags["mlflow.source.type"] == "JOB"
 
 
 def test_links_lead_where_a_browser_can_go(tmp_path: Path) -> None:
-    path = "/#/models/feedback-recommender/versions/3"
+    path = (
+        "/#/models/feedback-recommender/versions/3?workflowType=machine_learning"  # else it opens for language models
+    )
     assert (
         Registry("http://mlflow:5000", tmp_path, "https://mlflow.example/").link("3") == f"https://mlflow.example{path}"
     )

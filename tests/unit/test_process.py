@@ -7,6 +7,7 @@ so that it can be made to fail in any way. The real one is in tests/integration.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import tempfile
@@ -123,3 +124,9 @@ def test_a_result_file_is_written_at_once(tmp_path: Path) -> None:
     write_result(file, error=errors.ConflictError("taken"))
     assert json.loads(file.read_text()) == {"error": "ConflictError", "message": "taken"}
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["result.json"]
+
+
+def test_what_a_step_in_a_process_of_its_own_found_is_in_the_log_here(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "recsys.steps"):
+        result = run_step("echo", num_users=3)
+    assert caplog.messages == ["given num users: 3", f"pid: {result['pid']:,}"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys import settings as module
-from recsys.settings import ApiSettings, Settings, default_home
+from recsys.settings import ApiSettings, Settings, default_home, run_source
 
 
 def test_everything_is_below_the_home_by_default(tmp_path: Path) -> None:
@@ -115,3 +115,17 @@ def test_workers_of_the_api_see_what_it_was_told(monkeypatch: pytest.MonkeyPatch
     told.use()
     assert ApiSettings.from_environment() == told
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ  # an empty one would switch the library over
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "source"),
+    [
+        ({"AIRFLOW_CTX_DAG_ID": "model_promotion"}, ["/x/recsys/__main__.py", "step"], "Airflow DAG model_promotion"),
+        ({}, ["/x/bin/recsys", "run", "--force", "a reason"], "recsys run"),
+        ({}, ["/x/recsys/__main__.py", "replay"], "recsys replay"),
+        ({}, ["/x/bin/pytest", "tests"], "recsys.pipeline, called from Python"),
+        ({}, [], "recsys.pipeline, called from Python"),
+    ],
+)
+def test_a_run_comes_from_a_dag_or_a_command(environ: dict[str, str], arguments: list[str], source: str) -> None:
+    assert run_source(environ, arguments) == source

@@ -12,6 +12,7 @@ import pytest
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import GateConfig, decide
 from recsys.evaluation.model_card import PAGE_LIMIT, CardFacts, Section, as_page, as_text, model_card
+from recsys.evaluation.tables import ROOM
 
 FACTS = CardFacts(
     about="Challenger of run `r1`, fitted on what was recorded up to **2013-06-01 03:00 UTC**.",
@@ -46,14 +47,20 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
     verdict = decide(evidence, GateConfig(num_resamples=200))
     text = as_text(card(evidence))
     assert text.startswith("Challenger of run `r1`")
-    assert "**Verdict: promote** (refresh, accuracy better; holdout 2013-06-01 03:00 to 2013-06-08 03:00 UTC)" in text
+    assert (
+        "**Verdict: promote** (refresh, accuracy significantly better; holdout 2013-06-01 03:00 to 2013-06-08 03:00 UTC)"
+        in text
+    )
     assert all(f"- {reason}" in text for reason in verdict.reasons)
     found = verdict.numbers["metrics"]["ndcg_at_10"]
     low, high = (f"{found['change'][end]:+.1%}" for end in ("low", "high"))
-    assert f"| NDCG@10 | 0.2000 | 0.1818 | +10.0% ({low} to {high}) | -4.5% | 240 | better |" in text
-    assert "| Dislike exposure@10 | 0.1000 | 0.2000 | -0.1000 (-0.1000 to -0.1000) | +0.0050 | 120 | better |" in text
+    assert f"| NDCG@10 | 0.2000 | 0.1818 | +10.0% ({low} to {high}) | -4.5% | 240 | significantly better |" in text
+    assert (
+        "| Dislike exposure@10 | 0.1000 | 0.2000 | -0.1000 (-0.1000 to -0.1000) | +0.0050 | 120 | significantly better |"
+        in text
+    )
     assert "| decayed popularity | 0.0500 |" in text
-    assert "| activity: new | 100 | 0.2000 | 0.1818 | not surely worse |" in text
+    assert "| activity: new | 100 | 0.2000 | 0.1818 | not significantly worse |" in text
     assert "| dislike_never_raises v1 | passed | 200 dislikes, largest rise 0.0e+00 |" in text
     assert "- Who liked Alien is given Aliens. Because you liked Alien." in text
     assert "| training set | 1000 rows, digest `abc` |" in text
@@ -84,7 +91,7 @@ def test_a_page_that_is_full_tells_less_of_each_and_still_the_whole_story(eviden
     sections = card(replace(evidence, slices=slices), replace(FACTS, behaviour=BEHAVED, examples=["one " * 40] * 3))
     page = as_page(sections)
     assert len(as_text(sections)) > PAGE_LIMIT >= len(page)
-    for title in ("All systems on the holdout", "NDCG@10 by slice", "Behaviour tests", "What users are told",
+    for title in ("All systems on the holdout", "NDCG@10 by slice", "Behaviour tests", "What users are shown",
                   "Data and fit", "Limits"):  # fmt: skip
         assert f"### {title}\n" in page
     assert "11 of 11 passed: test_0, test_1," in page
@@ -109,7 +116,8 @@ def test_a_full_page_keeps_the_slices_that_lost_most(evidence: Evidence) -> None
 def test_a_failed_behaviour_keeps_its_example_on_a_full_page(evidence: Evidence) -> None:
     failed = {"name": "dislike_never_raises", "passed": False, "detail": "user u1 disliked i2 and i3 rose"}
     page = as_page(card(evidence, replace(FACTS, behaviour=[*BEHAVED, failed], examples=["long " * 400])))
-    assert "| dislike_never_raises v1 | **failed** | user u1 disliked i2 and i3 rose |" in page
+    row = "| dislike_never_raises v1 | **failed** | user u1 disliked i2 and i3 rose |"
+    assert row in page.replace(ROOM, "")
     assert "11 of 12 passed" in page
 
 
@@ -129,3 +137,49 @@ def test_a_first_version_is_compared_with_the_baseline(make_evidence: Callable[.
     text = as_text(card(first))
     assert "### Against the decayed popularity" in text
     assert "| metric | this | decayed popularity |" in text
+
+
+THIN = np.tile([0.0, 0.1, 0.2, 0.5], 20)
+
+
+def test_a_gain_that_is_not_judged_says_why(make_evidence: Callable[..., Evidence]) -> None:
+    thin = make_evidence("refresh", challenger=THIN, champion=THIN / 2.85, decayed_popularity=THIN / 4)
+    text = as_text(card(thin))
+    assert "unknown" not in text
+    assert "accuracy not judged: 80 users, needs 200; holdout" in text
+    assert "| +185.0% (" in text
+    assert "| 80 | not judged: 80 users, needs 200 |" in text
+
+
+def test_a_gain_that_may_be_a_leak_is_not_judged(make_evidence: Callable[..., Evidence]) -> None:
+    values = np.tile([0.0, 0.1, 0.2, 0.5], 60)
+    text = as_text(
+        card(make_evidence("refresh", challenger=values, champion=values / 9, decayed_popularity=values / 8))
+    )
+    assert "accuracy not judged: the numbers may be those of a leak; holdout" in text
+
+
+def test_a_wide_interval_is_no_judgement(make_evidence: Callable[..., Evidence]) -> None:
+    values = np.tile([0.0, 0.6], 120)
+    text = as_text(
+        card(make_evidence("refresh", challenger=values, champion=values[::-1], decayed_popularity=values / 4))
+    )
+    assert "not judged: the interval is too wide" in text
+
+
+def test_a_page_has_room_between_the_columns(evidence: Evidence) -> None:
+    lines = [
+        line for line in as_page(card(evidence)).split("\n") if line.startswith("| ") and not line.startswith("| |")
+    ]
+    assert len(lines) > 8
+    assert all(cell.endswith(ROOM) for line in lines for cell in line.strip("| ").split(" | ")[:-1])
+    assert ROOM not in as_text(card(evidence))
+
+
+def test_the_input_example_is_shown_with_the_call_that_takes_it(evidence: Evidence) -> None:
+    example = [{"user_id": "example_user", "item_id": "i1", "signal": "like", "weight": 1.0}]
+    facts = replace(FACTS, input_example=example, model_uri="models:/feedback-recommender/4")
+    text = as_text(card(evidence, facts))
+    assert '`mlflow.pyfunc.load_model("models:/feedback-recommender/4").predict(histories, params={"k": 10})`' in text
+    assert "| user_id | item_id | signal | weight |\n|---|---|---|---|\n| example_user | i1 | like | 1.0 |" in text
+    assert "### Input example" not in as_text(card(evidence))
