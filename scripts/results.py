@@ -44,7 +44,7 @@ def show_batch(place: Any, batch: Any, checks: dict[str, Any], out: Console) -> 
     warned = "".join(f"; warning: {warning}" for warning in checks["warnings"])
     passed = "passed" if checks["success"] else "failed"
     table.add_row("data checks", f"{checks['num_expectations']} checks {passed}{warned}")
-    table.add_row("Data Docs", checks["data_docs_uri"])
+    table.add_row("Data Docs", place.settings.locate(batch.data_docs_uri).as_uri())
     table.add_row(
         "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"
     )
