@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+from recsys.cli.options import Json
+from recsys.cli.output import err, out, print_json_lines, seconds, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from recsys.ingest import ImportOptions, ImportReport
     from recsys.ingest.writing import Watch
     from recsys.store import FeedbackStore
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help="Import ratings, interactions and items. Everything is checked before anything is written; the same import "
     "may be repeated and, when interrupted, run again: rows that are stored already are recognised and never changed.",
@@ -55,6 +58,7 @@ def movietweetings(
     dislike_at_most: DislikeAtMost = None,
     skip_bad_rows: SkipBadRows = False,
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Import a MovieTweetings folder: ratings.dat and movies.dat.
 
@@ -63,7 +67,7 @@ def movietweetings(
     from recsys import ingest
 
     options = ingest.ImportOptions(like_at_least, dislike_at_most, skip_bad_rows, dry_run)
-    run_import(ingest.import_movietweetings, folder, options)
+    run_import(ingest.import_movietweetings, folder, options, as_json)
 
 
 @app.command("movielens")
@@ -73,6 +77,7 @@ def movielens(
     dislike_at_most: DislikeAtMost = None,
     skip_bad_rows: SkipBadRows = False,
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Import a MovieLens folder: ml-latest and ml-25m (.csv) or ml-1m and ml-10m (.dat).
 
@@ -82,7 +87,7 @@ def movielens(
     from recsys import ingest
 
     options = ingest.ImportOptions(like_at_least, dislike_at_most, skip_bad_rows, dry_run)
-    run_import(ingest.import_movielens, folder, options)
+    run_import(ingest.import_movielens, folder, options, as_json)
 
 
 @app.command("interactions")
@@ -92,6 +97,7 @@ def interactions(
     dislike_at_most: DislikeValue = None,
     skip_bad_rows: SkipBadRows = False,
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Import likes, dislikes, ratings, clicks and watches from CSV or Parquet.
 
@@ -106,11 +112,11 @@ def interactions(
     from recsys import ingest
 
     options = ingest.ImportOptions(like_at_least, dislike_at_most, skip_bad_rows, dry_run)
-    run_import(ingest.import_interactions, file, options)
+    run_import(ingest.import_interactions, file, options, as_json)
 
 
 @app.command("items")
-def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = False) -> None:
+def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Import the catalog from CSV or Parquet.
 
     Needed columns: item_id, title. Optional: genres and cast (separated by |, or Parquet lists), franchise,
@@ -118,11 +124,14 @@ def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = Fals
     """
     from recsys import ingest
 
-    run_import(ingest.import_items, file, ingest.ImportOptions(skip_bad_rows=skip_bad_rows, dry_run=dry_run))
+    options = ingest.ImportOptions(skip_bad_rows=skip_bad_rows, dry_run=dry_run)
+    run_import(ingest.import_items, file, options, as_json)
 
 
-def run_import(importer: Importer, path: Path, options: ImportOptions) -> ImportReport:
+def run_import(importer: Importer, path: Path, options: ImportOptions, as_json: bool = False) -> ImportReport:
     """Runs one import on the store of the environment with a progress bar, prints its report and returns it."""
+    from dataclasses import asdict
+
     from recsys.settings import Settings
     from recsys.store import FeedbackStore
 
@@ -130,11 +139,14 @@ def run_import(importer: Importer, path: Path, options: ImportOptions) -> Import
         with FeedbackStore.open(Settings.from_environment().database_url) as store, progress_bar() as watch:
             report = importer(store, path, options, watch)
     except KeyboardInterrupt:
-        Console(stderr=True).print(
+        err.print(
             "Interrupted. Whole batches are stored, nothing is half-written; run the same command again to finish."
         )
         raise typer.Exit(INTERRUPTED) from None
-    Console().print(report_table(report))
+    if as_json:
+        print_json_lines([asdict(report)])
+    else:
+        out.print(report_table(report))
     return report
 
 
@@ -143,9 +155,8 @@ def progress_bar() -> Iterator[Watch]:
     """A bar on stderr, on a terminal only; gives the function that moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as progress:
         task = progress.add_task("checking", total=None)
         yield lambda done, total: progress.update(task, description="writing", completed=done, total=total)
 
@@ -153,9 +164,8 @@ def progress_bar() -> Iterator[Watch]:
 def report_table(report: ImportReport) -> Table:
     """The report as a table for people."""
     verb = "would be" if report.is_dry_run else "are"
-    table = Table(title=report.source, show_header=False)
-    table.add_column("what")
-    table.add_column("number", justify="right")
+    listed = table("what", "number", title=report.source, right=["number"])
+    listed.show_header = False
     rows: list[tuple[str, str]] = [("items", f"{report.num_items:,}")]
     if report.num_placeholders:
         rows.append(("placeholder items, known from feedback only", f"{report.num_placeholders:,}"))
@@ -172,8 +182,8 @@ def report_table(report: ImportReport) -> Table:
         rows.append(("from", f"{report.first_at:%Y-%m-%d %H:%M:%S} UTC"))
         rows.append(("to", f"{report.last_at:%Y-%m-%d %H:%M:%S} UTC"))
     if report.ignored_columns:
-        rows.append(("columns not read", escape(", ".join(report.ignored_columns))))
-    rows.append(("seconds", f"{report.seconds:.1f}"))
+        rows.append(("columns not read", ", ".join(report.ignored_columns)))
+    rows.append(("time", seconds(report.seconds)))
     for row in rows:
-        table.add_row(*row)
-    return table
+        listed.add_row(*row)
+    return listed

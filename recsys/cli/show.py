@@ -3,96 +3,145 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from recsys.cli.tensorflow_loading import load_for
-from recsys.errors import NotFoundError
-from recsys.nightly.planning import DEFAULT_THRESHOLD
-from recsys.nightly.workplace import Workplace
-from recsys.records import RecommendationSet
-from recsys.settings import Settings
-from recsys.store import migrate
+from recsys.cli.options import Json, K
+from recsys.cli.output import count_of, minute, out, print_json_lines, say, table, titled
+from recsys.feedback.triggers import FEEDBACK_ACCUMULATION_THRESHOLD
 
-LIST_LENGTH = 10  # of the published entries, so many are shown
+if TYPE_CHECKING:
+    from recsys.nightly.workplace import Workplace
+    from recsys.records import Item, RecommendationEntry, RecommendationSet
 
-out = Console()
-db = typer.Typer(no_args_is_help=True)
+db = typer.Typer(add_completion=False, no_args_is_help=True, help="The feedback database.")
+
+
+@db.callback()
+def database() -> None:
+    """The feedback database."""
 
 
 @db.command("upgrade")
-def upgrade() -> None:
+def upgrade(as_json: Json = False) -> None:
     """Create the database, or bring its tables up to date. Safe to run again."""
-    settings = Settings.from_environment()
-    migrate(settings.database_url)
-    out.print("Feedback database is up to date.")
+    from recsys.settings import Settings
+    from recsys.store.schema import migrate
+
+    migrate(Settings.from_environment().database_url)
+    if as_json:
+        print_json_lines([{"is_up_to_date": True}])
+    else:
+        say("Feedback database is up to date.")
 
 
-def status() -> None:
+def status(as_json: Json = False) -> None:
     """Backlog, who holds claimed dislikes, champion and the last decision."""
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
         backlog = place.store.count_backlog(datetime.now(UTC))
         holder = place.store.find_open_batch()
         promotion = place.store.last_promotion()
         decisions = place.store.list_decisions(limit=1)
-    out.print(f"backlog    {backlog} new dislikes (threshold {DEFAULT_THRESHOLD})")
+        home = place.settings.home
+    last = decisions[0] if decisions else None
+    champion = None if promotion is None else promotion.to_version
+    if as_json:
+        claimed = None if holder is None else {
+            "run_id": holder.batch_id, "num_dislikes": holder.num_examples, "claimed_at": holder.claimed_at,
+        }  # fmt: skip
+        decided = None if last is None else {
+            "decision_id": last.decision_id, "run_id": last.run_id, "step": last.step, "verdict": last.verdict,
+            "reasons": last.reasons,
+        }  # fmt: skip
+        print_json_lines([{
+            "backlog": backlog, "threshold": FEEDBACK_ACCUMULATION_THRESHOLD, "claimed": claimed, "champion": champion,
+            "last_decision": decided, "home": home,
+        }])  # fmt: skip
+        return
+    say(f"backlog    {count_of(backlog, 'new dislike')} (threshold {FEEDBACK_ACCUMULATION_THRESHOLD})")
     if holder is not None:
-        since = f"{holder.claimed_at:%Y-%m-%d %H:%M} UTC"
-        out.print(f"claimed    {holder.num_examples} dislikes by run {holder.batch_id}, since {since}", soft_wrap=True)
-    out.print(f"champion   {'none' if promotion is None else 'version ' + promotion.to_version}")
-    for decision in decisions:
-        out.print(f"last       {decision.run_id} {decision.step}: {decision.verdict}. {' '.join(decision.reasons)}")
-    out.print(f"home       {Settings.from_environment().home}")
+        held = count_of(holder.num_examples, "dislike")
+        say(f"claimed    {held} by run {holder.batch_id}, since {minute(holder.claimed_at)} UTC")
+    say(f"champion   {'none' if champion is None else f'version {champion}'}")
+    if last is not None:
+        say(f"last       {last.run_id} {last.step}: {last.verdict}. {' '.join(last.reasons)}")
+    say(f"home       {home}")
 
 
 def recommend(
-    user_id: str = typer.Argument(help="A user's id; one without a list gets the list for newcomers."),
-    contributions: bool = typer.Option(False, "--contributions", help="Show every signed term of each score."),
-    counterfactuals: bool = typer.Option(
-        False,
-        "--counterfactuals",
-        help="Show where each item would rank without those of the user's items that count most for it. Loads the model.",
-    ),
+    user_id: Annotated[str, typer.Argument(help="A user's id; one without a list gets the list for newcomers.")],
+    k: K = 10,
+    contributions: Annotated[
+        bool, typer.Option("--contributions", help="Show every signed term of each score.")
+    ] = False,
+    counterfactuals: Annotated[
+        bool,
+        typer.Option(
+            "--counterfactuals",
+            help="Show where each item would rank without those of the user's items that count most for it. Loads the model.",
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """What a user was given last, with reasons.
 
     A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
-    lowered (-) it, and by how much. --counterfactuals scores every item again as if one of the user's items told nothing:
-    "Without Alien it would be rank 34".
+    lowered (-) it, and by how much. --counterfactuals scores every item again without one of the user's items: "Without
+    Alien it would be rank 34".
     """
+    from recsys.errors import NotFoundError
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
         found = place.store.get_recommendations(user_id) or place.store.get_recommendations(None)
         if found is None:
             raise NotFoundError(
                 "Expected published recommendations, found none: run `recsys run` until a version is promoted."
             )
-        catalog = place.store.catalog()
-        without = _counterfactuals(place, found) if counterfactuals else {}
+        shown = found.entries[:k]
+        items = place.store.items(entry.item_id for entry in shown)
+        without = _counterfactuals(place, found, k) if counterfactuals else {}
+    if as_json:
+        print_json_lines(_as_dict(found, entry, items, without) for entry in shown)
+        return
     whose = f"user {user_id}" if found.user_id else f"newcomers (user {user_id} has no list of their own)"
-    table = Table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
-    for entry in found.entries[:LIST_LENGTH]:
-        title = catalog[entry.item_id].title if entry.item_id in catalog else entry.item_id
+    listed = table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
+    for entry in shown:
         reason = entry.reason
         if contributions:
             reason += "\n" + "\n".join(f"{value:+.6f}  {name}" for name, value in entry.contributions.items())
         if entry.item_id in without:
             reason += "\n" + without[entry.item_id]
-        table.add_row(str(entry.rank), title, f"{entry.score:.4f}", reason)
-    out.print(table)
+        listed.add_row(str(entry.rank), titled(entry.item_id, items), f"{entry.score:.4f}", reason)
+    out.print(listed)
 
 
-def _counterfactuals(place: Workplace, given: RecommendationSet) -> dict[str, str]:
+def _as_dict(
+    found: RecommendationSet, entry: RecommendationEntry, items: dict[str, Item], without: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "user_id": found.user_id, "model_version": found.model_version, "as_of": found.as_of, "rank": entry.rank,
+        "item_id": entry.item_id, "title": items[entry.item_id].title if entry.item_id in items else None,
+        "score": entry.score, "predicted_score": entry.predicted_score, "reason": entry.reason,
+        "contributions": entry.contributions, "counterfactuals": without.get(entry.item_id),
+    }  # fmt: skip
+
+
+def _counterfactuals(place: Workplace, given: RecommendationSet, k: int) -> dict[str, str]:
     """Item id -> what its rank would be without others, in words, from the version and the histories of the list."""
     if given.user_id is None:
         return {}
+    from recsys.cli.tensorflow_loading import load_for
+
     load_for("counterfactuals")
     from recsys.model.counterfactual import counterfactual_sentence, counterfactuals
 
     recommender = place.recommender(given.model_version)
     histories = place.store.read_histories(given.as_of, float(recommender.recipe["half_life_days"]), [given.user_id])
-    shown = [entry.item_id for entry in given.entries[:LIST_LENGTH]]
+    shown = [entry.item_id for entry in given.entries[:k]]
     found = counterfactuals(recommender, histories, given.user_id, shown)
     return {
         str(item_id): counterfactual_sentence(zip(own["title"], own["rank"], strict=True))
@@ -101,15 +150,17 @@ def _counterfactuals(place: Workplace, given: RecommendationSet) -> dict[str, st
 
 
 def release(
-    batch_id: str = typer.Argument(help="The run that holds the backlog; `recsys run` names it when it is refused."),
+    batch_id: Annotated[
+        str, typer.Argument(help="The run that holds the backlog; `recsys run` names it when it is refused.")
+    ],
+    as_json: Json = False,
 ) -> None:
     """Give back the backlog that a dead run still holds; after six hours the next run takes it over by itself."""
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
         batch = place.store.release_batch(batch_id, datetime.now(UTC))
-    out.print(f"Batch {batch.batch_id} is {batch.status}.")
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    for command in (status, recommend, release):
-        app.command()(command)
+    if as_json:
+        print_json_lines([{"run_id": batch.batch_id, "status": batch.status, "num_dislikes": batch.num_examples}])
+    else:
+        say(f"Batch {batch.batch_id} is {batch.status}.")

@@ -23,7 +23,7 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
-from recsys.training.recipe import FAMILIES, FitConfig, Trial
+from recsys.training.recipe import FAMILIES, MAX_SEED, FitConfig, Trial
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -31,7 +31,6 @@ HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, 
 FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to judge by
 MANY = 1.1  # times the users that make evidence: of some, the like was taken back
 SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
-MAX_SEED = 2**32 - 1  # what NumPy takes
 
 
 @dataclass(frozen=True)
