@@ -55,6 +55,9 @@ class VersionReader(MlflowConnection):
 
     def has_version(self, version: str) -> bool:
         """Whether the registry has the version: MLflow lets people delete them."""
+        rows = self._rows()
+        if rows is not None:
+            return version in rows.created_ms
         try:
             with self._at(version):
                 return True

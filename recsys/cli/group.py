@@ -62,7 +62,7 @@ class LazyGroup(TyperGroup):
         """The command, loaded if need be; None for an unknown name: then all are loaded, for Typer to suggest one."""
         missing = [cmd_name] if cmd_name in self.sources else list(self.sources)
         if cmd_name not in self.commands:
-            self.commands |= {name: self.sources[name].load(name) for name in missing}
+            self.commands.update({name: self.sources[name].load(name) for name in missing})
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
