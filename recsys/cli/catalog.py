@@ -10,13 +10,13 @@ import typer
 from recsys.cli.options import Json, K
 from recsys.cli.output import out, print_json_lines, table
 
-items = typer.Typer(add_completion=False, help="Items by title: likes, dislikes, whether the catalog has them.")
+items = typer.Typer(add_completion=False)
 Title = Annotated[str, typer.Option("--title", help="Only items whose title holds this, in any letter case.")]
 
 
 @items.callback(invoke_without_command=True)
 def list_by_default(context: typer.Context, title: Title = "", k: K = 20, as_json: Json = False) -> None:
-    """Items, those with most opinions first; `--title` searches. The same as `recsys items list`."""
+    """Items with their likes and dislikes, by title; the same as `recsys items list`."""
     if context.invoked_subcommand is None:
         list_items(title, k, as_json)
 

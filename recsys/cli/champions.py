@@ -11,7 +11,7 @@ import typer
 from recsys.cli.options import Json, K, parse_moment
 from recsys.cli.output import count_of, minute, out, print_json_lines, say, table
 
-models = typer.Typer(add_completion=False, help="Every version, and who was champion when.")
+models = typer.Typer(add_completion=False)
 A_DAY = len("2013-06-14")
 
 

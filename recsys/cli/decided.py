@@ -25,7 +25,7 @@ VERDICTS = {
 }
 KNOWN = tuple(dict.fromkeys(verdict for verdicts in VERDICTS.values() for verdict in verdicts))
 
-decisions = typer.Typer(add_completion=False, help="Why each night skipped, trained, promoted or refused.")
+decisions = typer.Typer(add_completion=False)
 
 
 @decisions.callback(invoke_without_command=True)
