@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.options import Json, parse_moment
-from recsys.cli.output import DASH, minute, number, out, print_json_lines, say, table
+from recsys.cli.output import DASH, minute, number, paragraph, print_json_lines, say
 from recsys.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def list_decisions(
     if as_json:
         print_json_lines(_as_dict(row) for row in rows)
         return
-    listed = table("id", "run", "step", "verdict", "reasons", right=["id"])
     for row in rows:
-        listed.add_row(str(row.decision_id), row.run_id, row.step, row.verdict, "\n".join(row.reasons))
-    out.print(listed if rows else "No decision of that kind is on record.")
+        say(f"{row.decision_id}  {row.verdict}: {row.step} of run {row.run_id}, recorded {minute(row.recorded_at)} UTC")
+        for reason in row.reasons:
+            paragraph(reason)
+    if not rows:
+        say("No decision of that kind is on record.")
 
 
 @decisions.command("show")
@@ -88,10 +90,10 @@ def _show(decision: Decision, again: Replay | None) -> None:
     say(f"  as of     {minute(decision.as_of)} UTC, recorded {minute(decision.recorded_at)} UTC")
     for reason in decision.reasons:
         say(f"  - {reason}")
-    listed = table("number", "value", right=["value"])
-    for name, value in _flat(decision.numbers):
-        listed.add_row(name, value)
-    out.print(listed)
+    numbers = list(_flat(decision.numbers))
+    width = max((len(name) for name, _ in numbers), default=0)
+    for name, value in numbers:
+        say(f"  {name:<{width}}  {value}")
     if again is None:
         say("Only verdicts of the gate can be judged again.")
     elif again.is_same:

@@ -40,11 +40,12 @@ def patterns(
         return
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in analysis["reason_distribution"].items())
     trend = analysis["recent_trend"]
+    score = trend["avg_predicted_score"]
     say(f"dislikes   {analysis['total_dislikes']:,}: {reasons or 'none'}")
     say(
         f"recent     {trend['total_dislikes']:,} in the last {trend['days']} days, "
-        f"{trend['before']['total_dislikes']:,} in the {trend['days']} days before; mean predicted score "
-        f"{number(trend['avg_predicted_score'])} (0 to 1)"
+        f"{trend['before']['total_dislikes']:,} in the {trend['days']} days before; "
+        + ("no predicted score is known" if score is None else f"mean predicted score {score:.2f} (0 to 1)")
     )
     met = f"share of {analysis['compared_with']}"
     listed = table("", "feature", "dislikes", "share", met, "lift", "p", "severity", right=["dislikes", "share", met])

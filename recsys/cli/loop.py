@@ -39,6 +39,7 @@ KeepCandidate = Annotated[
     ),
 ]
 DEFAULTS = TriggerConfig()
+SYSTEMS = ("challenger", "champion", "decayed_popularity", "popularity")  # as the names of a rehearsal's metrics begin
 Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
 
 
@@ -144,7 +145,7 @@ def _rehearse(name: str, moment: datetime, options: NightOptions) -> list[dict[s
 
 
 def _show_rehearsal(checked: dict[str, Any], rehearsed: dict[str, Any] | None = None) -> None:
-    say(f"backlog    {count_of(checked['backlog'], 'new dislike')} (threshold {checked['threshold']})")
+    say(f"backlog    {count_of(checked['backlog'], 'new dislike')} (threshold {checked['threshold']:,})")
     say(f"triggers   {', '.join(name for name, fired in checked['triggers'].items() if fired) or 'none fired'}")
     say(f"decision   {'retrain' if checked['retrain'] else 'skip'}. {checked['reason']}")
     if rehearsed is not None:
@@ -154,8 +155,19 @@ def _show_rehearsal(checked: dict[str, Any], rehearsed: dict[str, Any] | None = 
         say(f"verdict    would {rehearsed['would'].replace('_', ' ')}")
         for reason in rehearsed["reasons"]:
             say(f"  - {reason}")
-        listed = table("metric", "value", right=["value"])
-        for name, value in rehearsed["metrics"].items():
-            listed.add_row(name, number(value))
-        out.print(listed)
+        _show_metrics(rehearsed["metrics"])
     say("Nothing was written: dry run.")
+
+
+def _show_metrics(metrics: dict[str, float]) -> None:
+    """A row a metric, a column a system."""
+    by_metric: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        system = next((one for one in SYSTEMS if name.startswith(f"{one}_")), "")
+        by_metric.setdefault(name.removeprefix(f"{system}_"), {})[system] = value
+    systems = [one for one in (*SYSTEMS, "") if any(one in values for values in by_metric.values())]
+    titles = [one.replace("_", " ") or "all" for one in systems]
+    listed = table("metric", *titles, right=titles)
+    for name, values in by_metric.items():
+        listed.add_row(name.replace("_at_", "@").replace("_", " "), *(number(values.get(one)) for one in systems))
+    out.print(listed)

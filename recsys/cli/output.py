@@ -18,11 +18,20 @@ from recsys.records import Item
 out = Console(markup=False, highlight=False)
 err = Console(stderr=True, markup=False, highlight=False)
 DASH = "-"  # where there is no value
+WHOLE_FROM = 1000  # floats from here on are shown without decimals
 
 
 def say(text: str) -> None:
     """Prints a line; the terminal wraps it, so that what is copied from it is whole."""
     out.print(text, soft_wrap=True)
+
+
+def paragraph(text: str, indent: int = 4) -> None:
+    """Prints a text in lines as wide as the terminal, set in from the left."""
+    from textwrap import fill
+
+    space = " " * indent
+    say(fill(text, max(out.width, 40), initial_indent=space, subsequent_indent=space))
 
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -74,12 +83,14 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def number(value: Any) -> str:
-    """Three digits of a float, thousands apart in whole numbers; a dash for None."""
+    """Three digits of a float, thousands apart in whole numbers, yes or no; a dash for None."""
     if value is None:
         return DASH
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return str(value)
-    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}"
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < WHOLE_FROM else f"{value:,.0f}"
 
 
 def minute(moment: datetime | str | None) -> str:
