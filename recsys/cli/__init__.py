@@ -7,44 +7,7 @@ from typing import Annotated
 import typer
 
 from recsys import __version__
-from recsys.cli.group import LazyGroup, Source
-
-LISTS, LOOP, LOOK, DATA, SERVING = (
-    "Users, items and their lists", "The loop", "What happened", "Data", "Serving",
-)  # fmt: skip
-
-SOURCES = {
-    "recommend": Source("show", "recommend", LISTS),
-    "users": Source("users", "users", LISTS),
-    "items": Source("catalog", "items", LISTS),
-    "dislike": Source("users", "dislike", LISTS),
-    "undo": Source("users", "undo", LISTS),
-    "status": Source("show", "status", LOOK),
-    "decisions": Source("decided", "decisions", LOOK),
-    "models": Source("champions", "models", LOOK),
-    "patterns": Source("insight", "patterns", LOOK),
-    "feedback-metrics": Source("insight", "feedback_metrics", LOOK),
-    "drift": Source("insight", "drift", LOOK),
-    "run": Source("loop", "run", LOOP),
-    "replay": Source("replays", "replay", LOOP),
-    "step": Source("steps", "step", LOOP),
-    "rollback": Source("champions", "rollback", LOOP),
-    "release": Source("show", "release", LOOP),
-    "db": Source("show", "db", DATA),
-    "import": Source("imports", "app", DATA),
-    "brigading": Source("care", "brigading", DATA),
-    "erase-user": Source("care", "erase_user", DATA),
-    "erasures": Source("care", "erasures", DATA),
-    "serve": Source("serve", "serve", SERVING),
-    "api-key": Source("api_keys", "api_key", SERVING),
-}
-
-
-class Group(LazyGroup):
-    """The commands of this project."""
-
-    sources = SOURCES
-
+from recsys.cli.group import Group
 
 app = typer.Typer(
     cls=Group,

@@ -6,63 +6,29 @@ pandas nor MLflow, and the first words of `recsys --help` are there at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from recsys.cli.sources import SOURCES
 from recsys.errors import ConflictError, InputError, RecsysError, TransientError, is_disk_full
 
 EXIT_CODES = {InputError: 2, ConflictError: 3, TransientError: 75}  # 75: EX_TEMPFAIL, try again later
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a command is.
-
-    Attributes:
-        module: below `recsys.cli`.
-        name: the function, or the Typer application of a group, in that module.
-        panel: of `recsys --help` that shows it.
-    """
-
-    module: str
-    name: str
-    panel: str
-
-    def load(self, word: str) -> Any:
-        """The command that `word` calls."""
-        holder = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        holder.callback()(_nothing)  # with a callback, one command stays a command of a group
-        found = getattr(import_module(f"recsys.cli.{self.module}"), self.name)
-        if isinstance(found, typer.Typer):
-            holder.add_typer(found, name=word, rich_help_panel=self.panel)
-        else:
-            holder.command(word, rich_help_panel=self.panel)(found)
-        return typer.main.get_command(holder).commands[word]  # type: ignore[attr-defined] # it is a group
-
-
-def _nothing() -> None:
-    """Holds a command until it is taken out."""
-
-
-class LazyGroup(TyperGroup):
+class Group(TyperGroup):
     """Commands by name, loaded on first use; errors of this package become one block on stderr and an exit code."""
-
-    sources: Mapping[str, Source] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All names, in the order of the table, then those that were added to the application itself."""
-        return [*self.sources, *(name for name in self.commands if name not in self.sources)]
+        return [*SOURCES, *(name for name in self.commands if name not in SOURCES)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, loaded if need be; None for an unknown name: then all are loaded, for Typer to suggest one."""
-        missing = [cmd_name] if cmd_name in self.sources else list(self.sources)
+        missing = [cmd_name] if cmd_name in SOURCES else list(SOURCES)
         if cmd_name not in self.commands:
-            self.commands.update({name: self.sources[name].load(name) for name in missing})
+            self.commands.update({name: SOURCES[name].load(name) for name in missing})
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:

@@ -73,4 +73,4 @@ def test_a_command_loads_no_other_commands_module() -> None:
     own = {
         name.removeprefix("recsys.cli.") for name in json.loads(done.stdout.splitlines()[-1]) if "recsys.cli." in name
     }
-    assert own == {"group", "options", "output", "users"}
+    assert own == {"group", "options", "output", "sources", "users"}
