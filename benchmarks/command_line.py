@@ -125,6 +125,13 @@ def table(measured: dict[str, dict[str, Cost | None]], home: Path) -> str:
     return "\n".join(lines)
 
 
+def verdict(measured: dict[str, dict[str, Cost | None]]) -> str:
+    """How many commands are quick enough."""
+    now = [costs["now"] for costs in measured.values()]
+    quick = sum(cost is not None and cost.seconds <= LIMIT_S for cost in now)
+    return f"{quick} of {len(now)} take at most {LIMIT_S:g} s."
+
+
 def main(
     beside: Annotated[Path | None, typer.Option(help="Another checkout, to measure in turn with this one.")] = None,
     home: Annotated[
@@ -153,13 +160,9 @@ def main(
                 shown,
                 {name: None if cost is None else round(cost.seconds, 2) for name, cost in measured[shown].items()},
             )
-    slow = [name for name, costs in measured.items() if costs["now"] is None or costs["now"].seconds > LIMIT_S]
-    verdict = "All take less than a second." if not slow else (
-        f"{len(measured) - len(slow)} of {len(measured)} take less than a second."
-    )  # fmt: skip
     report.write_text(
         TEXT.format(
-            repeats=repeats, left_out=LEFT_OUT, table=table(measured, copy), verdict=verdict,
+            repeats=repeats, left_out=LEFT_OUT, table=table(measured, copy), verdict=verdict(measured),
             machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
             beside=" *before* is another checkout, measured in turn." if beside else "",
         ),

@@ -13,7 +13,7 @@ from recsys.feedback.triggers import FEEDBACK_ACCUMULATION_THRESHOLD
 
 if TYPE_CHECKING:
     from recsys.nightly.workplace import Workplace
-    from recsys.records import Item, RecommendationEntry, RecommendationSet
+    from recsys.records import Batch, Decision, Item, RecommendationEntry, RecommendationSet
 
 db = typer.Typer(add_completion=False, no_args_is_help=True, help="The feedback database.")
 
@@ -49,16 +49,9 @@ def status(as_json: Json = False) -> None:
     last = decisions[0] if decisions else None
     champion = None if promotion is None else promotion.to_version
     if as_json:
-        claimed = None if holder is None else {
-            "run_id": holder.batch_id, "num_dislikes": holder.num_examples, "claimed_at": holder.claimed_at,
-        }  # fmt: skip
-        decided = None if last is None else {
-            "decision_id": last.decision_id, "run_id": last.run_id, "step": last.step, "verdict": last.verdict,
-            "reasons": last.reasons,
-        }  # fmt: skip
         print_json_lines([{
-            "backlog": backlog, "threshold": FEEDBACK_ACCUMULATION_THRESHOLD, "claimed": claimed, "champion": champion,
-            "last_decision": decided, "home": home,
+            "backlog": backlog, "threshold": FEEDBACK_ACCUMULATION_THRESHOLD, "claimed": _claimed(holder),
+            "champion": champion, "last_decision": None if last is None else _decided(last), "home": home,
         }])  # fmt: skip
         return
     say(f"backlog    {count_of(backlog, 'new dislike')} (threshold {FEEDBACK_ACCUMULATION_THRESHOLD})")
@@ -69,6 +62,19 @@ def status(as_json: Json = False) -> None:
     if last is not None:
         say(f"last       {last.run_id} {last.step}: {last.verdict}. {' '.join(last.reasons)}")
     say(f"home       {home}")
+
+
+def _claimed(holder: Batch | None) -> dict[str, Any] | None:
+    if holder is None:
+        return None
+    return {"run_id": holder.batch_id, "num_dislikes": holder.num_examples, "claimed_at": holder.claimed_at}
+
+
+def _decided(last: Decision) -> dict[str, Any]:
+    return {
+        "decision_id": last.decision_id, "run_id": last.run_id, "step": last.step, "verdict": last.verdict,
+        "reasons": last.reasons,
+    }  # fmt: skip
 
 
 def recommend(
