@@ -138,6 +138,9 @@ def main(
         Path | None, typer.Option(help="The store to copy. Default: RECSYS_HOME, what `make demo` left.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Counted tries of each command.")] = 5,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only commands that begin with this word; may be repeated.")
+    ] = None,
     report: Annotated[Path, typer.Option(help="Where to write.")] = ROOT / "docs" / "command_line.md",
 ) -> None:
     """Measures every command and writes the table."""
@@ -147,7 +150,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="recsys-bench-cli-") as folder:
         copy = Path(folder) / "home"
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("airflow", "replay"))
-        for words in commands(copy):
+        for words in (words for words in commands(copy) if not only or words[0] in only):
             tries: dict[str, list[Cost | None]] = {name: [] for name in checkouts}
             for number in range(repeats + 1):
                 for name, checkout in checkouts.items():
