@@ -32,7 +32,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param, dag, task
 from assets import AWAITING_APPROVAL, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
-from task_defaults import TASK_DEFAULTS, run_alerts
+from task_defaults import TASK_DEFAULTS, run_alerts, wall_clock
 
 APPROVE, REJECT = "Approve", "Reject"
 RESPONSE_TIMEOUT = timedelta(hours=20)  # the next night's question finds this one answered
@@ -99,11 +99,11 @@ def record_answer(shown: dict, response: dict) -> dict:
 
 @task.run_if(_is_approved)
 @task(outlets=[CHAMPION])
-def promote(shown: dict, response: dict, *, outlet_events) -> dict:
+def promote(shown: dict, *, outlet_events) -> dict:
     """Moves the alias `champion` to the version, in the name of the run that judged it."""
     from recsys import pipeline
 
-    promoted = pipeline.promote(shown["model_version"], shown["run_id"], response["responded_at"])
+    promoted = pipeline.promote(shown["model_version"], shown["run_id"], wall_clock())
     outlet_events[CHAMPION].extra = {"model_version": promoted["to_version"], "as_of": shown["as_of"]}
     return {**promoted, "link": shown["link"]}
 
@@ -122,7 +122,7 @@ def champion_approval() -> None:
     """Refit that passed the gate -> a person's answer -> champion."""
     shown, asked = show_verdict(), await_approval()
     answered = record_answer(shown, asked.output)
-    promoted = promote(shown, asked.output)
+    promoted = promote(shown)
     shown >> asked
     answered >> promoted
     for made in (shown, promoted):

@@ -27,7 +27,7 @@ from __future__ import annotations
 from airflow.sdk import Param, dag, task
 from assets import CHAMPION
 from model_version_link import ModelVersionLink
-from task_defaults import RUN_TIME, TASK_DEFAULTS, run_alerts
+from task_defaults import TASK_DEFAULTS, run_alerts, wall_clock
 
 PARAMS = {
     "reason": Param(
@@ -48,11 +48,13 @@ PARAMS = {
 
 
 @task(outlets=[CHAMPION])
-def rollback(now: str, *, run_id: str, params: dict, dag_run, outlet_events) -> dict:
+def rollback(*, run_id: str, params: dict, dag_run, outlet_events) -> dict:
     """Moves the alias `champion` back to an earlier champion."""
     from recsys import pipeline
 
-    done = pipeline.rollback(run_id, params["reason"], now, params["model_version"], dag_run.triggering_user_name)
+    done = pipeline.rollback(
+        run_id, params["reason"], wall_clock(), params["model_version"], dag_run.triggering_user_name
+    )
     outlet_events[CHAMPION].extra = {
         "model_version": done["to_version"]
     }  # histories as of the publishing, not of the fit
@@ -71,7 +73,7 @@ def rollback(now: str, *, run_id: str, params: dict, dag_run, outlet_events) -> 
 )
 def champion_rollback() -> None:
     """Champion -> an earlier champion."""
-    rollback(RUN_TIME).operator.operator_extra_links = (ModelVersionLink(),)
+    rollback().operator.operator_extra_links = (ModelVersionLink(),)
 
 
 champion_rollback()

@@ -41,7 +41,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, run_alerts
+from task_defaults import CUT_OFF, TASK_DEFAULTS, WITH_ALERTS, ZONED_TIME, run_alerts, wall_clock
 
 PARAMS = {
     "as_of": Param(
@@ -90,15 +90,15 @@ def measure_feedback(as_of: str) -> dict:
     """Identifies patterns, logs each version's numbers, and says what needs a look."""
     from recsys import pipeline
 
-    return pipeline.measure_feedback(as_of)
+    return pipeline.measure_feedback(as_of, wall_clock())
 
 
 @task(execution_timeout=timedelta(hours=1), **WITH_ALERTS)
-def measure_drift(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+def measure_drift(as_of: str, *, run_id: str, params: dict) -> dict:
     """Compares the newest days with what the champion learned from, in a process of its own."""
     from recsys.process import run_step
 
-    return run_step("measure_drift", run_id=run_id, as_of=as_of, now=now, drift_days=params["drift_days"])
+    return run_step("measure_drift", run_id=run_id, as_of=as_of, now=wall_clock(), drift_days=params["drift_days"])
 
 
 @task(**WITH_ALERTS)
@@ -110,11 +110,11 @@ def watch_loop(as_of: str, *, params: dict) -> dict:
 
 
 @task
-def check_registry(now: str, *, params: dict) -> dict:
+def check_registry(*, params: dict) -> dict:
     """Compares aliases and champion in the registry with the audit; repairs them if the form says so."""
     from recsys import pipeline
 
-    return pipeline.check_registry(now, repair=params["repair"])
+    return pipeline.check_registry(wall_clock(), repair=params["repair"])
 
 
 @dag(
@@ -130,9 +130,9 @@ def check_registry(now: str, *, params: dict) -> dict:
 def feedback_monitoring() -> None:
     """Feedback -> patterns, numbers of versions, drift, alerts."""
     measure_feedback(CUT_OFF)
-    measure_drift(CUT_OFF, RUN_TIME)
+    measure_drift(CUT_OFF)
     watch_loop(CUT_OFF)
-    check_registry(RUN_TIME)
+    check_registry()
 
 
 feedback_monitoring()

@@ -39,7 +39,7 @@ from datetime import timedelta
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, setup, task, teardown
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
+from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
 from trigger_form import TRIGGER_FORM
 
 RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate")
@@ -122,25 +122,25 @@ def _is_rehearsing(context) -> tuple[bool, str]:
 
 
 @task
-def check_backlog(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+def check_backlog(as_of: str, *, run_id: str, params: dict) -> dict:
     """Looks at the backlog as of the cut-off; decides whether to retrain, and says why."""
     from recsys import pipeline
 
     triggers = {name: params[name] for name in TRIGGER_FORM}
     return pipeline.check_backlog(
-        run_id, as_of, now, force_reason=params["force_reason"], record=not params["dry_run"], **triggers
+        run_id, as_of, wall_clock(), force_reason=params["force_reason"], record=not params["dry_run"], **triggers
     )
 
 
 @setup
 @task.run_if(_is_claiming)
 @task
-def claim_backlog(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+def claim_backlog(as_of: str, *, run_id: str, params: dict) -> dict:
     """Claims the backlog for this run and freezes its cut-offs."""
     from recsys import pipeline
 
     config = {name: params[name] for name in RUN_OPTIONS}
-    return pipeline.claim_backlog(run_id, as_of, now, **config)
+    return pipeline.claim_backlog(run_id, as_of, wall_clock(), **config)
 
 
 @task(execution_timeout=timedelta(minutes=30))
@@ -201,21 +201,21 @@ def evaluate_challenger(batch_id: str, *, outlet_events) -> dict:
 # A teardown runs whatever came before. It is not one of those that decide the run's state: then it would be the only
 # leaf, and its success would turn a failed run green.
 @teardown(on_failure_fail_dagrun=False)
-def settle_backlog(batch_id: str, now: str) -> dict:
+def settle_backlog(batch_id: str) -> dict:
     """Marks the claimed dislikes as used if a challenger was registered from them, else gives them back."""
     from recsys import pipeline
 
-    return pipeline.settle_backlog(batch_id, now)
+    return pipeline.settle_backlog(batch_id, wall_clock())
 
 
 @task.run_if(_is_rehearsing)
 @task(execution_timeout=timedelta(hours=4))
-def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
+def rehearse(as_of: str, *, run_id: str, params: dict) -> dict:
     """The dry run: all of it in a process of its own, nothing kept."""
     from recsys.process import run_step
 
     config = {name: params[name] for name in RUN_OPTIONS}
-    return run_step("rehearse", run_id=run_id, as_of=as_of, now=now, **config)
+    return run_step("rehearse", run_id=run_id, as_of=as_of, now=wall_clock(), **config)
 
 
 @dag(
@@ -235,13 +235,13 @@ def rehearse(as_of: str, now: str, *, run_id: str, params: dict) -> dict:
 )
 def feedback_retraining() -> None:
     """Backlog of dislikes -> challenger in the registry, judged."""
-    decision = check_backlog(CUT_OFF, RUN_TIME)
-    claim = claim_backlog(CUT_OFF, RUN_TIME)
-    settle = settle_backlog(claim["batch_id"], RUN_TIME)
+    decision = check_backlog(CUT_OFF)
+    claim = claim_backlog(CUT_OFF)
+    settle = settle_backlog(claim["batch_id"])
     train, evaluate = train_challenger(claim["batch_id"]), evaluate_challenger(claim["batch_id"])
     for made in (train, evaluate):
         made.operator.operator_extra_links = (ModelVersionLink(),)
-    decision >> [claim, rehearse(CUT_OFF, RUN_TIME)]
+    decision >> [claim, rehearse(CUT_OFF)]
     build, validate = build_training_set(claim["batch_id"]), validate_training_set(claim["batch_id"])
     listed = list_candidates(claim["batch_id"])
     tried = try_candidate.partial(batch_id=claim["batch_id"]).expand(candidate=listed)

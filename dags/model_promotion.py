@@ -36,7 +36,7 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, task
 from assets import AWAITING_APPROVAL, CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
-from task_defaults import CUT_OFF, RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
+from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
 
 NEEDS_APPROVAL = False  # of runs that nobody started by hand
 
@@ -118,12 +118,12 @@ def extend_holdout(as_of: str, *, params: dict, triggering_asset_events) -> dict
 
 
 @task(trigger_rule="none_failed")
-def decide_promotion(now: str, *, run_id: str, params: dict, triggering_asset_events) -> dict:
+def decide_promotion(*, run_id: str, params: dict, triggering_asset_events) -> dict:
     """The gate: promote, reject or insufficient evidence, with reasons. Decides, never acts."""
     from recsys import pipeline
 
     version = _named_version(params, triggering_asset_events)
-    return pipeline.decide_promotion(version, run_id, now, accept_gain=params["accept_gain"])
+    return pipeline.decide_promotion(version, run_id, wall_clock(), accept_gain=params["accept_gain"])
 
 
 @task.run_if(_is_promoted)
@@ -137,22 +137,22 @@ def refit_challenger(model_version: str) -> dict:
 
 @task.run_if(_asks_a_person)
 @task(outlets=[AWAITING_APPROVAL])
-def request_approval(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
+def request_approval(refit: dict, *, run_id: str, outlet_events) -> dict:
     """Notes that the refit waits for a person's answer, and starts the DAG that asks."""
     from recsys import pipeline
 
-    waiting = pipeline.request_approval(refit["model_version"], run_id, now)
+    waiting = pipeline.request_approval(refit["model_version"], run_id, wall_clock())
     outlet_events[AWAITING_APPROVAL].extra = {"model_version": waiting["model_version"]}
     return waiting
 
 
 @task.run_if(_asks_nobody)
 @task(outlets=[CHAMPION])
-def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
+def promote(refit: dict, *, run_id: str, outlet_events) -> dict:
     """Moves the alias `champion` to the refit."""
     from recsys import pipeline
 
-    promoted = pipeline.promote(refit["model_version"], run_id, now)
+    promoted = pipeline.promote(refit["model_version"], run_id, wall_clock())
     outlet_events[CHAMPION].extra = {"model_version": promoted["to_version"], "as_of": refit["as_of"]}
     return {**promoted, "link": refit["link"]}
 
@@ -169,11 +169,11 @@ def promote(refit: dict, now: str, *, run_id: str, outlet_events) -> dict:
 )
 def model_promotion() -> None:
     """Evaluated challenger -> champion, if the gate says so."""
-    decision = decide_promotion(RUN_TIME)
+    decision = decide_promotion()
     extend_holdout(CUT_OFF) >> decision
     refit = refit_challenger(decision["model_version"])
-    request_approval(refit, RUN_TIME)
-    promoted = promote(refit, RUN_TIME)
+    request_approval(refit)
+    promoted = promote(refit)
     for made in (refit, promoted):
         made.operator.operator_extra_links = (ModelVersionLink(),)
 

@@ -23,7 +23,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 from assets import CHAMPION, newest_extra
-from task_defaults import RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts
+from task_defaults import RUN_TIME, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
 
 PARAMS = {
     "model_version": Param(
@@ -45,14 +45,14 @@ PARAMS = {
 
 
 @task(execution_timeout=timedelta(hours=2))
-def publish_recommendations(now: str, *, params: dict, triggering_asset_events) -> dict:
+def publish_recommendations(run_time: str, *, params: dict, triggering_asset_events) -> dict:
     """Writes every user's list, in a process of its own."""
     from recsys.process import run_step
 
     # The form wins over the event, the event over the run's own time.
-    named = {"as_of": now, **newest_extra(triggering_asset_events, CHAMPION)}
+    named = {"as_of": run_time, **newest_extra(triggering_asset_events, CHAMPION)}
     named |= {name: value for name, value in params.items() if value is not None}
-    return run_step("publish_recommendations", now=now, **named)
+    return run_step("publish_recommendations", now=wall_clock(), **named)
 
 
 @dag(

@@ -12,7 +12,7 @@ Alerts go to the log and, with `RECSYS_ALERT_WEBHOOK_URL`, to a webhook (`recsys
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import (
     DeadlineAlert,
@@ -71,7 +71,12 @@ def run_alerts(*, hours: float | None) -> dict:
     return found
 
 
-# `now` and `as_of` of the steps. Both are fixed for a run, so a retry or a cleared task sees the same times.
+def wall_clock() -> str:
+    """`now` of the steps: what their records carry, also in a run for a day long past. The rows of a first try stand."""
+    return datetime.now(UTC).isoformat()
+
+
+# `as_of` of the steps, fixed for a run: a retry or a cleared task sees the same events. `now` is not: see `wall_clock`.
 RUN_TIME = "{{ dag_run.run_after.isoformat() }}"
 CUT_OFF = "{{ params.as_of or dag_run.run_after.isoformat() }}"
 

@@ -15,6 +15,7 @@ from recsys.feedback.triggers import TriggerConfig
 from recsys.training.recipe import FAMILIES
 
 StepRunner = Callable[..., dict[str, Any]]
+Clock = Callable[[], datetime]
 OnStep = Callable[[str], None]
 NIGHT_STEPS = (
     "check_backlog",
@@ -82,7 +83,7 @@ class NightOptions:
 def run_night(
     run_id: str,
     as_of: datetime,
-    now: datetime,
+    clock: Clock,
     options: NightOptions | None = None,
     *,
     on_step: OnStep = lambda step: None,
@@ -93,7 +94,7 @@ def run_night(
     Args:
         run_id: names the run, its batch and its verdict.
         as_of: cut-off on `recorded_at`.
-        now: time that is written into the records.
+        clock: gives the wall clock that each step writes into its records; a night takes a while.
         options: see `NightOptions`.
         on_step: called with the name of each step before it runs.
         publishes: False leaves out `publish_recommendations`.
@@ -111,13 +112,13 @@ def run_night(
         return result
 
     checked = run(
-        "check_backlog", run_id=run_id, as_of=as_of, now=now, force_reason=options.force_reason,
+        "check_backlog", run_id=run_id, as_of=as_of, now=clock(), force_reason=options.force_reason,
         **asdict(replace(options.triggers, threshold=options.threshold)),
     )  # fmt: skip
     if not checked["retrain"]:
         return night
     run(
-        "claim_backlog", run_id=run_id, as_of=as_of, now=now, half_life_days=options.half_life_days, seed=options.seed,
+        "claim_backlog", run_id=run_id, as_of=as_of, now=clock(), half_life_days=options.half_life_days, seed=options.seed,
         force_reason=options.force_reason, families=options.families, keep_candidate=options.keep_candidate,
     )  # fmt: skip
     try:
@@ -131,14 +132,14 @@ def run_night(
         BaseException
     ):  # failed or interrupted: what was claimed goes back, and the error that caused it is the one told
         with contextlib.suppress(RecsysError):
-            run("settle_backlog", batch_id=run_id, now=now)
+            run("settle_backlog", batch_id=run_id, now=clock())
         raise
-    run("settle_backlog", batch_id=run_id, now=now)
+    run("settle_backlog", batch_id=run_id, now=clock())
     challenger = night.results["train_challenger"]["model_version"]
-    if run("decide_promotion", model_version=challenger, run_id=run_id, now=now)["verdict"] != "promote":
+    if run("decide_promotion", model_version=challenger, run_id=run_id, now=clock())["verdict"] != "promote":
         return night
     refit = run("refit_challenger", model_version=challenger)["model_version"]
-    run("promote", model_version=refit, run_id=run_id, now=now)
+    run("promote", model_version=refit, run_id=run_id, now=clock())
     if publishes:
-        run("publish_recommendations", as_of=as_of, now=now, model_version=refit)
+        run("publish_recommendations", as_of=as_of, now=clock(), model_version=refit)
     return night

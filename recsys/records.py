@@ -61,7 +61,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Interaction:
-    """Any user-item signal but a dislike. `is_like`: it trains as a positive; otherwise it only marks `seen`."""
+    """Any user-item signal but a dislike. `is_like`: it trains as a positive; otherwise it only marks `seen`.
+
+    `imported_at`: by the wall clock; None if it was recorded here when it happened.
+    """
 
     user_id: str
     item_id: str
@@ -70,11 +73,12 @@ class Interaction:
     recorded_at: datetime
     is_like: bool
     value: float | None = None
+    imported_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Dislike:
-    """An explicit thumbs-down. `created_at`: when it happened; `recorded_at`: when the store learned of it.
+    """An explicit thumbs-down. `created_at`: when it happened; `recorded_at`: when it was recorded.
 
     `item_id` or `movie_id` (TMDB) or at least `movie_title` names the film; the store resolves the rest and makes a
     placeholder item for a film it does not know. The same `idempotency_key` twice is one dislike.
@@ -82,6 +86,7 @@ class Dislike:
     `predicted_score`: what the model had promised, 0 to 1. Where the user was given the item in a recommendation set, the
     store takes it from there, whatever stands here; `claimed_score` keeps what a client said, for the record only.
     `item_was_known`: set by the store; False if the catalog had no such film.
+    `imported_at`: by the wall clock; None if it was recorded here when it happened.
     """
 
     user_id: str
@@ -99,6 +104,12 @@ class Dislike:
     genres: tuple[str, ...] = ()
     cast: tuple[str, ...] = ()
     item_was_known: bool = True
+    imported_at: datetime | None = None
+
+    @property
+    def known_at(self) -> datetime:
+        """When this machine learned of it, by the wall clock."""
+        return self.imported_at or self.recorded_at
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 -- num_shown: films in served lists, each time a list was served. num_dislikes: films of these lists that their users
 -- disliked, each once per list and user; mean_score: what the version had promised for them.
 -- Parameters (feedback database): :recorded_after, :recorded_through bound served_at (exclusive, inclusive), and the latter
--- recorded_at too. A dislike taken back by then does not exist.
+-- recorded_at too: a dislike of a list is recorded here, by the same clock. One taken back by then does not exist.
 WITH served AS (
     SELECT
         recommendation_set_id,

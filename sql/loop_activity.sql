@@ -1,6 +1,7 @@
 -- Loop activity: what the nightly loop decided in a time.
 -- Grain: one row per (step, verdict). num_examples: of check_backlog/retrain, the negative examples that its runs used.
--- Parameters (feedback database): :recorded_after, :recorded_through bound the cut-off of the decision (exclusive, inclusive).
+-- Parameters (feedback database): :recorded_after, :recorded_through bound the cut-off of the decision, which is on the
+-- stream's clock as the bounds are (exclusive, inclusive); when it was recorded is by the wall clock.
 SELECT
     decisions.step,
     decisions.verdict,

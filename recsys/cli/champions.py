@@ -20,7 +20,9 @@ def list_models(
     context: typer.Context,
     at: Annotated[
         str | None,
-        typer.Option("--at", help="Only who was champion on this day, such as 2013-06-14, or at this time."),
+        typer.Option(
+            "--at", help="Only who was champion on this day, such as 2026-11-27, or at this time, by the wall clock."
+        ),
     ] = None,
     k: K = 20,
     as_json: Json = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from recsys.cli.output import err, out, print_json_lines, seconds, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from recsys.ingest import ImportOptions, ImportReport
+    from recsys.ingest import ImportOptions, ImportReport, ShiftRequest
     from recsys.ingest.writing import Watch
     from recsys.store import FeedbackStore
 
@@ -49,6 +50,22 @@ SkipBadRows = Annotated[
     bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and write the rest. Otherwise nothing is written.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be written, write nothing.")]
+EndsOn = Annotated[
+    datetime | None,
+    typer.Option(
+        "--ends-on",
+        formats=["%Y-%m-%d"],
+        help="Move the stream in time by whole days, so that its last event falls on this day (UTC), such as 2026-11-27. "
+        "Only into a store without other feedback. The shift is kept: the same import again moves alike.",
+        show_default="not moved, or as kept",
+    ),
+]
+ShiftDays = Annotated[
+    int | None,
+    typer.Option(
+        "--shift-days", help="The same as a number of days to add to all times.", show_default="not moved, or as kept"
+    ),
+]
 
 
 @app.command("movietweetings")
@@ -58,6 +75,8 @@ def movietweetings(
     dislike_at_most: DislikeAtMost = None,
     skip_bad_rows: SkipBadRows = False,
     dry_run: DryRun = False,
+    ends_on: EndsOn = None,
+    shift_days: ShiftDays = None,
     as_json: Json = False,
 ) -> None:
     """Import a MovieTweetings folder: ratings.dat and movies.dat.
@@ -66,7 +85,9 @@ def movietweetings(
     """
     from recsys import ingest
 
-    options = ingest.ImportOptions(like_at_least, dislike_at_most, skip_bad_rows, dry_run)
+    options = ingest.ImportOptions(
+        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
+    )
     run_import(ingest.import_movietweetings, folder, options, as_json)
 
 
@@ -77,6 +98,8 @@ def movielens(
     dislike_at_most: DislikeAtMost = None,
     skip_bad_rows: SkipBadRows = False,
     dry_run: DryRun = False,
+    ends_on: EndsOn = None,
+    shift_days: ShiftDays = None,
     as_json: Json = False,
 ) -> None:
     """Import a MovieLens folder: ml-latest and ml-25m (.csv) or ml-1m and ml-10m (.dat).
@@ -86,7 +109,9 @@ def movielens(
     """
     from recsys import ingest
 
-    options = ingest.ImportOptions(like_at_least, dislike_at_most, skip_bad_rows, dry_run)
+    options = ingest.ImportOptions(
+        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
+    )
     run_import(ingest.import_movielens, folder, options, as_json)
 
 
@@ -97,6 +122,8 @@ def interactions(
     dislike_at_most: DislikeValue = None,
     skip_bad_rows: SkipBadRows = False,
     dry_run: DryRun = False,
+    ends_on: EndsOn = None,
+    shift_days: ShiftDays = None,
     as_json: Json = False,
 ) -> None:
     """Import likes, dislikes, ratings, clicks and watches from CSV or Parquet.
@@ -111,7 +138,9 @@ def interactions(
     """
     from recsys import ingest
 
-    options = ingest.ImportOptions(like_at_least, dislike_at_most, skip_bad_rows, dry_run)
+    options = ingest.ImportOptions(
+        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
+    )
     run_import(ingest.import_interactions, file, options, as_json)
 
 
@@ -150,6 +179,12 @@ def run_import(importer: Importer, path: Path, options: ImportOptions, as_json: 
     return report
 
 
+def _shift(ends_on: datetime | None, shift_days: int | None) -> ShiftRequest:
+    from recsys.ingest import ShiftRequest
+
+    return ShiftRequest(None if ends_on is None else ends_on.date(), shift_days)
+
+
 @contextmanager
 def progress_bar() -> Iterator[Watch]:
     """A bar on stderr, on a terminal only; gives the function that moves it."""
@@ -181,6 +216,8 @@ def report_table(report: ImportReport) -> Table:
     if report.first_at and report.last_at:
         rows.append(("from", f"{report.first_at:%Y-%m-%d %H:%M:%S} UTC"))
         rows.append(("to", f"{report.last_at:%Y-%m-%d %H:%M:%S} UTC"))
+    if report.shift_days:
+        rows.append((f"days by which all times {verb} moved", f"{report.shift_days:+,}"))
     if report.ignored_columns:
         rows.append(("columns not read", ", ".join(report.ignored_columns)))
     rows.append(("time", seconds(report.seconds)))

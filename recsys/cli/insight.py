@@ -43,7 +43,7 @@ def patterns(
     score = trend["avg_predicted_score"]
     say(f"dislikes   {analysis['total_dislikes']:,}: {reasons or 'none'}")
     say(
-        f"recent     {trend['total_dislikes']:,} in the last {trend['days']} days, "
+        f"recent     {trend['total_dislikes']:,} in the last {trend['days']} days with feedback, "
         f"{trend['before']['total_dislikes']:,} in the {trend['days']} days before; "
         + ("no predicted score is known" if score is None else f"mean predicted score {score:.2f} (0 to 1)")
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import AsOf, Json, parse_moment
+from recsys.cli.options import AsOf, Json, parse_moment, wall_clock
 from recsys.cli.output import count_of, number, out, print_json_lines, say, table
 from recsys.cli.progress import progress_bar
 from recsys.cli.tensorflow_loading import load_for
@@ -16,9 +15,11 @@ from recsys.feedback.triggers import TriggerConfig
 from recsys.training.recipe import FAMILIES, MAX_SEED
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from recsys.loop import Night, NightOptions
 
-__all__ = ["AsOf", "parse_moment", "progress_bar", "run"]
+__all__ = ["AsOf", "parse_moment", "progress_bar", "run", "wall_clock"]
 
 Threshold = Annotated[int, typer.Option(min=1, help="Retrain from so many new dislikes on.")]
 HalfLife = Annotated[
@@ -121,7 +122,7 @@ def _run(name: str, moment: datetime, options: NightOptions) -> Night:
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        return run_night(name, moment, datetime.now(UTC), options, on_step=on_step)
+        return run_night(name, moment, wall_clock, options, on_step=on_step)
 
 
 def _rehearse(name: str, moment: datetime, options: NightOptions) -> list[dict[str, Any]]:
@@ -129,7 +130,7 @@ def _rehearse(name: str, moment: datetime, options: NightOptions) -> list[dict[s
     from recsys import pipeline
 
     arguments: dict[str, Any] = {
-        "run_id": name, "as_of": moment, "now": datetime.now(UTC), "force_reason": options.force_reason,
+        "run_id": name, "as_of": moment, "now": wall_clock(), "force_reason": options.force_reason,
     }  # fmt: skip
     checked = pipeline.check_backlog(**arguments, **asdict(options.triggers), record=False)
     if not checked["retrain"]:

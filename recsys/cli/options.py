@@ -36,3 +36,8 @@ def parse_moment(text: str | None) -> datetime:
             f"Expected a day such as 2013-06-14 or a time such as 2013-06-14T02:00:00+00:00, got {text!r}."
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def wall_clock() -> datetime:
+    """What the records of this machine's doings carry, whatever the cut-off of the run."""
+    return datetime.now(UTC)

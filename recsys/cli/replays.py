@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.loop import Families, HalfLife, KeepCandidate, Seed, Threshold
-from recsys.cli.options import Json, parse_moment
+from recsys.cli.options import Json, parse_moment, wall_clock
 from recsys.cli.output import out, print_json_lines, say, seconds, table
 from recsys.cli.progress import progress_bar
 from recsys.training.recipe import FAMILIES
@@ -93,13 +93,13 @@ def _nights(
         task = bar.add_task("copying the stream", total=len(nights_at))
         simulated.start_from(source, scratch)
         scratch.use()
-        now = nights_at[-1]
 
         def on_step(name: str, step: str) -> None:
             bar.update(task, description=f"{name} {step}")
             load_for(step)
 
-        for night in simulated.replay(nights_at[0], now, options, now=now, publishes=publishes, on_step=on_step):
+        first, last = nights_at[0], nights_at[-1]
+        for night in simulated.replay(first, last, options, clock=wall_clock, publishes=publishes, on_step=on_step):
             bar.advance(task)
             yield night
 

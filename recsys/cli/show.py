@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,7 @@ def status(as_json: Json = False) -> None:
         holder = place.store.find_open_batch()
         promotion = place.store.last_promotion()
         decisions = place.store.list_decisions(limit=1)
+        shifts = place.store.list_stream_shifts()
         home = place.settings.home
     last = decisions[0] if decisions else None
     champion = None if promotion is None else promotion.to_version
@@ -52,6 +54,7 @@ def status(as_json: Json = False) -> None:
         print_json_lines([{
             "backlog": backlog, "threshold": FEEDBACK_ACCUMULATION_THRESHOLD, "claimed": _claimed(holder),
             "champion": champion, "last_decision": None if last is None else _decided(last), "home": home,
+            "stream_shifts": [asdict(shift) for shift in shifts],
         }])  # fmt: skip
         return
     say(f"backlog    {count_of(backlog, 'new dislike')} (threshold {FEEDBACK_ACCUMULATION_THRESHOLD})")
@@ -61,6 +64,8 @@ def status(as_json: Json = False) -> None:
     say(f"champion   {'none' if champion is None else f'version {champion}'}")
     if last is not None:
         say(f"last       {last.run_id} {last.step}: {last.verdict}. {' '.join(last.reasons)}")
+    for shift in shifts:
+        say(f"stream     {shift.source} {shift.file_name}: all times moved by {shift.shift_days:+,} days")
     say(f"home       {home}")
 
 

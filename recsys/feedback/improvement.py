@@ -1,7 +1,8 @@
 """Whether the loop makes things better: errors, dislike rates per version, waiting times, convergence, efficiency.
 
-Weeks and the period of a metric are counted back from the newest event up to the cut-off, as ages in training are: an
-imported stream may be years old. What there is no number for is None, never NaN.
+Two clocks, one for each number. The stream's: trends and the loop's efficiency, whose period is of the newest days with
+feedback up to the cut-off (an imported stream may be years old). The wall clock: dislike rates, whose period ends with the
+list that was served last, and waiting times. What there is no number for is None, never NaN and never 0.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-PERIOD_WEEKS = 12  # of trends, waiting times and the loop's efficiency
+PERIOD_WEEKS = 12  # of trends, waiting times and the loop's efficiency: as many days with feedback
 WEEK = timedelta(days=7)
 
 
@@ -73,15 +74,18 @@ class VersionFeedback:
 
 @dataclass(frozen=True)
 class WaitingTimes:
-    """From a dislike to the first champion that knows it.
+    """From when this machine learned of a dislike to the first champion that knows it, by the wall clock.
 
     Attributes:
-        waits: (seconds, dislikes) in any order, of those that a champion knows.
+        waits: (seconds >= 0, dislikes) in any order, of those that a champion knows.
         num_waiting: dislikes that no champion knows yet.
+        num_unmeasured: dislikes that a champion knows and that were imported before the first run: how long they waited
+            says when the import was made, and nothing about the loop.
     """
 
     waits: Sequence[tuple[float, int]]
     num_waiting: int
+    num_unmeasured: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class ImprovementNumbers:
 
     Attributes:
         errors: of all time.
-        versions: of the lists served in the period, in the order in which they began to serve.
+        versions: of the lists served last, in the order in which they began to serve.
         after: the period begins; it ends with the cut-off.
         newest: the newest event up to the cut-off.
         daily_errors: of the period.
@@ -124,7 +128,7 @@ class ImprovementStore(Protocol):
     """What the metrics need from a store."""
 
     def improvement_numbers(self, as_of: datetime, period: timedelta) -> ImprovementNumbers:
-        """The numbers as of a cut-off, from one snapshot; the period is counted back from the newest event."""
+        """The numbers as of a cut-off, from one snapshot; the period is of so many days with feedback."""
         ...
 
 
@@ -137,9 +141,9 @@ def get_feedback_improvement_metrics(store: ImprovementStore, as_of: datetime) -
 
     Returns:
         JSON-able: `total_negative_examples`, `avg_prediction_error`, `max_error`, `min_error` and
-        `average_dislike_predicted_score` of all time; and of the `PERIOD_WEEKS` up to the newest event: `dislike_rates` per
-        model version, shown films as denominator; `error_trend` by week with its `slope_per_week`; `time_to_champion` in
-        hours; `adjustment_convergence` by week; `loop_efficiency`.
+        `average_dislike_predicted_score` of all time; `dislike_rates` per model version, shown films as denominator, of the
+        `PERIOD_WEEKS` up to the list served last; and of as many days with feedback: `error_trend` by week with its
+        `slope_per_week`; `time_to_champion` in hours; `adjustment_convergence` by week; `loop_efficiency`.
     """
     found = store.improvement_numbers(as_of, PERIOD_WEEKS * WEEK)
     return {
@@ -201,6 +205,7 @@ def _waiting(times: WaitingTimes) -> dict[str, Any]:
     return {
         "dislikes": sum(count for _, count in times.waits),
         "waiting": times.num_waiting,
+        "imported_before_first_run": times.num_unmeasured,
         "median_hours": hours(0.5),
         "p90_hours": hours(0.9),
     }

@@ -1,8 +1,8 @@
 """Which features of films stand out among dislikes, compared with what users met.
 
 A feature is a genre, a person of the cast or a franchise. What users met are the films of the lists that they were given
-(`exposures`), or, where too few lists were served, the films that they gave an opinion on (`opinions`: likes and
-dislikes). The lift of a feature is
+(`exposures`), or, where those are few or fewer than the opinions, the films that they gave an opinion on (`opinions`: likes
+and dislikes): beside an imported stream, a handful of lists is not what users met. The lift of a feature is
 
     lift = share of the dislikes whose film has the feature / share of the met films that have it
 
@@ -20,7 +20,7 @@ from recsys.evaluation.holm import holm_adjusted
 from recsys.feedback.adjustments import ItemFeatures
 from recsys.feedback.reasons import FeatureKind
 
-MIN_SHOWN = 100  # shown films from which exposures are compared with; below, opinions are
+MIN_SHOWN = 100  # shown films from which exposures are compared with, if they are no fewer than the opinions
 
 
 class Basis(StrEnum):
@@ -28,6 +28,11 @@ class Basis(StrEnum):
 
     EXPOSURES = "exposures"
     OPINIONS = "opinions"
+
+
+def basis_of(num_shown: int, num_opinions: int) -> Basis:
+    """What is compared with, by how often films were shown and how many opinions there are on films."""
+    return Basis.EXPOSURES if num_shown >= max(MIN_SHOWN, num_opinions) else Basis.OPINIONS
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from recsys.errors import InputError
 from recsys.feedback.lifts import Comparison, FeatureLift, measure_lifts
 from recsys.feedback.reasons import FeatureKind
 
+# Days with feedback: an imported stream may have ended years ago, and one click must not push it out of sight.
 RECENT_DAYS = 30  # the recent trend, against as many days before
 OVERALL_DAYS = 90  # features over all users are of so many days; those of one user are of all time
 MIN_USER_DISLIKES = 5  # from so many dislikes on a user's patterns are measured
@@ -69,7 +70,10 @@ class DislikeSummary:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A row of `dislike_patterns`. `user_id` None: over all users; `pattern_type`: genre, cast or franchise."""
+    """A row of `dislike_patterns`. `user_id` None: over all users; `pattern_type`: genre, cast or franchise.
+
+    `identified_at` is by the wall clock; the measurement's cut-off belongs to the row, not to the pattern.
+    """
 
     user_id: str | None
     pattern_type: str
@@ -107,8 +111,8 @@ class PatternStore(Protocol):
         """Users with a dislike since the last measurement and so many in all, most new ones first."""
         ...
 
-    def replace_patterns(self, identified_at: datetime, patterns: Sequence[Pattern]) -> int:
-        """Makes these the patterns of that time."""
+    def replace_patterns(self, as_of: datetime, patterns: Sequence[Pattern]) -> int:
+        """Makes these the patterns of that cut-off."""
         ...
 
 
@@ -122,7 +126,7 @@ def get_dislike_pattern_analysis(store: PatternStore, user_id: str | None = None
 
     Returns:
         JSON-able: `reason_distribution`; `total_dislikes`; `recent_trend` with `total_dislikes` and `avg_predicted_score`
-        of the last 30 days, the same of the 30 days `before`, and the relative `change` (None without any before);
+        of the last 30 days with feedback, the same of the 30 `before`, and the relative `change` (None without any before);
         `compared_with`; and `genres`, `cast`, `franchises`, most dislikes first, each with `name`, `dislikes`, `share`,
         `met`, `met_share`, `lift`, `p_value` and `severity` (None: no pattern). Dislikes as `already_watched` count in
         the totals, not in the features: they say nothing about taste.
@@ -205,19 +209,24 @@ class Measurement:
     num_users_left_out: int
 
 
-def identify_patterns(store: PatternStore, as_of: datetime) -> Measurement:
+def identify_patterns(store: PatternStore, as_of: datetime, now: datetime) -> Measurement:
     """Finds the patterns as of a cut-off and writes them to `dislike_patterns`. Run again, it replaces its own rows.
+
+    Args:
+        store: where the feedback is.
+        as_of: what was recorded later does not exist.
+        now: wall clock that is written to the rows.
 
     The work is bounded: features over all users are of the last `OVERALL_DAYS`; users are those with a new dislike since
     the last measurement and at least `MIN_USER_DISLIKES`, at most `MAX_USERS` of them.
     """
-    overall = find_patterns(None, store.overall_comparison(as_of, OVERALL_DAYS), as_of)
+    overall = find_patterns(None, store.overall_comparison(as_of, OVERALL_DAYS), now)
     users = store.users_with_new_dislikes(as_of, MIN_USER_DISLIKES)
     measured = users[:MAX_USERS]
     own = [
         pattern
         for user_id, comparison in store.user_comparisons(measured, as_of).items()
-        for pattern in find_patterns(user_id, comparison, as_of)
+        for pattern in find_patterns(user_id, comparison, now)
     ]
     store.replace_patterns(as_of, [*overall, *own])
     return Measurement(tuple(overall), len(own), len(measured), len(users) - len(measured))

@@ -13,10 +13,12 @@ from recsys.ingest.importing import (
     import_movietweetings,
 )
 from recsys.ingest.parsed import Thresholds
+from recsys.ingest.shift import ShiftRequest
 
 __all__ = [
     "ImportOptions",
     "ImportReport",
+    "ShiftRequest",
     "Thresholds",
     "import_interactions",
     "import_items",

@@ -3,21 +3,26 @@
 Every import may be repeated and interrupted: what is stored already is recognised by its keys, each batch is one
 transaction, and the same command finishes what an earlier one began. What is stored is never changed: another choice of
 thresholds does not relabel rows of an earlier import.
+
+A stream is replayed as it was recorded: `recorded_at` of a row is when that happened, by default its `occurred_at`. When
+the row came here stands in `imported_at`, by the wall clock.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from recsys.errors import InputError
 from recsys.ingest import movielens, movietweetings, tabular
 from recsys.ingest.parsed import DISLIKE, LIKE, SEEN, Parsed, Thresholds
+from recsys.ingest.shift import ShiftRequest, choose_days, move
 from recsys.ingest.writing import Watch, Written, placeholders_of, write
 from recsys.store import FeedbackStore
+from recsys.store.stream_shifts import StreamShift
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class ImportOptions:
         skip_bad_rows: write the good rows of a file that has bad ones; otherwise nothing is written then.
         dry_run: check everything and write nothing.
         rows_per_batch: rows per transaction, at least 1.
+        shift: whether the stream is moved in time.
+        imported_at: wall clock that is written to the rows; None: now.
     """
 
     like_at_least: float | None = None
@@ -37,6 +44,8 @@ class ImportOptions:
     skip_bad_rows: bool = False
     dry_run: bool = False
     rows_per_batch: int = 5_000
+    shift: ShiftRequest = field(default_factory=ShiftRequest)
+    imported_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.rows_per_batch < 1:
@@ -57,8 +66,9 @@ class ImportReport:
         num_new: feedback rows that were not stored before; 0 in a dry run.
         num_new_items: items that were new or changed; 0 in a dry run.
         num_bad: rows left out.
-        first_at: the earliest `occurred_at`; None without feedback.
+        first_at: the earliest `occurred_at`, after the shift; None without feedback.
         last_at: the latest.
+        shift_days: by how many days all times were moved; 0: not at all.
         seconds: how long it took.
         ignored_columns: columns of the files that nothing reads.
         is_dry_run: nothing was written.
@@ -78,6 +88,7 @@ class ImportReport:
     seconds: float
     ignored_columns: tuple[str, ...] = ()
     is_dry_run: bool = False
+    shift_days: int = 0
 
 
 def import_movietweetings(
@@ -86,11 +97,12 @@ def import_movietweetings(
     """Imports a MovieTweetings folder; rating >= 8 is a like, <= 5 a dislike.
 
     Raises:
-        InputError: if a file cannot be read or has bad rows and they are not to be skipped; nothing is written then.
+        InputError: if a file cannot be read, has bad rows and they are not to be skipped, or cannot be moved in time as
+            asked; nothing is written then.
     """
     options = options or ImportOptions()
     thresholds = _with_defaults(options, movietweetings.DEFAULT_THRESHOLDS)
-    return _import(store, lambda: movietweetings.read_movietweetings(folder, thresholds), options, watch)
+    return _import(store, lambda: movietweetings.read_movietweetings(folder, thresholds), folder, options, watch)
 
 
 def import_movielens(
@@ -103,7 +115,7 @@ def import_movielens(
     """
     options = options or ImportOptions()
     thresholds = _with_defaults(options, movielens.DEFAULT_THRESHOLDS)
-    return _import(store, lambda: movielens.read_movielens(folder, thresholds), options, watch)
+    return _import(store, lambda: movielens.read_movielens(folder, thresholds), folder, options, watch)
 
 
 def import_interactions(
@@ -116,7 +128,7 @@ def import_interactions(
     """
     options = options or ImportOptions()
     thresholds = _both_or_none(options)
-    return _import(store, lambda: tabular.read_interactions(file, thresholds), options, watch)
+    return _import(store, lambda: tabular.read_interactions(file, thresholds), file, options, watch)
 
 
 def import_items(
@@ -127,24 +139,33 @@ def import_items(
     Raises:
         InputError: as `import_movietweetings`.
     """
-    return _import(store, lambda: tabular.read_items(file), options or ImportOptions(), watch)
+    return _import(store, lambda: tabular.read_items(file), file, options or ImportOptions(), watch)
 
 
 def _import(
-    store: FeedbackStore, read: Callable[[], Parsed], options: ImportOptions, watch: Watch | None
+    store: FeedbackStore, read: Callable[[], Parsed], path: Path, options: ImportOptions, watch: Watch | None
 ) -> ImportReport:
-    started = time.monotonic()
+    started, imported_at = time.monotonic(), options.imported_at or datetime.now(UTC)
     parsed = read()
     if not options.skip_bad_rows:
         parsed.require_good()
-    placeholders = placeholders_of(parsed, store)
-    written = Written() if options.dry_run else write(parsed, placeholders, store, options.rows_per_batch, watch)
+    shift = _shift_of(store, parsed, path, options.shift, imported_at)
+    parsed = move(parsed, shift.shift_days)
+    placeholders, written = placeholders_of(parsed, store), Written()
+    if not options.dry_run:
+        _keep(store, shift)
+        written = write(parsed, placeholders, store, imported_at, options.rows_per_batch, watch)
+    report = _report(parsed, len(placeholders), written, time.monotonic() - started)
+    return replace(report, is_dry_run=options.dry_run, shift_days=shift.shift_days)
+
+
+def _report(parsed: Parsed, num_placeholders: int, written: Written, seconds: float) -> ImportReport:
     counts = parsed.feedback["signal"].value_counts()
     times = parsed.feedback["occurred_at"]
     return ImportReport(
         source=parsed.source,
         num_items=len(parsed.items),
-        num_placeholders=len(placeholders),
+        num_placeholders=num_placeholders,
         num_likes=int(counts.get(LIKE, 0)),
         num_seen=int(counts.get(SEEN, 0)),
         num_dislikes=int(counts.get(DISLIKE, 0)),
@@ -153,10 +174,23 @@ def _import(
         num_bad=parsed.num_bad,
         first_at=times.min().to_pydatetime() if len(times) else None,
         last_at=times.max().to_pydatetime() if len(times) else None,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         ignored_columns=parsed.ignored_columns,
-        is_dry_run=options.dry_run,
     )
+
+
+def _shift_of(
+    store: FeedbackStore, parsed: Parsed, path: Path, request: ShiftRequest, imported_at: datetime
+) -> StreamShift:
+    name, kept = path.resolve().name, store.list_stream_shifts()
+    days = choose_days(parsed.source, name, request.days_for(parsed), kept, has_feedback=store.has_feedback())
+    return StreamShift(parsed.source, name, days, imported_at)
+
+
+def _keep(store: FeedbackStore, shift: StreamShift) -> None:
+    """Before the first row is written. A file that stays where it is needs a record only beside one that was moved."""
+    if shift.shift_days or any(one.source == shift.source for one in store.list_stream_shifts()):
+        store.keep_stream_shift(shift)
 
 
 def _with_defaults(options: ImportOptions, default: Thresholds) -> Thresholds:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 
 import pandas as pd
@@ -37,7 +38,12 @@ def placeholders_of(parsed: Parsed, store: FeedbackStore) -> list[Item]:
 
 
 def write(
-    parsed: Parsed, placeholders: Sequence[Item], store: FeedbackStore, rows_per_batch: int, watch: Watch | None = None
+    parsed: Parsed,
+    placeholders: Sequence[Item],
+    store: FeedbackStore,
+    imported_at: datetime,
+    rows_per_batch: int,
+    watch: Watch | None = None,
 ) -> Written:
     """Writes items, then feedback in the order in which it was recorded; calls `watch` after each batch."""
     items = [*_changed_items(parsed.items, store.catalog()), *placeholders]
@@ -49,8 +55,8 @@ def write(
         _tell(watch, done, total)
     for start in range(0, len(parsed.feedback), rows_per_batch):
         rows = parsed.feedback.iloc[start : start + rows_per_batch]
-        num_feedback += store.insert_interactions(list(_interactions(rows)))
-        recorded = save_dislikes(store, list(_dislikes(rows, parsed.source)))
+        num_feedback += store.insert_interactions(list(_interactions(rows, imported_at)))
+        recorded = save_dislikes(store, list(_dislikes(rows, parsed.source, imported_at)))
         num_feedback += sum(dislike.is_new for dislike in recorded)
         done += len(rows)
         _tell(watch, done, total)
@@ -77,7 +83,7 @@ def _changed_items(items: dict[str, Item], catalog: dict[str, Item]) -> Iterator
             yield merged
 
 
-def _interactions(rows: pd.DataFrame) -> Iterator[Interaction]:
+def _interactions(rows: pd.DataFrame, imported_at: datetime) -> Iterator[Interaction]:
     rows = rows[rows["signal"] != DISLIKE]
     for user_id, item_id, kind, occurred_at, recorded_at, signal, value in zip(
         rows["user_id"].tolist(),
@@ -90,10 +96,12 @@ def _interactions(rows: pd.DataFrame) -> Iterator[Interaction]:
         strict=True,
     ):
         known_value = None if pd.isna(value) else value
-        yield Interaction(user_id, item_id, kind, occurred_at, recorded_at, signal == LIKE, known_value)
+        yield Interaction(
+            user_id, item_id, kind, occurred_at, recorded_at, signal == LIKE, known_value, imported_at
+        )  # fmt: skip
 
 
-def _dislikes(rows: pd.DataFrame, source: str) -> Iterator[Dislike]:
+def _dislikes(rows: pd.DataFrame, source: str, imported_at: datetime) -> Iterator[Dislike]:
     rows = rows[rows["signal"] == DISLIKE]
     keys = _idempotency_keys(rows, source)
     created = rows["occurred_at"].array.to_pydatetime()
@@ -108,6 +116,7 @@ def _dislikes(rows: pd.DataFrame, source: str) -> Iterator[Dislike]:
             recorded_at=recorded[position],
             reason=DislikeReason.UNSPECIFIED if pd.isna(reason) else DislikeReason(reason),
             idempotency_key=key,
+            imported_at=imported_at,
         )
 
 

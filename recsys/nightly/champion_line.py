@@ -71,7 +71,7 @@ def reigns(promotions: Sequence[Promotion]) -> list[Reign]:
     done = [row for row in promotions if row.is_complete]
     starts: list[datetime] = []
     for row in done:
-        # A run's times are those at which it was due: a later one may carry an earlier time.
+        # By the wall clock of whichever machine promoted: one may be behind another, or was set back.
         at = row.completed_at or row.created_at
         starts.append(max(at, starts[-1]) if starts else at)
     ends = [*starts[1:], None]

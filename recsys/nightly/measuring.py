@@ -15,10 +15,10 @@ RATE_SIGNIFICANCE = 0.01  # of a version's dislike rate being above that of the 
 MAX_ALERTS = 20
 
 
-def measure(place: Workplace, as_of: datetime) -> dict[str, Any]:
+def measure(place: Workplace, as_of: datetime, now: datetime) -> dict[str, Any]:
     """Writes patterns and numbers of versions as of a cut-off; returns a summary."""
-    found = identify_patterns(place.store, as_of)
-    versions = place.store.version_feedback(as_of - PERIOD_WEEKS * WEEK, as_of)
+    found = identify_patterns(place.store, as_of, now)
+    versions = place.store.version_feedback(as_of, PERIOD_WEEKS * WEEK)
     missing = [version.model_version for version in versions if not _log(place, version, as_of)]
     alerts = alerts_of(found, versions, missing)
     return {

@@ -13,7 +13,8 @@
 
 Steps take and return names (batch ids, versions, URIs, digests, counts), never data. Each is idempotent: run again
 with the same arguments it finds or rewrites its own result. None reads the clock: `as_of` is the run's cut-off on
-`recorded_at`, `now` the time that is written into the records.
+`recorded_at`, and `now` is the wall clock, which the caller passes and the records carry. A retry comes with a later `now`
+and finds the rows of the first try, which stand.
 """
 
 from recsys.nightly.status import feedback_report, status

@@ -17,7 +17,7 @@ def request_approval(model_version: str, run_id: str, now: datetime | str) -> di
     Args:
         model_version: the refit of a challenger that passed the gate in this run.
         run_id: names the run whose recorded verdict allows the promotion.
-        now: time of the record.
+        now: wall clock, for the record.
     """
     with Workplace.open() as place:
         batch = approval.ask(place, model_version, run_id, moment(now))

@@ -14,17 +14,21 @@ DRIFT_DAYS = 7.0
 
 
 @step
-def measure_feedback(as_of: datetime | str) -> dict[str, Any]:
+def measure_feedback(as_of: datetime | str, now: datetime | str) -> dict[str, Any]:
     """Identifies patterns among the dislikes and measures what users say of each version; says what to look at.
 
     Patterns go to `dislike_patterns`, numbers of a version to its MLflow run, both under the cut-off: the same one again
     replaces patterns and adds no second point.
 
+    Args:
+        as_of: cut-off on `recorded_at`.
+        now: wall clock, for the records.
+
     Returns:
         `alerts` in plain words; counts of patterns; `versions`: version -> dislike rate.
     """
     with Workplace.open() as place:
-        return measuring.measure(place, moment(as_of))
+        return measuring.measure(place, moment(as_of), moment(now))
 
 
 @step
@@ -39,7 +43,7 @@ def measure_drift(
     Args:
         run_id: names the run.
         as_of: cut-off on `recorded_at`.
-        now: time of the record.
+        now: wall clock, for the record.
         drift_days: how many of the newest days, > 0.
 
     Returns:

@@ -47,7 +47,7 @@ def decide_promotion(model_version: str, run_id: str, now: datetime | str, accep
     Args:
         model_version: an evaluated challenger.
         run_id: names the run whose verdict this is.
-        now: time of the record.
+        now: wall clock, for the record.
         accept_gain: a person has looked at a gain that is too good to be true, and found no leak.
     """
     with Workplace.open() as place:
@@ -101,7 +101,7 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
     Args:
         model_version: the refit of a challenger that passed the gate in this run.
         run_id: names the run whose recorded verdict allows the promotion.
-        now: time of the audit row.
+        now: wall clock, for the audit row.
 
     Raises:
         ConflictError: if the champion is not the one that the gate compared with, another promotion came first, the alias
@@ -149,7 +149,7 @@ def publish_recommendations(
 
     Args:
         as_of: histories are read as of this cut-off.
-        now: time of the lists.
+        now: wall clock, for the lists.
         model_version: must be the champion; None: whatever the champion is.
 
     Raises:

@@ -44,7 +44,7 @@ def check_backlog(
     Args:
         run_id: names the run.
         as_of: cut-off on `recorded_at`.
-        now: time of the record.
+        now: wall clock, for the record.
         threshold: retrain from so many unclaimed, unused negative examples on.
         force_reason: retrain whatever the triggers say, for this reason.
         record: False in a dry run.

@@ -22,7 +22,7 @@ def rollback(
     Args:
         run_id: names the rollback; the same one again finds what the first try did.
         reason: for the audit.
-        now: time of the audit row.
+        now: wall clock, for the audit row.
         model_version: must have been champion and be in the registry; None: the previous champion.
         requested_by: who wants it, if that is known.
 

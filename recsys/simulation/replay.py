@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import InputError
-from recsys.loop import NightOptions, run_night
+from recsys.loop import Clock, NightOptions, run_night
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -99,13 +99,14 @@ def replay(
     last: datetime,
     options: NightOptions,
     *,
-    now: datetime,
+    clock: Clock,
     on_step: OnStep = lambda night, step: None,
     publishes: bool = True,
 ) -> Iterator[ReplayedNight]:
     """Runs a night at every midnight from `first` to `last` on the stores of the environment, and scores what serves.
 
-    The first night is forced: it makes the first champion. Whichever system is scored knows each user's history through
+    The cut-offs are the stream's; what the nights write of themselves carries the wall clock, as in any night. The first
+    night is forced: it makes the first champion. Whichever system is scored knows each user's history through
     the night's cut-off and nothing later.
     """
     first_champion: Recommender | None = None
@@ -113,7 +114,7 @@ def replay(
         name = f"{as_of:%Y-%m-%d}"
         forced = "first champion of the replay" if first_champion is None else options.force_reason
         night = run_night(
-            f"replay-{name}", as_of, now, replace(options, force_reason=forced),
+            f"replay-{name}", as_of, clock, replace(options, force_reason=forced),
             on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
         with Workplace.open() as place:

@@ -42,6 +42,7 @@ def insert_interactions(
             {
                 "user_id": row.user_id, "item_id": row.item_id, "kind": row.kind, "value": row.value,
                 "is_like": row.is_like, "occurred_at": row.occurred_at, "recorded_at": row.recorded_at,
+                "imported_at": row.imported_at,
             }
             for row in rows
         ],
@@ -150,9 +151,8 @@ def _insert_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[St
 
 def _in_utc(dislike: Dislike) -> Dislike:
     """As it will be read back."""
-    return replace(
-        dislike, created_at=dislike.created_at.astimezone(UTC), recorded_at=dislike.recorded_at.astimezone(UTC)
-    )
+    moments = {name: getattr(dislike, name) for name in ("created_at", "recorded_at", "imported_at")}
+    return replace(dislike, **{name: at.astimezone(UTC) for name, at in moments.items() if at is not None})
 
 
 def _to_row(dislike: Dislike) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _to_row(dislike: Dislike) -> dict[str, Any]:
         "item_was_known": dislike.item_was_known, "reason": str(dislike.reason),
         "feedback_text": dislike.feedback_text, "genres": list(dislike.genres), "cast_members": list(dislike.cast),
         "idempotency_key": dislike.idempotency_key, "created_at": dislike.created_at,
-        "recorded_at": dislike.recorded_at,
+        "recorded_at": dislike.recorded_at, "imported_at": dislike.imported_at,
     }  # fmt: skip
 
 
@@ -258,5 +258,5 @@ def _to_dislike(row: Row[Any]) -> Dislike:
         feedback_text=row.feedback_text, predicted_score=row.predicted_score, claimed_score=row.claimed_score,
         item_was_known=row.item_was_known,
         recommendation_set_id=row.recommendation_set_id, idempotency_key=row.idempotency_key,
-        genres=tuple(row.genres), cast=tuple(row.cast_members),
+        genres=tuple(row.genres), cast=tuple(row.cast_members), imported_at=row.imported_at,
     )  # fmt: skip

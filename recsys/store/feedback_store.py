@@ -225,7 +225,7 @@ class FeedbackStore(StreamReader, AuditStore):
             return insights.dislike_summary(connection, user_id, as_of, recent_days)
 
     def overall_comparison(self, as_of: datetime, days: int) -> Comparison:
-        """Dislikes of the last days, by feature, against what users met then."""
+        """Dislikes of the newest days with feedback, by feature, against what users met then."""
         with self.reading() as connection:
             return insights.overall_comparison(connection, as_of, days)
 
@@ -239,12 +239,12 @@ class FeedbackStore(StreamReader, AuditStore):
         with self.reading() as connection:
             return insights.users_with_new_dislikes(connection, as_of, min_dislikes)
 
-    def replace_patterns(self, identified_at: datetime, patterns: Sequence[Pattern]) -> int:
-        """Makes `patterns` the ones identified at that time, and returns how many; a retry replaces its own."""
-        return self.write(lambda c: insights.replace_patterns(c, identified_at, patterns))
+    def replace_patterns(self, as_of: datetime, patterns: Sequence[Pattern]) -> int:
+        """Makes `patterns` the ones of a cut-off, and returns how many; a retry replaces its own."""
+        return self.write(lambda c: insights.replace_patterns(c, as_of, patterns))
 
     def list_patterns(self, user_id: str | None, as_of: datetime) -> list[Pattern]:
-        """Patterns as last identified up to `as_of`, of one user or over all."""
+        """Patterns of the last measurement up to `as_of`, of one user or over all."""
         with self.reading() as connection:
             return insights.newest_patterns(connection, user_id, as_of)
 
@@ -253,7 +253,7 @@ class FeedbackStore(StreamReader, AuditStore):
         with self.reading() as connection:
             return improvement.improvement_numbers(connection, as_of, period)
 
-    def version_feedback(self, after: datetime, as_of: datetime) -> list[VersionFeedback]:
-        """What users said of the lists served since `after`, by version, in the order in which they began to serve."""
+    def version_feedback(self, as_of: datetime, period: timedelta) -> list[VersionFeedback]:
+        """What users said of the lists served last, by version, in the order in which they began to serve."""
         with self.reading() as connection:
-            return improvement.version_feedback(connection, after, as_of)
+            return improvement.version_feedback(connection, as_of, period)

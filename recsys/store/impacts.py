@@ -58,7 +58,7 @@ def _adjusted_features(dislike: Dislike, item: Item) -> dict[str, float]:
 
 
 def _immediate(dislike_id: int, dislike: Dislike, item: Item, adjusted: dict[str, float]) -> Iterable[dict[str, Any]]:
-    row = {"dislike_id": dislike_id, "applied_at": dislike.recorded_at}
+    row = {"dislike_id": dislike_id, "applied_at": dislike.known_at}
     if dislike.reason == DislikeReason.ALREADY_WATCHED:
         yield {
             **row,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -17,7 +19,7 @@ from recsys.feedback.improvement import (
     WaitingTimes,
 )
 from recsys.store.column_types import UtcDateTime
-from recsys.store.insights import last_recorded_at
+from recsys.store.insights import last_recorded_at, look_back
 from recsys.store.queries import load_query
 
 
@@ -31,13 +33,16 @@ def _rows(connection: Connection, query_name: str, moments: Sequence[str] = (), 
 
 
 def improvement_numbers(connection: Connection, as_of: datetime, period: timedelta) -> ImprovementNumbers:
-    """All of them as of a cut-off; the period is of whole UTC days, the last one that of the newest event."""
+    """All of them as of a cut-off; the period is of so many of the newest days with feedback, see `look_back`.
+
+    What is measured on the stream's clock, decisions by their cut-off too, is of this period. Lists are served by the wall
+    clock: `version_feedback` has its own.
+    """
     newest = last_recorded_at(connection, as_of) or as_of
-    first_day = (newest - period).date() + timedelta(days=1)
-    after = datetime.combine(first_day, time.min, UTC) - timedelta(microseconds=1)
+    after = look_back(connection, as_of, period.days)
     return ImprovementNumbers(
         errors=error_summary(connection, as_of),
-        versions=version_feedback(connection, after, as_of),
+        versions=version_feedback(connection, as_of, period),
         after=after,
         newest=newest,
         daily_errors=_daily(connection, "daily_errors", after, as_of),
@@ -58,8 +63,12 @@ def _daily(connection: Connection, query_name: str, after: datetime, through: da
     return [DailyMean(date.fromisoformat(row.recorded_on), row.num_values, float(row.value_sum)) for row in rows]
 
 
-def version_feedback(connection: Connection, after: datetime, as_of: datetime) -> list[VersionFeedback]:
-    """See `sql/dislike_rates.sql`."""
+def version_feedback(connection: Connection, as_of: datetime, period: timedelta) -> list[VersionFeedback]:
+    """See `sql/dislike_rates.sql`; the period ends with the list that was served last up to the cut-off."""
+    (last,) = _rows(connection, "last_served_at", ("served_at",), recorded_through=as_of)
+    if last.served_at is None:
+        return []
+    after = last.served_at - period
     rows = _rows(
         connection, "dislike_rates", ("first_served_at", "last_served_at"), recorded_after=after, recorded_through=as_of
     )
@@ -78,25 +87,45 @@ def version_feedback(connection: Connection, after: datetime, as_of: datetime) -
 
 
 def waiting_times(connection: Connection, after: datetime, as_of: datetime) -> WaitingTimes:
-    """From each dislike recorded since then to the first promotion whose cut-off covers it, to the minute.
+    """From when each dislike of a time became known here to the first champion that knows it; see `sql/`.
 
-    A promotion is the first to know what was recorded between the furthest cut-off before it and its own.
+    The wait lies between two times of the wall clock, the second of them after the run of the champion had claimed what was
+    known then: so it is never negative.
     """
+    bounds = {"recorded_after": after, "recorded_through": as_of}
+    champions = _Champions(_rows(connection, "champion_cut_offs", ("as_of", "claimed_at", "promoted_at"), **bounds))
     waits: list[tuple[float, int]] = []
-    known_through = after
-    for champion in _rows(connection, "champion_cut_offs", ("promoted_at", "as_of"), recorded_through=as_of):
-        if champion.as_of <= known_through:
-            continue  # a rollback, or a promotion of what was known before
-        for minute, count in _minutes(connection, known_through, min(champion.as_of, as_of), as_of):
-            waits.append((max(0.0, (champion.promoted_at - minute).total_seconds()), count))
-        known_through = champion.as_of
-    waiting = sum(count for _, count in _minutes(connection, known_through, as_of, as_of))
-    return WaitingTimes(waits, waiting)
+    num_waiting = num_unmeasured = 0
+    for row in _rows(connection, "known_dislikes", ("recorded_at", "known_at"), **bounds):
+        promoted_at = champions.first_that_knows(row.recorded_at, row.known_at)
+        if promoted_at is None:
+            num_waiting += row.num_dislikes
+        elif not row.is_measured:
+            num_unmeasured += row.num_dislikes
+        else:
+            waits.append(((promoted_at - row.known_at).total_seconds(), row.num_dislikes))
+    return WaitingTimes(waits, num_waiting, num_unmeasured)
 
 
-def _minutes(connection: Connection, after: datetime, through: datetime, as_of: datetime) -> list[tuple[datetime, int]]:
-    rows = _rows(connection, "dislike_minutes", recorded_after=after, recorded_through=through, as_of=as_of)
-    return [(datetime.fromisoformat(row.recorded_in).replace(tzinfo=UTC), row.num_dislikes) for row in rows]
+class _Champions:
+    """Promotions in their order, to look up the first one that knows an event."""
+
+    def __init__(self, rows: Sequence[Row[Any]]) -> None:
+        self._cut_offs: list[datetime] = [row.as_of for row in rows]
+        self._claims: list[datetime] = [row.claimed_at for row in rows]
+        # A clock that was set back during a night must not make the promotion earlier than the claim.
+        self._promoted: list[datetime] = [max(row.promoted_at, row.claimed_at) for row in rows]
+        # The furthest so far: where it reaches a time is where the first promotion does.
+        self._furthest_cut_offs = list(accumulate(self._cut_offs, max))
+        self._furthest_claims = list(accumulate(self._claims, max))
+
+    def first_that_knows(self, recorded_at: datetime, known_at: datetime) -> datetime | None:
+        """When the first version was promoted whose cut-off covers it and whose run began when it was known here."""
+        start = max(bisect_left(self._furthest_cut_offs, recorded_at), bisect_left(self._furthest_claims, known_at))
+        for number in range(start, len(self._promoted)):
+            if recorded_at <= self._cut_offs[number] and known_at <= self._claims[number]:
+                return self._promoted[number]
+        return None
 
 
 def loop_activity(connection: Connection, after: datetime, through: datetime) -> list[LoopActivity]:

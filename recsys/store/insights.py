@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, column, delete, func, insert, or_, select, text
 
 from recsys.feedback.adjustments import ItemFeatures
-from recsys.feedback.lifts import MIN_SHOWN, Basis, Comparison, ItemCount, compare
+from recsys.feedback.lifts import Basis, Comparison, ItemCount, basis_of, compare
 from recsys.feedback.patterns import DislikeCount, DislikeSummary, Pattern, Severity
 from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import BatchStatus
@@ -44,6 +44,21 @@ def last_recorded_at(connection: Connection, through: datetime) -> datetime | No
     found = connection.execute(query.columns(column("recorded_at", UtcDateTime)), {"recorded_through": through})
     moment: datetime | None = found.scalar_one()
     return moment
+
+
+def look_back(connection: Connection, as_of: datetime, days: int) -> datetime:
+    """The moment after which lie the newest so many UTC days with feedback up to a cut-off; the cut-off without any.
+
+    Days without feedback do not count: a stream that was imported may have ended years ago, and one click today must not
+    leave a look at the last 90 days with nothing but that click.
+    """
+    begin = as_of
+    for _ in range(days):
+        newest = last_recorded_at(connection, begin)
+        if newest is None:
+            break
+        begin = datetime.combine(newest.date(), time.min, UTC) - MOMENT
+    return begin
 
 
 # The backlog, for the triggers
@@ -83,9 +98,9 @@ def _last_batch(connection: Connection, as_of: datetime) -> datetime:
 def _compare(connection: Connection, disliked: Iterable[Row[Any]], after: datetime, through: datetime) -> Comparison:
     """Dislikes by film against what users met in a time."""
     bounds = {"recorded_after": after, "recorded_through": through}
-    basis, met = Basis.EXPOSURES, _rows(connection, "shown_items", **bounds)
-    if sum(row.num_met for row in met) < MIN_SHOWN:
-        basis, met = Basis.OPINIONS, _rows(connection, "opinion_items", **bounds)
+    shown, opinions = (_rows(connection, name, **bounds) for name in ("shown_items", "opinion_items"))
+    basis = basis_of(sum(row.num_met for row in shown), sum(row.num_met for row in opinions))
+    met = shown if basis is Basis.EXPOSURES else opinions
     counts = {row.item_id: ItemCount(row.item_id, num_met=int(row.num_met)) for row in met}
     for row in disliked:
         known = counts.get(row.item_id, ItemCount(row.item_id))
@@ -106,11 +121,10 @@ def _features(connection: Connection, item_ids: Iterable[str]) -> dict[str, Item
 def dislike_summary(connection: Connection, user_id: str | None, as_of: datetime, recent_days: int) -> DislikeSummary:
     """Reasons of all dislikes that hold, and how many there were lately; of one user or of all.
 
-    "Lately" ends with the newest event, as ages in training do: an imported stream may be years old.
+    "Lately" is the newest days with feedback, see `look_back`; "before" as many days with feedback before them.
     """
-    through = last_recorded_at(connection, as_of) or as_of
-    recent_after = through - timedelta(days=recent_days)
-    before_after = recent_after - timedelta(days=recent_days)
+    recent_after = look_back(connection, as_of, recent_days)
+    before_after = look_back(connection, recent_after, recent_days)
     table = user_dislikes.c
     held = (table.recorded_at <= as_of) & or_(table.retracted_at.is_(None), table.retracted_at > as_of)
     if user_id is not None:
@@ -131,8 +145,8 @@ def dislike_summary(connection: Connection, user_id: str | None, as_of: datetime
 
 
 def overall_comparison(connection: Connection, as_of: datetime, days: int) -> Comparison:
-    """Dislikes of the last days, counted from the newest event, against what users met then."""
-    after = (last_recorded_at(connection, as_of) or as_of) - timedelta(days=days)
+    """Dislikes of the newest days with feedback, see `look_back`, against what users met then."""
+    after = look_back(connection, as_of, days)
     opinions = _rows(connection, "opinion_items", recorded_after=after, recorded_through=as_of)
     return _compare(connection, [row for row in opinions if row.num_dislikes], after, as_of)
 
@@ -159,10 +173,9 @@ def _by_user(rows: Iterable[Row[Any]]) -> dict[str, list[Row[Any]]]:
 
 def _compare_user(opinions: list[Row[Any]], shown: list[Row[Any]], features: Mapping[str, ItemFeatures]) -> Comparison:
     disliked = {row.item_id for row in opinions if row.is_disliked}
-    if sum(row.num_met for row in shown) >= MIN_SHOWN:
-        basis, met = Basis.EXPOSURES, {row.item_id: int(row.num_met) for row in shown}
-    else:
-        basis, met = Basis.OPINIONS, {row.item_id: 1 for row in opinions}
+    basis = basis_of(sum(row.num_met for row in shown), len(opinions))
+    judged, given = {row.item_id: 1 for row in opinions}, {row.item_id: int(row.num_met) for row in shown}
+    met = given if basis is Basis.EXPOSURES else judged
     items = [ItemCount(item_id, int(item_id in disliked), met.get(item_id, 0)) for item_id in {*met, *disliked}]
     return compare(items, features, basis)
 
@@ -173,7 +186,7 @@ def _compare_user(opinions: list[Row[Any]], shown: list[Row[Any]], features: Map
 def users_with_new_dislikes(connection: Connection, as_of: datetime, min_dislikes: int) -> list[str]:
     """Users with a dislike since the measurement before, and so many in all; most new ones first."""
     table = dislike_patterns.c
-    before = connection.execute(select(func.max(table.identified_at)).where(table.identified_at < as_of)).scalar_one()
+    before = connection.execute(select(func.max(table.as_of)).where(table.as_of < as_of)).scalar_one()
     rows = _rows(
         connection, "users_with_new_dislikes", recorded_after=before or EARLIEST, recorded_through=as_of,
         min_dislikes=min_dislikes,
@@ -181,14 +194,14 @@ def users_with_new_dislikes(connection: Connection, as_of: datetime, min_dislike
     return [row.user_id for row in rows]
 
 
-def replace_patterns(connection: Connection, identified_at: datetime, patterns: Sequence[Pattern]) -> int:
-    """Makes `patterns` the ones of a measurement, in place of those that an earlier try left; returns how many."""
-    connection.execute(delete(dislike_patterns).where(dislike_patterns.c.identified_at == identified_at))
+def replace_patterns(connection: Connection, as_of: datetime, patterns: Sequence[Pattern]) -> int:
+    """Makes `patterns` the ones of a cut-off, in place of those that an earlier try left; returns how many."""
+    connection.execute(delete(dislike_patterns).where(dislike_patterns.c.as_of == as_of))
     rows = [
         {
             "user_id": one.user_id, "pattern_type": one.pattern_type, "pattern_value": one.pattern_value,
             "frequency": one.frequency, "lift": one.lift, "severity": str(one.severity),
-            "identified_at": identified_at,
+            "identified_at": one.identified_at, "as_of": as_of,
         }
         for one in patterns
     ]  # fmt: skip
@@ -198,11 +211,11 @@ def replace_patterns(connection: Connection, identified_at: datetime, patterns: 
 
 
 def newest_patterns(connection: Connection, user_id: str | None, as_of: datetime) -> list[Pattern]:
-    """The patterns of one user, or over all (None), as last identified up to a cut-off."""
+    """The patterns of one user, or over all (None), of the last measurement up to a cut-off."""
     table = dislike_patterns.c
     whose = table.user_id.is_(None) if user_id is None else table.user_id == user_id
-    newest = select(func.max(table.identified_at)).where(whose, table.identified_at <= as_of).scalar_subquery()
-    query = select(dislike_patterns).where(whose, table.identified_at == newest).order_by(table.pattern_id)
+    newest = select(func.max(table.as_of)).where(whose, table.as_of <= as_of).scalar_subquery()
+    query = select(dislike_patterns).where(whose, table.as_of == newest).order_by(table.pattern_id)
     return [
         Pattern(
             row.user_id, row.pattern_type, row.pattern_value, row.frequency, row.lift, Severity(row.severity),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 from recsys.errors import NotFoundError
 from recsys.records import Decision
 from recsys.store.catalog import insert_into
+from recsys.store.json_text import from_json, to_json
 from recsys.store.tables import decisions
 
 
@@ -22,7 +23,7 @@ class DecisionFilter:
         run_id: of this run.
         step: of this step.
         verdict: with this verdict.
-        since: recorded then or later.
+        since: recorded then or later, by the wall clock.
     """
 
     run_id: str | None = None
@@ -32,7 +33,11 @@ class DecisionFilter:
 
 
 def record_decision(connection: Connection, decision: Decision) -> Decision:
-    """Writes the decision of a step; a retry of the step replaces it."""
+    """Writes the decision of a step; a retry that decides the same finds the first try's, another decision replaces it."""
+    query = select(decisions).where(decisions.c.run_id == decision.run_id, decisions.c.step == decision.step)
+    row = connection.execute(query).one_or_none()
+    if row is not None and _is_same(_to_decision(row), decision):
+        return _to_decision(row)
     values = {
         "run_id": decision.run_id, "step": decision.step, "verdict": decision.verdict,
         "reasons": list(decision.reasons), "numbers": decision.numbers, "as_of": decision.as_of,
@@ -41,14 +46,19 @@ def record_decision(connection: Connection, decision: Decision) -> Decision:
     statement: Any = insert_into(connection, decisions).values(values)
     replaced = {name: statement.excluded[name] for name in values if name not in {"run_id", "step"}}
     connection.execute(statement.on_conflict_do_update(index_elements=["run_id", "step"], set_=replaced))
-    query = select(decisions).where(decisions.c.run_id == decision.run_id, decisions.c.step == decision.step)
     return _to_decision(connection.execute(query).one())
 
 
+def _is_same(found: Decision, decision: Decision) -> bool:
+    """Whether they differ in nothing but the time at which they were written."""
+    written = replace(decision, numbers=from_json(to_json(decision.numbers)), reasons=tuple(decision.reasons))
+    return replace(found, recorded_at=decision.recorded_at, decision_id=decision.decision_id) == written
+
+
 def list_decisions(connection: Connection, limit: int | None, wanted: DecisionFilter) -> list[Decision]:
-    """Decisions, newest first."""
+    """Decisions, newest first: in the order in which they were written, whatever the clocks said."""
     table = decisions.c
-    query = select(decisions).order_by(table.recorded_at.desc(), table.decision_id.desc()).limit(limit)
+    query = select(decisions).order_by(table.decision_id.desc()).limit(limit)
     for name in ("run_id", "step", "verdict"):
         value = getattr(wanted, name)
         if value is not None:

@@ -62,7 +62,7 @@ def finish(connection: Connection, now: datetime, move: Callable[[Sequence[Promo
 
     Args:
         connection: a transaction that writes.
-        now: when.
+        now: when, by the wall clock; never before the row itself, whatever the clocks of two machines say.
         move: gets all rows, in their order; what it raises leaves the newest row as it was.
 
     Returns:
@@ -73,7 +73,7 @@ def finish(connection: Connection, now: datetime, move: Callable[[Sequence[Promo
     move(rows)
     if rows and not rows[-1].is_complete:
         chosen = update(model_promotions).where(model_promotions.c.sequence == rows[-1].sequence)
-        connection.execute(chosen.values(is_complete=True, completed_at=now))
+        connection.execute(chosen.values(is_complete=True, completed_at=max(now, rows[-1].created_at)))
     return read_last(connection)
 
 

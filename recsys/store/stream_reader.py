@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recsys.errors import InputError
-from recsys.store import events
+from recsys.store import events, stream_shifts
 from recsys.store.database import Database
 from recsys.store.events import StreamSummary
+from recsys.store.stream_shifts import StreamShift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StreamReader(Database):
-    """Reads everything that was recorded up to a cut-off."""
+    """Reads everything that was recorded up to a cut-off, and keeps by how much an import moved it."""
 
     def read_events(self, recorded_after: datetime | None, recorded_through: datetime) -> pa.Table:
         """All signals in (`recorded_after`, `recorded_through`]; see `sql/events.sql`."""
@@ -68,6 +69,20 @@ class StreamReader(Database):
         """First and last moment and counts of what was recorded up to `through`."""
         with self.reading() as connection:
             return events.stream_summary(connection, through)
+
+    def has_feedback(self) -> bool:
+        """Whether anything at all was recorded."""
+        with self.reading() as connection:
+            return stream_shifts.has_feedback(connection)
+
+    def list_stream_shifts(self) -> list[StreamShift]:
+        """Imported files whose times were moved, oldest first."""
+        with self.reading() as connection:
+            return stream_shifts.read_all(connection)
+
+    def keep_stream_shift(self, shift: StreamShift) -> None:
+        """Writes by how much a file is moved, before its first row; ConflictError if it is moved otherwise already."""
+        self.write_against_others(lambda c: stream_shifts.keep(c, shift), f"move {shift.file_name}")
 
 
 def _require_positive(half_life_days: float) -> None:

@@ -39,7 +39,7 @@ APPROVAL = {
     "show_verdict": set(),
     "await_approval": {"show_verdict"},
     "record_answer": {"show_verdict", "await_approval"},
-    "promote": {"show_verdict", "await_approval", "record_answer"},
+    "promote": {"show_verdict", "record_answer"},
 }
 DAGS = {
     "feedback_retraining": RETRAINING,

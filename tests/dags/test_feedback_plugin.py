@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from recsys.store import FeedbackStore, migrate
 pytestmark = pytest.mark.airflow
 
 NOW = datetime(2013, 6, 14, 2, tzinfo=UTC)
+WALL = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: 
     with FeedbackStore.open(settings.database_url) as store:
         store.record_dislikes([Dislike("u1", NOW, NOW, movie_title=f"film {number}") for number in range(3)])
         reason = "NDCG@10 is <b>not</b> worse & exposure is lower"
-        store.record_decision(Decision("nightly-1", "decide_promotion", "insufficient_evidence", (reason,), NOW, NOW))
+        store.record_decision(Decision("nightly-1", "decide_promotion", "insufficient_evidence", (reason,), NOW, WALL))
         store.begin_promotion(Promotion(1, "nightly-1", None, "4", "passed", NOW, is_complete=False))
         store.finish_promotion(NOW + timedelta(seconds=1), lambda rows: None)
         back = Promotion(2, "back", "4", "2", "<b>worse</b>", NOW, is_complete=False, kind=PromotionKind.ROLLBACK)
@@ -87,7 +89,9 @@ def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: 
     assert "&lt;b&gt;worse&lt;/b&gt;" in page
     assert page.index("<td>2013-06-15 02:00</td>") < page.index("<td>2013-06-14 02:00</td>"), "newest first"
     assert "insufficient evidence" in page
-    assert "2013-06-14 02:00" in page
+    assert re.search(r"<td>2026-11-27 09:30</td>\s*<td>2013-06-14 02:00</td>", page), (
+        "when it was recorded, and as of when"
+    )
     assert "&lt;b&gt;not&lt;/b&gt; worse &amp; exposure" in page, "what is stored is text, not HTML"
 
 

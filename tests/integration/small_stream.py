@@ -70,9 +70,9 @@ def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]
         shutil.copytree(settings.home, copies / step)
 
     options = NightOptions(families=[FAMILY])
-    first = run_night(FIRST, FIRST_AS_OF, FIRST_AS_OF, options)
+    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, options)
     assert first.outcome == "promote", first.reasons
-    second = run_night(SECOND, SECOND_AS_OF, NOW, options, on_step=take_copy)
+    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, options, on_step=take_copy)
     assert second.outcome == "promote", second.reasons
     take_copy("end")
     return second.results
@@ -91,7 +91,7 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
         "decide_promotion": {**night, **judged},
         "refit_challenger": judged,
         "promote": {**night, **refit},
-        "measure_feedback": {"as_of": NOW},
+        "measure_feedback": {"as_of": NOW, "now": NOW},
         "measure_drift": {"run_id": "monitoring", "as_of": SECOND_AS_OF, "now": NOW},
         "rollback": {"run_id": "back", "reason": "lists are worse", "now": NOW},
         "publish_recommendations": {**refit, "as_of": SECOND_AS_OF, "now": NOW},

@@ -62,10 +62,10 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         with FeedbackStore.open(settings.database_url) as store:
             write_stream(store)
         options = {"families": [FAMILY], "force_reason": "a test"}
-        first = run_night("first", CHAMPION_AT, CHAMPION_AT, NightOptions(**options), publishes=False)
+        first = run_night("first", CHAMPION_AT, lambda: CHAMPION_AT, NightOptions(**options), publishes=False)
         assert first.outcome == "promote", first.reasons
         changed = NightOptions(**options, half_life_days=30.0, keep_candidate=True)  # another recipe
-        night = run_night("changed", HELD_AT, HELD_AT, changed, publishes=False)
+        night = run_night("changed", HELD_AT, lambda: HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons
         with Workplace.open(settings) as place:
             yield Held(place, night.results)

@@ -52,7 +52,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AfterTheNight]:
             save = store.record_dislikes(rows)
             assert all(row.is_new for row in save)
             store.erase_user(ERASED, "the user", NOW)
-            done = run_night("night", SECOND_AS_OF, NOW, NightOptions(families=[FAMILY]))
+            done = run_night("night", SECOND_AS_OF, lambda: NOW, NightOptions(families=[FAMILY]))
             assert done.outcome == "promote", done.reasons
             with Workplace.open(settings) as place:
                 examples = TrainingSet.read(place.folder("night") / "training_set").examples

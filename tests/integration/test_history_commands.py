@@ -49,6 +49,8 @@ def test_models_tells_of_every_version_what_became_of_it(champion: Champion) -> 
     assert (reign["kind"], reign["run_id"], reign["instead_of"], reign["to"], reign["approved_by"]) == (
         "promotion", RUN_ID, None, None, None
     )  # fmt: skip
+    # The night had the cut-off of a day long past; what it made and did carries the time at which it did so, step by step.
+    assert FIRST_AS_OF.isoformat() < judged["created_at"] <= refit["created_at"] <= reign["from"]
     shown = quick(champion.settings, "models")
     assert (shown.code, shown.err) == (0, "")
     assert shown.shows("to now (promotion)")

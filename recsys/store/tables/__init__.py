@@ -4,8 +4,13 @@ Four tables carry the names and columns of the original system, under which peop
 `dislike_feedback_impact`, `negative_training_examples`, `dislike_patterns`. There `movie_id` is a TMDB id, which a film
 may lack; `item_id` is our key of the catalog.
 
-Two columns tell time: `occurred_at` (`created_at` of a dislike) is when it happened, `recorded_at` when this database
-learned of it. A run's cut-off `as_of` is on `recorded_at`.
+There are two clocks, and no order or duration mixes them:
+
+- the stream's: `occurred_at` (`created_at` of a dislike) is when an event happened, `recorded_at` when it was recorded. A
+  run's cut-off `as_of` is on `recorded_at`. An imported row was recorded elsewhere, as a rule when it happened;
+- the wall clock of the machine that wrote: everything that this system notes about its own doings (`created_at`,
+  `completed_at`, `claimed_at`, `applied_at`, `identified_at` ..., `recorded_at` of a decision), and `imported_at` of a row.
+  When this machine learned of an event is `coalesce(imported_at, recorded_at)`.
 """
 
 from recsys.store.tables.feedback import (
@@ -25,7 +30,7 @@ from recsys.store.tables.records import (
     erasures,
     model_promotions,
 )
-from recsys.store.tables.stream import interactions, items
+from recsys.store.tables.stream import interactions, items, stream_shifts
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -44,6 +49,7 @@ __all__ = [
     "recommendation_entries",
     "recommendation_exposures",
     "recommendation_sets",
+    "stream_shifts",
     "training_batches",
     "user_dislikes",
 ]

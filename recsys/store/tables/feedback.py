@@ -46,6 +46,7 @@ user_dislikes = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
     Column("retracted_at", UtcDateTime),
+    Column("imported_at", UtcDateTime),  # null: recorded here when it happened
     UniqueConstraint("idempotency_key", "user_id"),  # in this order, since many keys are looked up at once
     CheckConstraint("user_id <> ''", name="user_id_is_not_empty"),
     CheckConstraint("recorded_at >= created_at", name="recorded_after_it_occurred"),
@@ -153,7 +154,8 @@ dislike_patterns = Table(
     Column("lift", Float),  # against exposure; null where there is none to compare with
     Column("severity", Text, nullable=False),
     Column("identified_at", UtcDateTime, nullable=False),
+    Column("as_of", UtcDateTime),  # the measurement's cut-off, by which it is found again
     CheckConstraint("frequency >= 1", name="frequency_is_a_count"),
-    Index(None, "user_id", "identified_at"),
+    Index(None, "user_id", "as_of"),
     sqlite_autoincrement=True,
 )

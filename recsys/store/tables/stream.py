@@ -1,4 +1,4 @@
-"""The catalog, and what users did."""
+"""The catalog, what users did, and by how much an import moved it in time."""
 
 from __future__ import annotations
 
@@ -49,10 +49,22 @@ interactions = Table(
     Column("is_like", Boolean, nullable=False),
     Column("occurred_at", UtcDateTime, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
+    Column("imported_at", UtcDateTime),  # null: recorded here when it happened
     UniqueConstraint("user_id", "item_id", "kind", "occurred_at"),
     CheckConstraint("user_id <> ''", name="user_id_is_not_empty"),
     CheckConstraint("recorded_at >= occurred_at", name="recorded_after_it_occurred"),
     Index(None, "recorded_at"),
     Index(None, "item_id"),
     sqlite_autoincrement=True,
+)
+
+# By how many days the times of an imported file were moved. The first import decides, the same file again is moved alike.
+stream_shifts = Table(
+    "stream_shifts",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("file_name", Text, primary_key=True),
+    Column("shift_days", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("file_name <> ''", name="file_name_is_not_empty"),
 )

@@ -24,6 +24,7 @@ END = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def stream(folder: Path, ratings: list[str] = RATINGS, movies: list[str] = MOVIES) -> Path:
+    folder.mkdir(exist_ok=True)
     (folder / "ratings.dat").write_text("\n".join(ratings), encoding="utf-8")
     (folder / "movies.dat").write_text("\n".join(movies), encoding="utf-8")
     return folder

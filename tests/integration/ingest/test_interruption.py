@@ -20,8 +20,8 @@ SHIPPED = ROOT / "data" / "movietweetings"
 NUM_ROWS = 400
 BATCHES = ImportOptions(rows_per_batch=100)
 TABLES = ("items", "interactions", "user_dislikes", "negative_training_examples")
-# Of one run's making: numbers that the database gives out, and columns that refer to them.
-OWN_COLUMNS = {"interaction_id", "dislike_id", "example_id"}
+# Of one run's making: numbers that the database gives out, columns that refer to them, and when the run was.
+OWN_COLUMNS = {"interaction_id", "dislike_id", "example_id", "imported_at"}
 
 # Dies just before the n-th commit: a transaction is open, and everything before it is stored.
 DYING_IMPORT = """

@@ -17,12 +17,22 @@ FIRST = Promotion(1, "r1", None, "2", "passed the gate", NOW, is_complete=False)
 def test_decisions_come_back_newest_first(store: FeedbackStore) -> None:
     stored = store.record_decision(SKIP)
     assert replace(stored, decision_id=None) == SKIP
-    later = store.record_decision(replace(SKIP, run_id="r2", recorded_at=NOW + timedelta(days=1)))
-    same_time = store.record_decision(replace(SKIP, step="decide_promotion"))
-    assert store.list_decisions() == [later, same_time, stored]
-    assert store.list_decisions(limit=1) == [later]
-    assert store.list_decisions(run_id="r1") == [same_time, stored]
+    second = store.record_decision(replace(SKIP, run_id="r2", recorded_at=NOW + timedelta(days=1)))
+    early = NOW - timedelta(days=365)  # a clock that was wrong, or a run for a past day that was stamped with it
+    third = store.record_decision(replace(SKIP, step="decide_promotion", as_of=early, recorded_at=early))
+    assert store.list_decisions() == [third, second, stored]
+    assert store.list_decisions(limit=1) == [third]
+    assert store.list_decisions(run_id="r1") == [third, stored]
     assert store.list_decisions(run_id="r3") == []
+    assert store.list_decisions(since=NOW) == [second, stored]
+
+
+def test_a_retry_that_decides_the_same_finds_what_the_first_try_wrote(store: FeedbackStore) -> None:
+    numbers = {"share": 1 / 3, "nothing": float("nan"), "of": ["a", {"b": None}]}
+    first = store.record_decision(replace(SKIP, numbers=numbers))
+    assert store.record_decision(replace(SKIP, numbers=numbers, recorded_at=NOW + timedelta(hours=1))) == first
+    changed = replace(SKIP, reasons=("Now it is enough.",), recorded_at=NOW + timedelta(hours=2))
+    assert store.record_decision(changed).recorded_at == changed.recorded_at
 
 
 def test_a_retry_replaces_its_decision(store: FeedbackStore) -> None:

@@ -47,7 +47,9 @@ def test_without_feedback_there_are_no_numbers_and_no_nan() -> None:
         assert metrics[name] is None
     assert metrics["dislike_rates"] == []
     assert metrics["error_trend"] == {"weeks": [], "slope_per_week": None}
-    assert metrics["time_to_champion"] == {"dislikes": 0, "waiting": 0, "median_hours": None, "p90_hours": None}
+    assert metrics["time_to_champion"] == {
+        "dislikes": 0, "waiting": 0, "imported_before_first_run": 0, "median_hours": None, "p90_hours": None,
+    }  # fmt: skip
     assert metrics["adjustment_convergence"] == {"weeks": [], "slope_per_week": None, "change": None}
     assert metrics["loop_efficiency"]["dislikes_per_retraining"] is None
 
