@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from benchmarks.gate_null_test import EQUAL, MAX_FALSE_BETTER, MIN_REFUSED, MIN_USERS, WORSENED, Tables
 from recsys.evaluation.gate_config import GateConfig
@@ -51,7 +52,7 @@ activity and taste.
 
 {power}
 
-![Power](gate_null_test.png)
+![How often the gate refuses a challenger, by how much worse it is and by the number of users](gate_null_test.png)
 
 A challenger that is worse by exactly the margin is refused in all but about 2.5 % of the cases, since the whole 95 %
 interval must lie above it. The less alike two equal fits are, the more users it takes to show that one is not worse: a
@@ -116,14 +117,41 @@ def _power(results: pd.DataFrame) -> str:
 
 
 def plot_power(results: pd.DataFrame, path: Path) -> None:
-    """Share refused over the number of users, one line per level."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    """Writes the picture of one population."""
+    power_figure(results).savefig(path, dpi=110)
+
+
+def power_figure(results: pd.DataFrame) -> Figure:
+    """Share refused over the number of users, one line per level of truth; says itself what it shows.
+
+    Args:
+        results: `share`, `size`, `refused`, `population`, one row per setting, all of one population.
+    """
+    figure = Figure(figsize=(8.5, 5.2), layout="constrained")
     axes = figure.subplots()
     for share, own in results.groupby("share"):
-        name = "equal" if share == EQUAL else f"worse by {share:.0%}"
-        axes.plot(own["size"], own["refused"], marker="o", label=name)
-    axes.axhline(MIN_REFUSED, color="grey", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", xlabel="users in the holdout", ylabel="share refused", ylim=(-0.02, 1.02))
+        axes.plot(own["size"], own["refused"], marker="o", label=_truth(float(str(share))))
+    bound = f"bound: of those {WORSENED:.0%} worse, {MIN_REFUSED:.0%} refused from {MIN_USERS:,} users on"
+    axes.plot([MIN_USERS, results["size"].max()], [MIN_REFUSED] * 2, color="black", linestyle="--", label=bound)
+    sizes = sorted(results["size"].unique())
+    axes.set(
+        xscale="log", xlabel="users in the holdout that the gate judges by (log scale)",
+        ylabel="share of challengers that the gate refuses", ylim=(-0.02, 1.02),
+        xticks=sizes, xticklabels=[f"{size:,}" for size in sizes],
+    )  # fmt: skip
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    axes.legend(title="In truth, the challenger's NDCG@10 is", fontsize=8, title_fontsize=9)
+    figure.suptitle("How often does the promotion gate refuse a challenger?", fontweight="bold")
+    axes.set_title(
+        f"Simulated challengers of known quality; users drawn from {results['population'].iloc[0]}", fontsize=9
+    )
+    return figure
+
+
+def _truth(share: float) -> str:
+    if share == EQUAL:
+        return "equal to the champion (should pass)"
+    should = "should be refused" if share >= WORSENED else "within the margin, may pass"
+    return f"{share:.0%} worse ({should})"

@@ -3,7 +3,7 @@
 Finds **patterns** among the dislikes (genres, people and franchises that are disliked more often than users meet them, over
 all users and per user), counts the **dislike rate of each model version** (shown films as denominator), and writes both
 down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`served_dislike_rate` and others). It changes
-neither model nor lists.
+neither the model nor what users are served.
 
 It also measures **drift**: how far the newest days are from what the champion learned from (items, genres, kinds of signals,
 events per user, reasons of dislikes, the champion's scores), beside how far apart such days usually are. The report is in
@@ -12,6 +12,12 @@ the champion's MLflow run, folder `drift`. And it **watches the loop**: challeng
 Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
 champion that was deleted there, a promotion that died half-way. It reports them; with `repair` in the form it moves the
 aliases to where the audit has them.
+
+At the end it **deletes old lists**: those older than `keep_lists_days` that are not served any more and that nobody was shown.
+The current lists of the champion and of the previous champion stay, and so does every list that an exposure or a dislike
+refers to. It also **prunes files** of past runs that nothing needs any more: fitted models and Data Docs, which MLflow has too,
+and the frozen training sets of versions that were never champion. The evidence behind each verdict stays for good. `recsys
+storage` shows what is there and what would go.
 
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
@@ -25,6 +31,8 @@ aliases to where the audit has them.
 | `measure_feedback` red | its message says what was expected, what came and what to do |
 | `measure_drift` red | the same; the drift trigger goes by the last measurement |
 | `watch_loop` red | the registry cannot be read |
+| `prune_lists` red | the feedback database cannot be written; nothing is lost, the next run deletes more |
+| `prune_files` red | a folder cannot be read; nothing depends on it |
 | `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
 **Alerts** are in the XCom, in the log and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day anew until their cause is
@@ -76,6 +84,28 @@ PARAMS = {
         title="Age of the champion in days",
         description="Alert when the champion knows nothing of more than so many days before the newest event.",
     ),
+    "keep_lists_days": Param(
+        30,
+        type="number",
+        minimum=0,
+        maximum=3_650,
+        title="Old lists: days",
+        description="Delete lists that are older than so many days, are not served any more and were never shown to anybody.",
+    ),
+    "keep_files_days": Param(
+        30,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=36_500,
+        title="Keep files of runs for days",
+        description="Models, Data Docs and training sets of runs that wrote nothing for so long go, unless they are in use.",
+    ),
+    "prune_dry_run": Param(
+        False,
+        type="boolean",
+        title="Old lists and files: only count",
+        description="Say what would be deleted of old lists and files, and delete nothing.",
+    ),
     "repair": Param(
         False,
         type="boolean",
@@ -110,11 +140,27 @@ def watch_loop(as_of: str, *, params: dict) -> dict:
 
 
 @task
+def prune_lists(*, params: dict) -> dict:
+    """Deletes old lists that are not served any more and that nobody was shown."""
+    from recsys import pipeline
+
+    return pipeline.prune_lists(wall_clock(), params["keep_lists_days"], dry_run=params["prune_dry_run"])
+
+
+@task
 def check_registry(*, params: dict) -> dict:
     """Compares aliases and champion in the registry with the audit; repairs them if the form says so."""
     from recsys import pipeline
 
     return pipeline.check_registry(wall_clock(), repair=params["repair"])
+
+
+@task
+def prune_files(*, params: dict) -> dict:
+    """Removes files of past runs that nothing needs any more."""
+    from recsys import pipeline
+
+    return pipeline.prune_files(wall_clock(), params["keep_files_days"], params["prune_dry_run"])
 
 
 @dag(
@@ -128,11 +174,13 @@ def check_registry(*, params: dict) -> dict:
     doc_md=__doc__,
 )
 def feedback_monitoring() -> None:
-    """Feedback -> patterns, numbers of versions, drift, alerts."""
+    """Feedback -> patterns, numbers of versions, drift, alerts; old lists and files are deleted."""
     measure_feedback(CUT_OFF)
     measure_drift(CUT_OFF)
     watch_loop(CUT_OFF)
     check_registry()
+    prune_lists()
+    prune_files()
 
 
 feedback_monitoring()

@@ -42,7 +42,7 @@ from model_version_link import ModelVersionLink
 from task_defaults import CUT_OFF, TASK_DEFAULTS, ZONED_TIME, run_alerts, wall_clock
 from trigger_form import TRIGGER_FORM
 
-RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate")
+RUN_OPTIONS = ("half_life_days", "seed", "force_reason", "families", "keep_candidate", "eligible")
 FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
 
 PARAMS = {
@@ -94,6 +94,21 @@ PARAMS = {
         type="boolean",
         title="Keep the candidate",
         description="Fit the champion's candidate again instead of trying all: on a large stream a night costs a fraction.",
+    ),
+    "eligible": Param(
+        None,
+        type=["null", "object"],
+        properties={
+            **{name: {"type": "integer", "minimum": 1870, "maximum": 2100} for name in ("min_year", "max_year")},
+            **{
+                name: {"type": "array", "items": {"type": "string", "minLength": 1}}
+                for name in ("genres", "without_genres", "tags", "without_tags")
+            },
+        },
+        additionalProperties=False,
+        title="Eligible",
+        description='What may be recommended, such as {"max_year": 2011, "genres": ["Drama"]}; all items train. '
+        "Empty: what the champion may. {}: any item.",
     ),
     "dry_run": Param(
         False,

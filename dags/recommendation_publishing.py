@@ -1,7 +1,8 @@
 """Publishes the champion's recommendations.
 
 Writes them to the feedback store: the top 10 of every user, each with its reason and its
-contributions, and one list for users without a history. All lists change in one transaction.
+contributions, and one list for users without a history. They are written a few at a time, so that dislikes are recorded
+meanwhile, and users get them all at once, when the last one is written. A list that did not change is not written again.
 
 **Runs** when the champion changes (asset `champion`), or by hand.
 
@@ -11,10 +12,11 @@ contributions, and one list for users without a history. All lists change in one
 |---|---|
 | green | the lists are out; the XCom has their number |
 | red, "Expected a champion" | nothing was promoted yet: trigger `feedback_retraining` |
+| red, "Expected to go on with publication" | another process publishes the same version; if none does, clear the task |
 | red, "Expected to publish the champion" | the champion changed meanwhile; the newer change starts its own run |
 
-**When red:** users still get the lists that were there before. Fix the cause and clear the task; publishing the same
-version as of the same cut-off again replaces its lists.
+**When red:** users still get the lists that were there before. Fix the cause and clear the task: it goes on with the lists
+that are written, and doubles nothing.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys import pipeline
+from recsys.eligibility import EligibilityRule
 from recsys.errors import RecsysError
 from recsys.feedback.triggers import TriggerConfig
 from recsys.training.recipe import FAMILIES
@@ -68,7 +69,7 @@ class NightOptions:
     """What a person may set for one night; see `pipeline` for the meanings.
 
     `triggers`: of a retraining, but for `threshold`, which is set here. `families`: of candidates. `keep_candidate`:
-    the champion's.
+    the champion's. `eligible`: what may be recommended; None: what the champion may.
     """
 
     threshold: int = TriggerConfig.threshold
@@ -78,6 +79,7 @@ class NightOptions:
     triggers: TriggerConfig = field(default_factory=TriggerConfig)
     families: Sequence[str] = FAMILIES
     keep_candidate: bool = False
+    eligible: EligibilityRule | None = None
 
 
 def run_night(
@@ -120,6 +122,7 @@ def run_night(
     run(
         "claim_backlog", run_id=run_id, as_of=as_of, now=clock(), half_life_days=options.half_life_days, seed=options.seed,
         force_reason=options.force_reason, families=options.families, keep_candidate=options.keep_candidate,
+        eligible=None if options.eligible is None else options.eligible.as_dict(),
     )  # fmt: skip
     try:
         run("build_training_set", batch_id=run_id)

@@ -46,7 +46,10 @@ class SetKind(StrEnum):
 
 @dataclass(frozen=True)
 class Item:
-    """One film of the catalog. `is_placeholder`: known only from feedback, no metadata yet."""
+    """One film of the catalog. `is_placeholder`: known only from feedback, no metadata yet.
+
+    `available_from` <= time < `available_until`: when it may be recommended; `is_hidden`: it may not be at all.
+    """
 
     item_id: str
     title: str
@@ -57,6 +60,10 @@ class Item:
     tmdb_id: int | None = None
     imdb_id: str | None = None
     is_placeholder: bool = False
+    tags: tuple[str, ...] = ()
+    available_from: datetime | None = None
+    available_until: datetime | None = None
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,6 +218,7 @@ class RecommendationSet:
 
     `calibration`: how the version turns a score into a chance of being liked; see `recsys.model.calibration`.
     `adjustment_power`: how the version answers to feature adjustments; see `recsys.feedback.adjustments`.
+    `publication_id`: of a list that was read, the publication that it was served from; of an adjusted one, made from.
     """
 
     user_id: str | None
@@ -222,6 +230,7 @@ class RecommendationSet:
     kind: SetKind = SetKind.PUBLISHED
     calibration: dict[str, Any] | None = None
     adjustment_power: float = 1.0
+    publication_id: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -235,27 +244,3 @@ class UserSignal:
     signal: str
     reason: str
     occurred_at: datetime
-
-
-@dataclass(frozen=True)
-class Erasure:
-    """Proof that a user was erased; a row of `erasures`.
-
-    Attributes:
-        user_hash: SHA-256 of the user's id, in hex.
-        requested_by: who asked: the user, or the name of an API key or a person.
-        erased_at: when.
-        num_rows: table -> rows deleted.
-        batches: training batches whose frozen data hold the user: `batch_id`, `status`, `training_set_uri`,
-            `training_set_digest`.
-        model_versions: versions that were fitted on them.
-        erasure_id: its number in the audit.
-    """
-
-    user_hash: str
-    requested_by: str
-    erased_at: datetime
-    num_rows: dict[str, int]
-    batches: tuple[dict[str, Any], ...]
-    model_versions: tuple[str, ...]
-    erasure_id: int | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys.errors import InputError
 from recsys.registry_errors import check_reachable
-from recsys.registry_file import make_store
+from recsys.registry_file import make_store, require_own_home
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -66,4 +66,5 @@ class MlflowConnection:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         if self._file is not None:
             make_store(self._file, self._artifact_root)
+            require_own_home(self._file, self._artifact_root)
         return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)

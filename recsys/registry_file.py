@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from recsys.errors import TerminalError
 from recsys.whole_folder import SUFFIX
+
+MLFLOW_FILE = Path("mlflow") / "mlflow.db"  # of an embedded store, in the home folder
+IN_HOME = re.compile(r"file://(?P<home>/.*)/mlflow/artifacts(/\d+)?")
 
 
 def make_store(file: Path, artifact_root: Path) -> None:
@@ -42,3 +50,55 @@ def _make_tables(file: Path, artifact_root: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     SqlAlchemyStore(f"sqlite:///{file}", artifact_root.resolve().as_uri()).engine.dispose()
+
+
+def recorded_home(file: Path) -> Path | None:
+    """The home folder that an embedded store was made in: its experiments name their artifacts by absolute URIs.
+
+    Returns:
+        None if there is no such file, or it names no folder of this machine.
+    """
+    rows = _read(file, "SELECT artifact_location FROM experiments ORDER BY experiment_id")
+    found = [match for (location,) in rows if (match := IN_HOME.fullmatch(location or ""))]
+    return Path(unquote(found[0]["home"])) if found else None
+
+
+def require_own_home(file: Path, artifact_root: Path) -> None:
+    """Refuses a store whose home folder was moved or copied: it would read and write the artifacts of the old one.
+
+    Raises:
+        TerminalError: naming the command that repairs it.
+    """
+    home = artifact_root.resolve().parent.parent
+    if file.resolve() != home / MLFLOW_FILE:
+        return  # a store of several homes
+    made_in = recorded_home(file)
+    if made_in is not None and made_in != home:
+        raise TerminalError(
+            f"Expected the MLflow store {file} to be where it was made, in {made_in}, but the folder was moved or copied: "
+            "run `recsys home repair`, which rewrites the paths in it."
+        )
+
+
+def version_folders(file: Path) -> dict[str, list[Path]]:
+    """Version -> folders on this machine that an embedded store keeps for it: its model, and the artifacts of its run."""
+    rows = _read(
+        file,
+        "SELECT v.version, v.source, r.artifact_uri FROM model_versions v LEFT JOIN runs r ON r.run_uuid = v.run_id "
+        "WHERE v.current_stage <> 'Deleted_Internal' ORDER BY v.version",
+    )
+    return {
+        str(version): [Path(unquote(uri.removeprefix("file://"))) for uri in uris if (uri or "").startswith("file://")]
+        for version, *uris in rows
+    }
+
+
+def _read(file: Path, query: str) -> list[tuple[Any, ...]]:
+    """Rows of an embedded store, without the seconds that importing MLflow takes; none if it is not a whole one."""
+    if not file.is_file():
+        return []
+    with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            return database.execute(query).fetchall()
+        except sqlite3.Error:  # whoever opens it will say what is wrong
+            return []

@@ -24,9 +24,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 
@@ -142,10 +144,34 @@ class Settings:
         """What links for people start with: MLflow's public address, or the one that the programs use."""
         return self.mlflow_public_url or self.tracking_uri
 
+    def reference(self, path: Path) -> str:
+        """How records name a file: relative to the home, which may be moved; outside it an absolute `file:` URI."""
+        absolute = path.resolve()
+        if absolute.is_relative_to(self.home):
+            return absolute.relative_to(self.home).as_posix()
+        return absolute.as_uri()
+
+    def locate(self, reference: str) -> Path:
+        """Where a file is that a record names; the opposite of `reference`.
+
+        Records from before references were relative hold absolute URIs. What such a one names in a home that was moved
+        is looked for among this home's artifacts.
+        """
+        if not reference.startswith("file:"):
+            return self.home / reference
+        path = Path(unquote(urlparse(reference).path))
+        _, is_artifact, rest = path.as_posix().rpartition(f"/{self.artifacts.name}/")
+        moved = self.artifacts / rest
+        return moved if is_artifact and moved.exists() and not path.exists() else path
+
     @property
     def artifacts(self) -> Path:
         """Folder of what the steps leave behind, one sub-folder per batch."""
         return self.home / "artifacts"
+
+    def batch_folder(self, batch_id: str) -> Path:
+        """Where the steps of a batch leave their files; run ids may hold characters that file names cannot."""
+        return self.artifacts / re.sub(r"[^A-Za-z0-9_.-]", "_", batch_id)
 
     @property
     def mlflow_artifacts(self) -> Path:

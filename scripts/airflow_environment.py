@@ -12,22 +12,21 @@ from recsys.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = "127.0.0.1"
+AIRFLOW_FOLDER = "airflow"  # of Airflow's own files, in the home folder
 SERVICE_USER = "feedback-service"  # tells Airflow that the backlog is ready
 
 
-def airflow_environment(settings: Settings, *, folder: str = "airflow-inprocess", port: int = 8080) -> dict[str, str]:
+def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, str]:
     """Variables to set before Airflow is imported or started.
 
     Args:
         settings: places of the deployment.
-        folder: of Airflow's own files, in the home folder. What runs DAGs in its own process takes another one than
-            `make up`: an asset event that it emits would start a run when the scheduler next looks.
         port: where the API server listens, or would listen.
 
     Returns:
         Only what differs from the current environment's; merge it into `os.environ` or a child's environment.
     """
-    home = settings.home / folder
+    home = settings.home / AIRFLOW_FOLDER
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {
         **settings.as_environment(),

@@ -1,7 +1,12 @@
 """`make demo`: the whole loop on the shipped stream, on this machine, in a few minutes.
 
-    embedded stores -> import -> first champion as of 12 June 2013 -> two nights of the Airflow DAGs, in this process:
-    one with too few new dislikes (skips, and says why), one that retrains, judges, promotes or refuses, and publishes.
+    embedded stores -> import -> a first champion -> a night in Airflow with too few new dislikes (it skips, and says why)
+    -> one thumbs-down through the API, taken back, and made again -> tonight: a night that learns from it, is judged,
+    promoted or refused, and published.
+
+The stream ends yesterday: the import moves it by whole days, so that everything here lives in one time. What may be
+recommended is a back catalogue, films up to 2011, as a shop or a library has it: on this stream everybody rates what is new,
+and a list of new films is the same for everybody. The model learns from all of it.
 
 Everything lands under `var/` (or RECSYS_HOME). Run it again: what is there is found again, nothing is doubled; what was
 interrupted goes on. `--fresh` starts over.
@@ -10,31 +15,78 @@ interrupted goes on. `--fresh` starts over.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import results
+import story
 from airflow_environment import airflow_environment
+from nights import NightFailed, output_to, result_of, run_dag, seconds_of, start_migration
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from recsys.settings import PACKAGE_PARENT, Settings
 
 STREAM = PACKAGE_PARENT / "data" / "movietweetings"
-FIRST_CHAMPION_AT = datetime(2013, 6, 12, tzinfo=UTC)
-NIGHTS = (datetime(2013, 6, 13, tzinfo=UTC), datetime(2013, 6, 14, tzinfo=UTC))
-SHOWN_USERS = 3
-LOG = "demo.log"  # it is there from the first second on, and says whose folder it is
+NEWEST_YEAR = 2011  # of what may be recommended
+FIRST_RUN = "demo-first-champion"
+LOG, PLAN, STORY = (
+    "demo.log",
+    "demo.json",
+    "demo-story.json",
+)  # the log is there from the first second: whose folder it is
+NUM_TASKS = 22  # of both nights, about
 out = Console()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When things happen, fixed by the first demo of a folder, so that a later one finds them again.
+
+    Attributes:
+        started_at: wall clock, ISO 8601.
+    """
+
+    started_at: str
+
+    @classmethod
+    def of(cls, home: Path) -> Plan:
+        """The plan of the folder; made now if it has none."""
+        path = home / PLAN
+        if not path.is_file():
+            path.write_text(json.dumps(asdict(cls(datetime.now(UTC).isoformat(timespec="seconds")))), encoding="utf-8")
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    @property
+    def now(self) -> datetime:
+        """When the demo was first started."""
+        return datetime.fromisoformat(self.started_at)
+
+    @property
+    def stream_ends_on(self) -> datetime:
+        """The day before: the last of the stream, as it is imported."""
+        return self.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+    @property
+    def first_champion_as_of(self) -> datetime:
+        """A week before the stream's end: what follows is for tonight's run to learn from."""
+        return self.stream_ends_on - timedelta(days=6)
+
+    @property
+    def quiet_night_as_of(self) -> datetime:
+        """The run at 02:00 after it, when hardly anybody had clicked yet."""
+        return self.first_champion_as_of + timedelta(hours=2)
 
 
 def require_own_folder(settings: Settings, fresh: bool) -> None:
@@ -64,175 +116,128 @@ def has_events(settings: Settings) -> bool:
 
 
 def run_command(settings: Settings, *arguments: str) -> None:
-    """Runs `recsys ...` with these places; ends the demo with its exit code if it fails."""
+    """Runs `recsys ...` on these stores; ends the demo with its exit code if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "recsys", *arguments], env={**os.environ, **settings.as_environment()}, check=False
     )
     if done.returncode:
-        sys.exit(f"`recsys {' '.join(arguments)}` failed with code {done.returncode}: its message is above. "
-                 "Mend that and run `make demo` again: it goes on from here.")  # fmt: skip
-
-
-def start_airflow_migration(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Makes Airflow's own database in the background, while the stream is imported."""
-    with log.open("ab") as sink:
-        return subprocess.Popen(
-            [sys.executable, "-m", "airflow", "db", "migrate"], env=environment, stdout=sink, stderr=sink
+        sys.exit(
+            f"`recsys {shlex.join(arguments)}` failed with code {done.returncode}: its message is above. "
+            "Mend that and run `make demo` again: it goes on from here."
         )
 
 
-@contextlib.contextmanager
-def quiet(log: Path) -> Iterator[Console]:
-    """Sends what Airflow and its tasks print to `log`; yields a console that still reaches the terminal."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    kept = os.dup(1)
-    with log.open("ab") as sink, os.fdopen(terminal, "w") as screen:
-        os.dup2(sink.fileno(), 1)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield Console(file=screen, force_terminal=os.isatty(terminal))
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(kept, 1)
-            os.dup2(terminal, 2)
-            os.close(kept)
+@contextmanager
+def airflow_nights(log: Path) -> Iterator[Any]:
+    """Yields `run(dag_id, at, conf)`, which runs a DAG with a progress bar that names its tasks."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with output_to(log) as screen:
+        console = Console(file=screen, force_terminal=screen.isatty())
+        with Progress(*columns, console=console, transient=True) as progress:
+            line = progress.add_task("loading the DAGs", total=NUM_TASKS)
+
+            def run(dag_id: str, at: datetime, conf: dict[str, Any]) -> Any:
+                def on_task(name: str) -> None:
+                    progress.update(line, description=f"{dag_id}: {name}", advance=1)
+
+                return run_dag(dag_id, at, conf, log, on_task)
+
+            yield run
+
+
+def quiet_night(plan: Plan, log: Path) -> None:
+    """A night with too few new dislikes: it skips."""
+    with airflow_nights(log) as run:
+        run("feedback_retraining", plan.now, {"as_of": plan.quiet_night_as_of.isoformat()})
 
 
 @dataclass(frozen=True)
-class Nights:
-    """What the nights in Airflow did.
+class Tonight:
+    """What the night that learns did.
 
     Attributes:
-        seconds: of each task.
-        batch_id: of the last night that trained; None if none did.
+        batch_id: of it; None if nothing was trained.
         checks: what its data checks said.
+        seconds: of each task.
     """
 
-    seconds: dict[str, float]
     batch_id: str | None
     checks: dict[str, Any]
+    seconds: dict[str, float]
 
 
-def run_nights(log: Path) -> Nights:
-    """Runs the DAGs for each night with `dag.test()`, as the scheduler would by their assets.
-
-    What an earlier demo finished is not run again; what it left unfinished is.
-    """
-    from airflow.dag_processing.dagbag import BundleDagBag
-    from airflow.models.dagrun import DagRun
-    from airflow.utils.state import DagRunState
-
-    folder = PACKAGE_PARENT / "dags"
-    seconds: dict[str, float] = {}
-    batch_id, checks = None, {}
-
-    def run(screen: Progress, line: Any, dag_id: str, as_of: datetime, conf: dict[str, Any]) -> Any:
-        screen.update(line, description=f"night {as_of:%Y-%m-%d}: {dag_id}")
-        # A bag of its own for each run: `dag.test()` leaves the form's values in the DAG.
-        bag = BundleDagBag(dag_folder=str(folder), bundle_path=folder, bundle_name="dags-folder")
-        if bag.import_errors:
-            sys.exit(f"The DAG files do not load: {bag.import_errors}")
-        done = DagRun.find(dag_id=dag_id, logical_date=as_of, state=DagRunState.SUCCESS)  # by an earlier demo
-        dag = bag.dags[dag_id]
-        dag.deadline = None  # Airflow 3.3: a run that dag.test() started ends in an error where there is one
-        dag_run = done[0] if done else dag.test(logical_date=as_of, run_after=as_of, run_conf=conf)
-        for instance in dag_run.get_task_instances():
-            if str(instance.state) == "success" and instance.start_date and instance.end_date:
-                which = f" {instance.rendered_map_index}" if instance.rendered_map_index else ""
-                took = instance.end_date - instance.start_date
-                seconds[f"{as_of:%m-%d} {instance.task_id}{which}"] = took.total_seconds()
-        if str(dag_run.state) != "success":
-            raise SystemExit(
-                f"{dag_id} for {as_of:%Y-%m-%d} ended as {dag_run.state}; see {log}. Run `make demo` again."
-            )
-        return dag_run
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with quiet(log) as terminal, Progress(*columns, console=terminal, transient=True) as screen:
-        line = screen.add_task("loading the DAGs")
-        for as_of in NIGHTS:
-            night = run(screen, line, "feedback_retraining", as_of, {"as_of": as_of.isoformat()})
-            trained = night.get_task_instance("train_challenger").xcom_pull(task_ids="train_challenger")
-            if trained is None:
-                continue
-            batch_id = trained["batch_id"]
-            checks = night.get_task_instance("validate_training_set").xcom_pull(task_ids="validate_training_set")
-            promotion = run(screen, line, "model_promotion", as_of, {"model_version": trained["model_version"]})
-            promoted = promotion.get_task_instance("promote").xcom_pull(task_ids="promote")
-            if promoted is not None:
-                conf = {"model_version": promoted["to_version"], "as_of": as_of.isoformat()}
-                run(screen, line, "recommendation_publishing", as_of, conf)
-    return Nights(seconds, batch_id, checks)
+def tonight(plan: Plan, log: Path, as_of: datetime) -> Tonight:
+    """The night that learns: retraining, promotion and publishing, one after the other as their assets would start them."""
+    at = plan.now + timedelta(seconds=1)  # a run of its own beside that of the quiet night
+    with airflow_nights(log) as run:
+        night = run("feedback_retraining", at, {"as_of": as_of.isoformat()})
+        seconds, trained = seconds_of(night), result_of(night, "train_challenger")
+        if trained is None:
+            return Tonight(None, {}, seconds)
+        promotion = run("model_promotion", at, {"model_version": trained["model_version"]})
+        seconds |= seconds_of(promotion)
+        promoted = result_of(promotion, "promote")
+        if promoted is not None:
+            conf = {"model_version": promoted["to_version"], "as_of": as_of.isoformat()}
+            seconds |= seconds_of(run("recommendation_publishing", at, conf))
+    return Tonight(trained["batch_id"], result_of(night, "validate_training_set"), seconds)
 
 
-def show_results(nights: Nights) -> None:
-    """Prints what happened, from what the run left in its stores."""
+def click(settings: Settings, log: Path) -> story.Story:
+    """The thumbs-down of the story, or the one that an earlier demo made."""
+    path = settings.home / STORY
+    found = story.Story.load(path)
+    if found is None:
+        user_id = story.choose_user(settings)
+        with story.front_end(settings, user_id, log) as front:
+            found = story.play(front, user_id)
+        found.save(path)
+    story.show_click(found, out)
+    return found
+
+
+def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) -> None:
+    """Prints what happened, from what the nights left in their stores."""
+    from recsys.nightly.judging import load_evidence
     from recsys.nightly.workplace import Workplace
 
     with Workplace.open() as place:
-        decisions = sorted(place.store.list_decisions(limit=50), key=lambda d: (d.as_of, d.decision_id))
-        table = Table("run", "step", "verdict", "why", title="Decisions")
-        for d in decisions:
-            table.add_row(d.run_id, d.step, d.verdict, "\n".join(d.reasons))
-        out.print(table)
-        if nights.batch_id is not None:
-            show_batch(place, place.store.get_batch(nights.batch_id), nights.checks)
-        show_lists(place)
-    if nights.seconds:
-        table = Table("night and step", "seconds", title="Seconds per step in Airflow (fresh processes included)")
-        for name, value in nights.seconds.items():
-            table.add_row(name, f"{value:.1f}")
-        out.print(table)
+        champion = str(place.registry.get_alias("champion"))
+        results.show_decisions(place, out)
+        results.show_systems(load_evidence(place, place.store.get_batch(FIRST_RUN)), "The first champion", out)
+        if done.batch_id is not None:
+            batch = place.store.get_batch(done.batch_id)
+            results.show_batch(place, batch, done.checks, out)
+            results.show_systems(load_evidence(place, batch), "Tonight's challenger", out)
+        results.show_lists(place, champion, out)
+        if champion != told.version:
+            with story.front_end(settings, told.user_id, log) as front:
+                told = story.with_learned(told, front)
+            story.show_learned(told, out)
+        results.show_seconds(done.seconds, out)
+        out.print(f"Champion now: version {champion}.")
 
 
-def show_batch(place: Any, batch: Any, checks: dict[str, Any]) -> None:
-    """Training set, data checks, and every system on the same holdout."""
-    from recsys.nightly.fitting import trials_of
-
-    table = Table("", Column(overflow="fold"), show_header=False, title=f"Batch {batch.batch_id}")
-    table.add_row("new dislikes claimed", str(batch.num_examples))
-    table.add_row("training set", f"{batch.num_rows} rows, digest {batch.training_set_digest}")
-    tried = trials_of(place.folder(batch.batch_id), batch)
-    table.add_row(
-        "candidates, NDCG@10 on validation", ", ".join(f"{t.candidate.name} {t.ndcg_at_10:.4f}" for t in tried)
-    )
-    warned = "".join(f"; warning: {warning}" for warning in checks["warnings"])
-    passed = "passed" if checks["success"] else "failed"
-    said = f"{checks['num_expectations']} checks {passed}{warned}; Data Docs: {batch.data_docs_uri}"
-    table.add_row("data checks", said)
-    table.add_row(
-        "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"
-    )
-    table.add_row("champion now", f"version {place.registry.get_alias('champion')}")
-    out.print(table)
-    from recsys.nightly.judging import load_evidence, metrics_of
-
-    metrics = metrics_of(load_evidence(batch))
-    table = Table("system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10",
-                  title=f"On the same holdout, {metrics['holdout_users']:.0f} users with a like")  # fmt: skip
-    for system in ("challenger", "champion", "decayed_popularity", "popularity"):
-        names = ("ndcg_at_10", "recall_at_20", "dislike_exposure_at_10", "coverage_at_10")
-        values = [metrics.get(f"{system}_{name}") for name in names]
-        if values[0] is not None:
-            table.add_row(system, *("-" if value is None else f"{value:.4f}" for value in values))
-    out.print(table)
-
-
-def show_lists(place: Any) -> None:
-    """The first recommendations of three users who have some history, each with its reason."""
-    histories = place.store.read_histories(NIGHTS[-1], 30.0)
-    liked = histories[histories["signal"] == "like"]["user_id"].value_counts()
-    users = sorted(liked[liked >= 5].index)[: SHOWN_USERS * 400 : 400]
-    catalog = place.store.catalog()
-    table = Table("user", "#", "film", "score", "reason", title="Recommendations")
-    for user_id in users:
-        found = place.store.get_recommendations(user_id)
-        for entry in found.entries[:3] if found else ():
-            table.add_row(user_id, str(entry.rank), catalog[entry.item_id].title, f"{entry.score:.3f}", entry.reason)
-    out.print(table)
+def where_next(settings: Settings, user_id: str) -> None:
+    """Commands that can be pasted as they are."""
+    folder = "" if settings.home == PACKAGE_PARENT / "var" else f"RECSYS_HOME={shlex.quote(str(settings.home))} "
+    recsys = f"{folder}{Path(sys.executable).parent / 'recsys'}"
+    out.print("Where to look next:")
+    lines = {
+        f"{folder}make up": "Airflow with these nights, MLflow and the API; prints URLs and login",
+        f"{recsys} --help": "the tour of the commands",
+        f"{recsys} recommend {user_id} --contributions": "what the user of the story gets, and why",
+        f"{recsys} decisions": "why each night skipped, trained, promoted or refused",
+        str(settings.home / LOG): "what Airflow said",
+    }
+    for command, meaning in lines.items():
+        out.print(f"  {command}\n      {meaning}", soft_wrap=True, markup=False, highlight=False)
 
 
 def main() -> None:
@@ -240,7 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="remove what an earlier demo left, and start over")
     fresh = parser.parse_args().fresh
-    started = time.monotonic()
+    began = time.monotonic()
     settings = Settings.under(Settings.from_environment().home)
     require_own_folder(settings, fresh)
     if fresh:
@@ -250,36 +255,39 @@ def main() -> None:
     log = settings.home / LOG
     environment = {**os.environ, **airflow_environment(settings)}
     os.environ.update(environment)
+    migration = start_migration(environment, log)
+    plan = Plan.of(settings.home)
 
-    migration = start_airflow_migration(environment, log)
-    out.print(f"[1/4] Stores under {settings.home}")
+    out.print(f"[1/6] Stores under {settings.home}", highlight=False)
     run_command(settings, "db", "upgrade")
-    out.print(f"[2/4] Import of {STREAM}")
-    run_command(settings, "import", "movietweetings", str(STREAM))
-    out.print(f"[3/4] First champion, as of {FIRST_CHAMPION_AT:%d %B %Y}")
-    champion = (
-        "--as-of",
-        FIRST_CHAMPION_AT.isoformat(),
-        "--force",
-        "first champion",
-        "--run-id",
-        "demo-first-champion",
-    )
-    run_command(settings, "run", *champion)
+    out.print(f"[2/6] Import of {STREAM}, moved so that it ends on {plan.stream_ends_on:%d %B %Y}", highlight=False)
+    run_command(settings, "import", "movietweetings", str(STREAM), "--ends-on", f"{plan.stream_ends_on:%Y-%m-%d}")
+    as_of = plan.first_champion_as_of
+    out.print(f"[3/6] First champion, as of {as_of:%d %B %Y}, for films up to {NEWEST_YEAR}", highlight=False)
+    run_command(
+        settings, "run", "--as-of", as_of.isoformat(), "--force", "first champion", "--run-id", FIRST_RUN,
+        "--max-year", str(NEWEST_YEAR),
+    )  # fmt: skip
     if migration.wait():
         sys.exit(f"Airflow's database could not be made; see {log}.")
-    out.print("[4/4] Two nights in Airflow")
-    show_results(run_nights(log))
-    out.print(f"Done in {time.monotonic() - started:.0f} s. Where to look next:")
-    out.print("  make up                          Airflow and MLflow with what you see above; prints URLs and login")
-    out.print("  .venv/bin/recsys --help          the tour of the commands")
-    out.print("  .venv/bin/recsys recommend 1500 --contributions")
-    out.print(f"  {log}   what Airflow said")
+    out.print(
+        f"[4/6] The night as of {plan.quiet_night_as_of:%d %B %Y %H:%M} in Airflow: few new dislikes", highlight=False
+    )
+    quiet_night(plan, log)
+    out.print("[5/6] One thumbs-down, through the API")
+    told = click(settings, log)
+    out.print("[6/6] Tonight in Airflow: it learns from the week's dislikes and from that one")
+    done = tonight(plan, log, datetime.fromisoformat(told.clicked_at))
+    show_all(told, done, log, settings)
+    where_next(settings, told.user_id)
+    out.print(f"Done in {time.monotonic() - began:.0f} s.")
 
 
 if __name__ == "__main__":
     try:
         main()
+    except NightFailed as error:
+        sys.exit(f"{error} Mend that and run `make demo` again: it goes on from here.")
     except KeyboardInterrupt:
         print("\nInterrupted. `make demo` goes on from here; `make demo ARGS=--fresh` starts over.", file=sys.stderr)
         sys.exit(130)

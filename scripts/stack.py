@@ -12,15 +12,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from airflow_environment import LOCAL, ROOT, SERVICE_USER, airflow_environment, stored_secret
+from airflow_environment import AIRFLOW_FOLDER, LOCAL, ROOT, SERVICE_USER, airflow_environment, stored_secret
 from local_key import ensure_local_key, local_key_file
 from service import MARK, Service
 
+from recsys.errors import TerminalError
+from recsys.registry_file import require_own_home
 from recsys.settings import Settings
 
-AIRFLOW_FOLDER = "airflow"
 START_TIMEOUT_S = 180.0
 POLL_S = 0.5
 # No proxy: everything asked here is on this machine.
@@ -62,7 +64,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The environment of every service."""
-        airflow = airflow_environment(self._settings, folder=AIRFLOW_FOLDER, port=self._ports["Airflow"])
+        airflow = airflow_environment(self._settings, port=self._ports["Airflow"])
         own = {
             MARK: self.name,
             # A process that renames itself must not overwrite its environment, by which `stop_all` finds it.
@@ -107,8 +109,10 @@ class Stack:
             running: takes each service's process as soon as it exists, so that a failed start can be undone.
 
         Raises:
-            StackError: if a port is taken, a migration fails, or a service ends or is not healthy in time.
+            StackError: if the folder was moved and not repaired, a port is taken, a migration fails, or a service ends or is
+                not healthy in time.
         """
+        self._require_own_home()
         for name, port in self._ports.items():
             _require_free(name, port)
         environment = self.environment()
@@ -125,6 +129,15 @@ class Stack:
         self._wait(running, f"MLflow at {self._mlflow_url}", lambda: _ask(f"{self._mlflow_url}/health") is not None)
         self._wait(running, f"Airflow at {self._airflow_url}", self._is_airflow_healthy)
         self._wait(running, "Airflow to read the DAGs", self._has_dags)
+
+    def _require_own_home(self) -> None:
+        """The server would go on writing to where the folder was."""
+        if not self._store_uri.startswith("sqlite:///"):
+            return
+        try:
+            require_own_home(Path(self._store_uri.removeprefix("sqlite:///")), self._settings.mlflow_artifacts)
+        except TerminalError as error:
+            raise StackError(str(error)) from error
 
     def summary(self) -> str:
         """Where everything is, and how to log in."""

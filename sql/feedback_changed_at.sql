@@ -14,4 +14,12 @@ FROM (
     SELECT max(retracted_at) AS changed_at
     FROM user_dislikes
     WHERE user_id = :user_id
+    UNION ALL
+    SELECT max(recorded_at) AS changed_at
+    FROM user_exclusions
+    WHERE user_id = :user_id
+    UNION ALL
+    SELECT max(removed_at) AS changed_at
+    FROM user_exclusions
+    WHERE user_id = :user_id
 ) AS changes

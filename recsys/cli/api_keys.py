@@ -15,7 +15,7 @@ from recsys.settings import Settings
 if TYPE_CHECKING:
     from recsys.store.api_keys import ApiKey, Scope
 
-SCOPES = ("act-for-users", "metrics:read", "users:erase")
+SCOPES = ("act-for-users", "metrics:read", "users:erase", "catalog:write")
 api_key = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -31,7 +31,8 @@ def create(
         typer.Option(
             metavar="|".join(SCOPES),
             help="What it may do; repeat the option for several. act-for-users: speak for the user that X-User-ID names. "
-            "metrics:read: numbers over all users. users:erase: erase any user.",
+            "metrics:read: numbers over all users. users:erase: erase any user. "
+            "catalog:write: say when and whether items may be recommended.",
             show_default=False,
         ),
     ],

@@ -12,7 +12,7 @@ from recsys.cli.options import Json, K
 from recsys.cli.output import count_of, minute, out, print_json_lines, say, table, titled
 
 if TYPE_CHECKING:
-    from recsys.records import Erasure
+    from recsys.store.erasures import Erasure
 
 brigading = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Bursts of dislikes that are held back until you look at them."
@@ -97,11 +97,16 @@ def _show(found: list[Erasure], as_json: bool) -> None:
     if as_json:
         print_json_lines(asdict(erasure) for erasure in found)
         return
+    from recsys.settings import Settings
+
+    settings = Settings.from_environment()
     for one in found:
         deleted = ", ".join(f"{count:,} {name}" for name, count in one.num_rows.items() if count) or "nothing was there"
         say(f"Erasure {one.erasure_id} at {minute(one.erased_at)} UTC, asked for by {one.requested_by}")
         say(f"  user hash       {one.user_hash}")
         say(f"  deleted         {deleted}")
         for batch in one.batches:
-            say(f"  still in        {batch['training_set_uri']} (digest {batch['training_set_digest']})")
+            say(
+                f"  still in        {settings.locate(batch['training_set_uri'])} (digest {batch['training_set_digest']})"
+            )
         say(f"  known to        {', '.join(f'version {v}' for v in one.model_versions) or 'no version'}")

@@ -1,16 +1,24 @@
-"""`recsys items`: what can be liked, disliked and recommended."""
+"""`recsys items`: what can be liked and disliked, and when and whether it may be recommended."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import Json, K
-from recsys.cli.output import out, print_json_lines, table
+from recsys.cli.options import Json, K, parse_moment
+from recsys.cli.output import minute, out, print_json_lines, say, table
+from recsys.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from recsys.records import Item
+
+NONE = "none"  # in the place of a time: takes it away
 
 items = typer.Typer(add_completion=False)
+ItemId = Annotated[str, typer.Argument(help="The item's id in the catalog.")]
 Title = Annotated[str, typer.Option("--title", help="Only items whose title holds this, in any letter case.")]
 
 
@@ -49,3 +57,78 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
         out.print(listed)
     else:
         out.print(f"No title holds {title!r}." if title else "No items yet: `recsys import items FILE` brings them in.")
+
+
+@items.command("show")
+def show_item(item_id: ItemId, as_json: Json = False) -> None:
+    """Show an item, whether it may be recommended, and how that was changed."""
+    from recsys.nightly.workplace import Workplace
+
+    with Workplace.open() as place:
+        item = place.store.items([item_id]).get(item_id)
+        changes = place.store.list_item_changes(item_id)
+    if item is None:
+        raise NotFoundError(f"Expected an item of the catalog, got {item_id!r}: `recsys import items` brings items in.")
+    if as_json:
+        print_json_lines([{**asdict(item), "changes": [asdict(change) for change in changes]}])
+        return
+    _print_item(item)
+    for change in changes:
+        span = _span(change.available_from, change.available_until)
+        words = (
+            f"{'hidden' if change.is_hidden else 'visible'}, available {span}, tags {', '.join(change.tags) or 'none'}"
+        )
+        say(f"changed {change.recorded_at:%Y-%m-%d %H:%M:%S} UTC: {words}")
+
+
+@items.command("set")
+def set_item(
+    item_id: ItemId,
+    hidden: Annotated[
+        bool | None, typer.Option("--hidden/--visible", help="Never recommend it, or do again.", show_default=False)
+    ] = None,
+    available_from: Annotated[
+        str | None, typer.Option(help="Recommend it from this day or time on (UTC); none: from ever.")
+    ] = None,
+    available_until: Annotated[
+        str | None, typer.Option(help="Recommend it until before this day or time (UTC); none: for ever.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="Its tags, all of them; give the option once for each.")
+    ] = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say when and whether an item may be recommended; it leaves the lists at once. Training still sees it."""
+    from recsys.nightly.workplace import Workplace
+
+    if tags and no_tags:
+        raise InputError("Expected either --tag or --no-tags, got both: leave one of them out.")
+    values: dict[str, Any] = {} if hidden is None else {"is_hidden": hidden}
+    for name, text in (("available_from", available_from), ("available_until", available_until)):
+        values |= {} if text is None else {name: None if text.lower() == NONE else parse_moment(text)}
+    values |= {"tags": tuple(tags or ())} if tags or no_tags else {}
+    if not values:
+        raise InputError("Expected something to change, got no option: see `recsys items set --help`.")
+    with Workplace.open() as place:
+        changed = place.store.change_item(item_id, values, datetime.now(UTC))
+    if as_json:
+        print_json_lines([asdict(changed)])
+    else:
+        _print_item(changed)
+
+
+def _span(start: datetime | None, end: datetime | None) -> str:
+    if start is None and end is None:
+        return "at any time"
+    first = "" if start is None else f"from {minute(start)} "
+    return f"{first}{'' if end is None else f'until {minute(end)} '}UTC"
+
+
+def _print_item(item: Item) -> None:
+    year = "" if item.release_year is None else f" ({item.release_year})"
+    say(f"{item.item_id}  {item.title}{year}  {', '.join(item.genres)}")
+    state = "hidden" if item.is_hidden else "visible"
+    say(
+        f"{state}, available {_span(item.available_from, item.available_until)}, tags: {', '.join(item.tags) or 'none'}"
+    )

@@ -149,7 +149,8 @@ def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = Fals
     """Import the catalog from CSV or Parquet.
 
     Needed columns: item_id, title. Optional: genres and cast (separated by |, or Parquet lists), franchise,
-    release_year, tmdb_id, imdb_id. What a file leaves empty keeps its stored value.
+    release_year, tmdb_id, imdb_id, tags (as genres), and when an item may be recommended: available_from, available_until
+    (ISO 8601 or unix seconds, UTC), is_hidden (true or false). What a file leaves empty keeps its stored value.
     """
     from recsys import ingest
 

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recsys.cli.eligible_options import (
+    AllItems,
+    Genres,
+    Tags,
+    WithoutGenres,
+    WithoutTags,
+    Year,
+    eligibility_rule,
+)
 from recsys.cli.options import AsOf, Json, parse_moment, wall_clock
 from recsys.cli.output import count_of, number, out, print_json_lines, say, table
 from recsys.cli.progress import progress_bar
@@ -52,6 +61,13 @@ def run(
     seed: Seed = 0,
     families: Families = None,
     keep_candidate: KeepCandidate = False,
+    min_year: Year = None,
+    max_year: Year = None,
+    genres: Genres = None,
+    without_genres: WithoutGenres = None,
+    tags: Tags = None,
+    without_tags: WithoutTags = None,
+    all_items: AllItems = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
     run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
     backlog_trigger: Annotated[bool, typer.Option(help="Whether --threshold asks for a retraining.")] = True,
@@ -78,6 +94,7 @@ def run(
 ) -> None:
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
+    rule = eligibility_rule(all_items, min_year, max_year, genres, without_genres, tags, without_tags)
     name = run_id or f"cli__{moment.isoformat()}"
     triggers = TriggerConfig(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
@@ -85,7 +102,7 @@ def run(
     )  # fmt: skip
     from recsys.loop import NightOptions
 
-    options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate)
+    options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate, rule)
     _require_stream(moment)
     if dry_run:
         parts = _rehearse(name, moment, options)
@@ -141,6 +158,7 @@ def _rehearse(name: str, moment: datetime, options: NightOptions) -> list[dict[s
         rehearsed = pipeline.rehearse(
             **arguments, half_life_days=options.half_life_days, seed=options.seed, families=options.families,
             keep_candidate=options.keep_candidate,
+            eligible=None if options.eligible is None else options.eligible.as_dict(),
         )  # fmt: skip
     return [checked, rehearsed]
 

@@ -97,7 +97,7 @@ def recommend(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What a user was given last, with reasons.
+    """The champion's list for a user, with reasons: what of it may be recommended now.
 
     A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
     lowered (-) it, and by how much. --counterfactuals scores every item again without one of the user's items: "Without
@@ -107,7 +107,8 @@ def recommend(
     from recsys.nightly.workplace import Workplace
 
     with Workplace.open() as place:
-        found = place.store.get_recommendations(user_id) or place.store.get_recommendations(None)
+        lists = place.store.served_lists(user_id)
+        found = None if lists is None else lists.own or lists.strangers
         if found is None:
             raise NotFoundError(
                 "Expected published recommendations, found none: run `recsys run` until a version is promoted."
@@ -115,6 +116,7 @@ def recommend(
         shown = found.entries[:k]
         items = place.store.items(entry.item_id for entry in shown)
         without = _counterfactuals(place, found, k) if counterfactuals else {}
+        champion = place.store.last_promotion()
     if as_json:
         print_json_lines(_as_dict(found, entry, items, without) for entry in shown)
         return
@@ -128,6 +130,8 @@ def recommend(
             reason += "\n" + without[entry.item_id]
         listed.add_row(str(entry.rank), titled(entry.item_id, items), f"{entry.score:.4f}", reason)
     out.print(listed)
+    if champion is not None and champion.to_version != found.model_version:
+        say(f"Version {champion.to_version} is champion; its lists are not published yet.")
 
 
 def _as_dict(
@@ -149,8 +153,9 @@ def _counterfactuals(place: Workplace, given: RecommendationSet, k: int) -> dict
 
     load_for("counterfactuals")
     from recsys.model.counterfactual import counterfactual_sentence, counterfactuals
+    from recsys.serving.publishing import eligible_as_of
 
-    recommender = place.recommender(given.model_version)
+    recommender = eligible_as_of(place.store, place.recommender(given.model_version), given.as_of)
     histories = place.store.read_histories(given.as_of, float(recommender.recipe["half_life_days"]), [given.user_id])
     shown = [entry.item_id for entry in given.entries[:k]]
     found = counterfactuals(recommender, histories, given.user_id, shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recsys.cli.output import out, say, seconds, table
+from recsys.settings import Settings
 
 if TYPE_CHECKING:
     from recsys.loop import Night
@@ -57,7 +58,7 @@ def _ways(night: Night) -> list[str]:
     """What a person would look at next."""
     ways = []
     if checks := night.results.get("validate_training_set"):
-        ways.append(f"Data checks: {checks['data_docs_uri']}")
+        ways.append(f"Data checks: {Settings.from_environment().locate(checks['data_docs_uri'])}")
     if night.outcome != "skip":
         ways.append(f"The whole verdict: recsys decisions --run-id {night.run_id}")
     if "publish_recommendations" in night.results:

@@ -24,7 +24,7 @@ def extreme_histories(recommender: Recommender, rng: np.random.Generator) -> tup
     """Histories that are rare and must work.
 
     Returns:
-        The histories, and how many items each user has not met; the users are called after what they are.
+        The histories, and how many eligible items each user has not met; the users are called after what they are.
     """
     items = recommender.item_ids
     one, every = items[rng.integers(len(items), size=1)], rng.permutation(items)
@@ -47,7 +47,8 @@ def extreme_histories(recommender: Recommender, rng: np.random.Generator) -> tup
         "unknown dislikes": _part(["an item of no catalog"], "dislike", weight, unspecified),
     }
     histories = pd.concat([part.assign(user_id=name) for name, part in parts.items()], ignore_index=True)
-    unseen = {name: len(items) - int(part["item_id"].isin(recommender.positions).sum()) for name, part in parts.items()}
+    eligible = pd.Index(items[recommender.eligible])
+    unseen = {name: int((~eligible.isin(part["item_id"])).sum()) for name, part in parts.items()}
     return histories[COLUMNS].astype({"weight": np.float64, "age_days": np.float64}), unseen
 
 
@@ -96,6 +97,6 @@ def stranger_gets_a_list(
     """A user without history gets a full list, with a reason."""
     del users, rng
     lists = recommender.recommend(histories.iloc[:0], LIST_LENGTH, ["a user without history"])
-    expected = min(LIST_LENGTH, len(recommender.item_ids))
+    expected = min(LIST_LENGTH, int(recommender.eligible.sum()))
     passed = len(lists) == expected and bool(lists["reason"].str.len().gt(0).all())
     return BehaviourResult("stranger_gets_a_list", passed, f"{len(lists)} of {expected} slots filled")

@@ -52,6 +52,7 @@ def compared_lists(
     user_ids: Sequence[str],
     cut_off: datetime,
     half_life_days: float,
+    barred: frozenset[str] = frozenset(),
 ) -> dict[str, pd.DataFrame]:
     """Top lists of models and popularity baselines for the same users, from the same histories.
 
@@ -62,12 +63,15 @@ def compared_lists(
         user_ids: whom to make lists for.
         cut_off: the baselines are counted up to here.
         half_life_days: of `decayed_popularity`.
+        barred: items that no list may hold; all others every list may hold, whatever a model was fitted for.
 
     Returns:
         System name -> `user_id`, `rank`, `item_id`; the models' names plus `popularity` and `decayed_popularity`.
     """
     own = histories[histories["user_id"].isin(set(user_ids))].reset_index(drop=True)
-    lists = {name: model.top_items(own, user_ids, LIST_LENGTH) for name, model in recommenders.items()}
+    lists = {
+        name: model.without_items(barred).top_items(own, user_ids, LIST_LENGTH) for name, model in recommenders.items()
+    }
     for name, order in baseline_orders(examples, cut_off, half_life_days).items():
-        lists[name] = popular_lists(order, own, user_ids, LIST_LENGTH)
+        lists[name] = popular_lists([item for item in order if item not in barred], own, user_ids, LIST_LENGTH)
     return lists

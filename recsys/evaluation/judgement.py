@@ -31,6 +31,8 @@ class Holdout:
         items: the catalog: `item_id`, `genres`, `cast`, `franchise`.
         begins_at: everything after it is holdout.
         half_life_days: of the baseline `decayed_popularity`.
+        barred: items that could not be recommended when the holdout began: no system lists them, and what users said of
+            them is not judged. Nor is what became available later, since no list of that time could hold it.
     """
 
     judgements: pd.DataFrame
@@ -39,6 +41,11 @@ class Holdout:
     items: pd.DataFrame
     begins_at: datetime
     half_life_days: float
+    barred: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        judged = ~self.judgements["item_id"].isin(self.barred)
+        object.__setattr__(self, "judgements", self.judgements[judged].reset_index(drop=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,8 @@ def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num
     users = pd.Index(sorted(holdout.judgements["user_id"].unique()), dtype=object, name="user_id")
     own = holdout.histories[holdout.histories["user_id"].isin(users)].reset_index(drop=True)
     lists = compared_lists(
-        recommenders, holdout.examples, own, list(users), holdout.begins_at, holdout.half_life_days
+        recommenders, holdout.examples, own, list(users), holdout.begins_at, holdout.half_life_days,
+        holdout.barred,
     )  # fmt: skip
     further = pd.concat([top["item_id"] for top in lists.values()]).unique()
     known = KnownItems.build(holdout.items, holdout.examples, further)

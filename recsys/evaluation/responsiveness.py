@@ -101,7 +101,7 @@ def _has_alternatives(drawn: pd.DataFrame, histories: pd.DataFrame, recommender:
     similarity, found = ItemSimilarity(recommender.features), np.zeros(len(drawn), bool)
     for start in range(0, len(users), BATCH_SIZE):
         block = users[start : start + BATCH_SIZE]
-        is_open = (recommender.score(own, block) > 0) & (recommender.matrices(own, block).seen.toarray() == 0)
+        is_open = (recommender.score(own, block) > 0) & recommender.is_open_to(recommender.matrices(own, block))
         for kind in KINDS:
             chosen = np.flatnonzero((rows >= start) & (rows < start + len(block)) & (kinds == kind))
             is_other = ~similarity.shares(positions[chosen], kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,6 @@ from recsys.records import Item
 # "Death Note (2006–2007)" and "Show (2011– )" are series: the first year counts.
 TITLE_WITH_YEAR = r"^(?P<title>.*\S)\s*\((?P<year>(?:18|19|20)[0-9]{2})(?:\s*[–-]\s*(?:[0-9]{4})?\s*)?\)$"
 NO_GENRES = "(no genres listed)"
-FIRST_YEAR, LAST_YEAR = 1870, 2100
 
 
 def split_year(titles: pd.Series) -> pd.DataFrame:
@@ -30,7 +30,8 @@ def items_from(kept: pd.DataFrame) -> dict[str, Item]:
 
     Args:
         kept: columns `item_id`, `title`, and any of `genres`, `cast` (`a|b`), `franchise`, `release_year`, `tmdb_id`,
-            `imdb_id`; NA where unknown.
+            `imdb_id`, `tags` (`a|b`), `available_from`, `available_until` (UTC), `is_hidden` (`true`, `false`); NA where
+            unknown.
     """
     columns = zip(
         kept["item_id"].tolist(),
@@ -41,6 +42,11 @@ def items_from(kept: pd.DataFrame) -> dict[str, Item]:
         _known(_column(kept, "release_year").astype("Int64")),
         _known(_column(kept, "tmdb_id").astype("Int64")),
         _known(_column(kept, "imdb_id")),
+        [False] * len(kept),
+        split_list(_column(kept, "tags")),
+        _moments(_column(kept, "available_from")),
+        _moments(_column(kept, "available_until")),
+        [value == "true" for value in _known(_column(kept, "is_hidden"))],
         strict=True,
     )
     return {row[0]: Item(*row) for row in columns}
@@ -53,6 +59,10 @@ def imdb_ids(values: pd.Series) -> pd.Series:
 
 def _column(kept: pd.DataFrame, name: str) -> pd.Series:
     return kept[name] if name in kept else pd.Series(None, index=kept.index, dtype="object")
+
+
+def _moments(values: pd.Series) -> list[datetime | None]:
+    return [None if pd.isna(value) else value.to_pydatetime() for value in values.tolist()]
 
 
 def _known(values: pd.Series) -> list[Any]:

@@ -71,12 +71,14 @@ class Parsed:
         files: outcome per file, in reading order.
         items: the catalog part by item id.
         feedback: one row per signal with `FEEDBACK_COLUMNS`, in the order of `recorded_at`.
+        says_hidden: items of which the files say whether they are hidden; others stay as they are.
     """
 
     source: str
     files: Sequence[CheckedFile]
     items: dict[str, Item] = field(default_factory=dict)
     feedback: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FEEDBACK_COLUMNS)))
+    says_hidden: frozenset[str] = frozenset()
 
     @property
     def num_bad(self) -> int:

@@ -85,6 +85,12 @@ class TableCheck:
         self.refuse(values.notna() & ~values.isin(list(choices)), f"{column} is not {' | '.join(choices)}", column)
         return values
 
+    def flag(self, column: str) -> pd.Series:
+        """An optional column of `true` or `false`, whatever the letter case."""
+        values = self.optional_text(column).str.lower()
+        self.refuse(values.notna() & ~values.isin(["true", "false"]), f"{column} is not true or false", column)
+        return values
+
     def unix_time(self, column: str) -> pd.Series:
         """A required column of unix seconds, as UTC to the microsecond."""
         return self._time(column, is_required=True, is_iso_allowed=False)

@@ -24,6 +24,9 @@ Items, one row per item:
 | `franchise` | no | text |
 | `release_year`, `tmdb_id` | no | whole numbers |
 | `imdb_id` | no | `tt0114709` or `0114709` |
+| `tags` | no | the product's own words, separated by a vertical bar, in Parquet also lists |
+| `available_from`, `available_until` | no | ISO 8601 (without an offset: UTC) or unix seconds; recommended from, until before |
+| `is_hidden` | no | true or false; true: never recommended |
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recsys.eligibility import FIRST_YEAR, LAST_YEAR
 from recsys.errors import InputError
-from recsys.ingest.catalog_rows import FIRST_YEAR, LAST_YEAR, imdb_ids, items_from
+from recsys.ingest.catalog_rows import imdb_ids, items_from
 from recsys.ingest.parsed import DISLIKE, LIKE, SEEN, CheckedFile, Parsed, Thresholds, ordered_feedback
 from recsys.ingest.raw_table import RawTable, read_csv, read_parquet
 from recsys.ingest.table_check import PRINTABLE_ID, TableCheck
@@ -43,9 +47,15 @@ from recsys.records import DislikeReason
 INTERACTIONS = "columns user_id, item_id, occurred_at; optional kind, value, label, reason, recorded_at"
 INTERACTIONS_REQUIRED = ("user_id", "item_id", "occurred_at")
 INTERACTIONS_OPTIONAL = ("kind", "value", "label", "reason", "recorded_at")
-ITEMS = "columns item_id, title; optional genres, cast, franchise, release_year, tmdb_id, imdb_id"
+ITEMS = (
+    "columns item_id, title; optional genres, cast, franchise, release_year, tmdb_id, imdb_id, tags, available_from, "
+)
+ITEMS += "available_until, is_hidden"
 ITEMS_REQUIRED = ("item_id", "title")
-ITEMS_OPTIONAL = ("genres", "cast", "franchise", "release_year", "tmdb_id", "imdb_id")
+ITEMS_OPTIONAL = (
+    "genres", "cast", "franchise", "release_year", "tmdb_id", "imdb_id", "tags", "available_from", "available_until",
+    "is_hidden",
+)  # fmt: skip
 KINDS = ("rating", "click", "watch", "like")
 SIGNAL_OF_KIND = {"like": LIKE, "click": SEEN, "watch": SEEN}
 LARGEST_TMDB_ID = 2**31 - 1
@@ -100,10 +110,17 @@ def read_items(file: Path) -> Parsed:
             "release_year": check.number("release_year", FIRST_YEAR, LAST_YEAR, is_required=False, is_whole=True),
             "tmdb_id": check.number("tmdb_id", 1, LARGEST_TMDB_ID, is_required=False, is_whole=True),
             "imdb_id": imdb_ids(imdb),
+            "tags": check.optional_text("tags"),
+            "available_from": check.time("available_from", is_required=False),
+            "available_until": check.time("available_until", is_required=False),
+            "is_hidden": check.flag("is_hidden"),
         }
     )
+    is_empty_span = values["available_until"] <= values["available_from"]
+    check.refuse(is_empty_span, "available_until does not lie after available_from", "available_until")
     kept = check.drop_repeats(values, ["item_id"], "item")
-    return Parsed("items", (CheckedFile.of(table, check.refused()),), items_from(kept))
+    says_hidden = frozenset(kept.loc[kept["is_hidden"].notna(), "item_id"])
+    return Parsed("items", (CheckedFile.of(table, check.refused()),), items_from(kept), says_hidden=says_hidden)
 
 
 def _read(file: Path, required: tuple[str, ...], optional: tuple[str, ...], expected: str) -> RawTable:

@@ -45,12 +45,15 @@ def write(
     rows_per_batch: int,
     watch: Watch | None = None,
 ) -> Written:
-    """Writes items, then feedback in the order in which it was recorded; calls `watch` after each batch."""
-    items = [*_changed_items(parsed.items, store.catalog()), *placeholders]
+    """Writes items, then feedback in the order in which it was recorded; calls `watch` after each batch.
+
+    `imported_at` goes to the rows, and to the history of what may be recommended.
+    """
+    items = [*_changed_items(parsed, store.catalog()), *placeholders]
     total = len(items) + len(parsed.feedback)
     done = num_items = num_feedback = 0
     for batch in _batches(items, rows_per_batch):
-        num_items += store.upsert_items(batch)
+        num_items += store.upsert_items(batch, imported_at)
         done += len(batch)
         _tell(watch, done, total)
     for start in range(0, len(parsed.feedback), rows_per_batch):
@@ -63,9 +66,9 @@ def write(
     return Written(num_items, num_feedback)
 
 
-def _changed_items(items: dict[str, Item], catalog: dict[str, Item]) -> Iterator[Item]:
+def _changed_items(parsed: Parsed, catalog: dict[str, Item]) -> Iterator[Item]:
     """Items to write. What a file leaves empty keeps its stored value: casts imported from elsewhere survive."""
-    for item_id, item in items.items():
+    for item_id, item in parsed.items.items():
         stored = catalog.get(item_id)
         if stored is None:
             yield item
@@ -78,6 +81,10 @@ def _changed_items(items: dict[str, Item], catalog: dict[str, Item]) -> Iterator
             release_year=item.release_year or stored.release_year,
             tmdb_id=item.tmdb_id or stored.tmdb_id,
             imdb_id=item.imdb_id or stored.imdb_id,
+            tags=item.tags or stored.tags,
+            available_from=item.available_from or stored.available_from,
+            available_until=item.available_until or stored.available_until,
+            is_hidden=item.is_hidden if item_id in parsed.says_hidden else stored.is_hidden,
         )
         if merged != stored:
             yield merged

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
 
 from recsys.errors import InputError
 from recsys.model.explanations import cited_items
@@ -46,8 +45,8 @@ def counterfactuals(
 
     Returns:
         Columns `item_id`, `removed_item_id`, `title` (of the removed item), `share` (signed: what the removed item's
-        contributions add to the score), `score` and `rank` (from 1, among the items that the user has not seen) without
-        it. In the order of `item_ids`, the largest share first.
+        contributions add to the score), `score` and `rank` (from 1, among the eligible items that the user has not seen)
+        without it. In the order of `item_ids`, the largest share first.
 
     Raises:
         InputError: if the model does not know an item.
@@ -75,18 +74,18 @@ def counterfactuals(
     without = block.without(np.zeros(len(result), np.int64), removed)
     scores = keras.ops.convert_to_numpy(recommender.model(without.inputs(recommender.features)))
     result["score"] = scores[np.arange(len(result)), targets].astype(np.float64)
-    result["rank"] = _ranks(scores, targets, without.seen)
+    result["rank"] = _ranks(scores, targets, recommender.is_open_to(without))
     return result
 
 
 def _ranks(
-    scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], seen: sp.csr_matrix
+    scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], is_open: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
-    """Rank of each row's target among the unseen items; of equal scores the lower position comes first."""
+    """Rank of each row's target among the items that its list may hold; of equal scores the lower position comes first."""
     own = np.take_along_axis(scores, targets[:, None], axis=1)
     earlier = np.arange(scores.shape[1]) < targets[:, None]
     better = (scores > own) | ((scores == own) & earlier)  # (num_rows, num_items)
-    return np.asarray(1 + (better & (seen.toarray() == 0)).sum(axis=1), np.int64)
+    return np.asarray(1 + (better & is_open).sum(axis=1), np.int64)
 
 
 def counterfactual_sentence(removed: Iterable[tuple[str, int]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.model.additive import AdditiveModel
 from recsys.model.calibration import Calibration
+from recsys.model.eligible_items import BoolArray, eligible_mask
 from recsys.model.explainer import Explainer
 from recsys.model.explanations import reason_sentence
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
@@ -23,7 +26,7 @@ from recsys.model.histories import HistoryMatrices
 from recsys.model.scorer import Scorer
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
-LIST_COLUMNS = ["genres", "cast"]
+LIST_COLUMNS = ["genres", "cast", "tags"]
 BATCH_SIZE = 256
 
 
@@ -33,15 +36,18 @@ class Recommender:
 
     Attributes:
         model: scores positions.
-        catalog: one row per position: `item_id`, `title`, `genres` and `cast` (tuples of str), `franchise` (str or None).
+        catalog: one row per position: `item_id`, `title`, `genres` and `cast` (tuples of str), `franchise` (str or None), and
+            what eligibility reads, see `recsys.model.eligible_items`.
         genre_names: names of the model's genre columns.
-        recipe: JSON-able: how it was fitted (configuration, cut-off, chosen settings).
+        recipe: JSON-able: how it was fitted (configuration, cut-off, chosen settings, rule of eligibility).
+        eligible: `(num_items,)`: which items lists may hold. Left out: what was eligible as of the cut-off, by its own rule.
     """
 
     model: AdditiveModel
     catalog: pd.DataFrame
     genre_names: tuple[str, ...]
     recipe: dict[str, Any] = field(default_factory=dict)
+    eligible: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
         self.item_ids: npt.NDArray[np.object_] = self.catalog["item_id"].to_numpy(dtype=object)
@@ -50,10 +56,19 @@ class Recommender:
         self.adjustment_power = float(self.recipe.get("adjustment_power", 1.0))
         self.features = FeatureVocabulary.build(catalog_features(self.catalog), self.adjustment_power)
         self.calibration = Calibration(**self.recipe["calibration"]) if "calibration" in self.recipe else None
+        self.rule = EligibilityRule.from_dict(self.recipe.get("eligible"))
+        if not self.eligible.size:
+            cut_off = self.recipe.get("cut_off")
+            at = None if cut_off is None else datetime.fromisoformat(cut_off)
+            self.eligible = eligible_mask(self.catalog, self.rule, at)
 
     def with_adjustment_power(self, power: float) -> Recommender:
         """The same model, answering to feature adjustments with another power."""
         return replace(self, recipe={**self.recipe, "adjustment_power": power})
+
+    def without_items(self, barred: frozenset[str]) -> Recommender:
+        """The same model whose lists may hold every item but these, whatever was eligible when it was fitted."""
+        return replace(self, eligible=~pd.Index(self.item_ids).isin(barred))
 
     def score(self, histories: pd.DataFrame, user_ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """Scores of all items, seen ones included; float32 `(num_users, num_items)`."""
@@ -62,7 +77,7 @@ class Recommender:
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.item_ids)), np.float32)
 
     def top_items(self, histories: pd.DataFrame, user_ids: Sequence[str], k: int) -> pd.DataFrame:
-        """The `k` best unseen items of each user, without explanations.
+        """The `k` best eligible, unseen items of each user, without explanations.
 
         Returns:
             Columns `user_id`, `rank` (from 1), `item_id`, `score`; fewer than `k` rows for a user who has seen nearly all.
@@ -74,7 +89,7 @@ class Recommender:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS[:4])
 
     def recommend(self, histories: pd.DataFrame, k: int = 10, user_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """The `k` best unseen items of each user, each with its reason and contributions.
+        """The `k` best eligible, unseen items of each user, each with its reason and contributions.
 
         Args:
             histories: see `recsys.model.histories`.
@@ -127,11 +142,16 @@ class Recommender:
         """Scores of a block; `(num_users, num_items)`."""
         return scorer.scores(block.sparse_opinions(), block.multipliers(self.features))
 
+    def is_open_to(self, block: HistoryMatrices) -> BoolArray:
+        """Which items the lists of these users may hold: eligible and unseen; `(num_users, num_items)`."""
+        return np.asarray((block.seen.toarray() == 0) & self.eligible)
+
     def _top_positions(
         self, scorer: Scorer, block: HistoryMatrices, k: int
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
-        scores = self._scores(scorer, block) - np.where(block.seen.toarray() > 0, np.float32(np.inf), np.float32(0))
+        scores = self._scores(scorer, block)
+        scores = np.where(self.is_open_to(block), scores, np.float32(-np.inf))
         top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
         return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
 

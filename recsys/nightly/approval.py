@@ -127,6 +127,6 @@ def describe_request(place: Workplace, asked: Decision) -> str:
             "approval will be refused. The next run compares with the new champion."
         )
     lines.append(f"It is the refit of version {batch.challenger_version}, which the gate judged:")
-    lines.append(verdict_markdown(verdict, load_evidence(as_decided(batch, decided))))
+    lines.append(verdict_markdown(verdict, load_evidence(place, as_decided(batch, decided))))
     lines.append(f"More about it in MLflow: {place.registry.link(version)}")
     return "\n\n".join(lines)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys.eligibility import EligibilityRule
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 
@@ -76,6 +77,7 @@ def _facts(batch: Batch, fit_name: str, folder: Path, evidence: Evidence) -> Car
         "new dislikes behind it": str(batch.num_examples),
         "half-life of sample weights": f"{batch.config['half_life_days']} days",
         "champion it was compared with": batch.champion_version or "none",
+        "may recommend": str(EligibilityRule.from_dict(batch.config.get("eligible"))),
     }
     if batch.config.get("force_reason"):
         data["forced"] = str(batch.config["force_reason"])

@@ -45,7 +45,7 @@ def extend(place: Workplace, batch: Batch, as_of: datetime) -> Extension:
         ConflictError: if the champion is not the one that the batch is compared with.
         InputError: if `as_of` is not after the end of the holdout so far.
     """
-    evidence = judging.load_evidence(batch)
+    evidence = judging.load_evidence(place, batch)
     _require_own(batch, evidence)
     is_longer = evidence.as_of > batch.as_of
     if batch.refit_version is not None or (is_longer and evidence.as_of == as_of):
@@ -75,7 +75,7 @@ def _judged_again(place: Workplace, batch: Batch, before: Evidence, as_of: datet
     # Beside what it was, not over it: the verdict on the shorter holdout is in the ledger and rests on that.
     target = evidence.save(folder / f"evidence_through_{as_of:%Y%m%dT%H%M%S%f}")
     judging.log_evidence(place, batch, evidence, target)
-    uri = target.as_uri()
+    uri = place.settings.reference(target)
     place.store.update_batch(batch.batch_id, evidence_uri=uri)
     words = f"The holdout ended at {before.as_of.isoformat()}, it ends at {as_of.isoformat()} now."
     return Extension(evidence, uri, True, words)

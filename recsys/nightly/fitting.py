@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
@@ -24,7 +25,13 @@ def fit_config(batch: Batch) -> FitConfig:
     """The recipe of this code version, as the batch was planned."""
     from recsys.training.recipe import FitConfig
 
-    return FitConfig(seed=batch.config["seed"], families=tuple(batch.config.get("families", FitConfig.families)))
+    families = tuple(batch.config.get("families", FitConfig.families))
+    return FitConfig(seed=batch.config["seed"], families=families, eligible=rule_of(batch))
+
+
+def rule_of(batch: Batch) -> EligibilityRule:
+    """What the batch's versions may recommend."""
+    return EligibilityRule.from_dict(batch.config.get("eligible"))
 
 
 def current_recipe(batch: Batch) -> str:
@@ -36,8 +43,7 @@ def current_recipe(batch: Batch) -> str:
 
 def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
     """Writes the inputs of the batch, or finds them: what a first try froze, a retry does not read again."""
-    import pandas as pd
-
+    from recsys.model.eligible_items import catalog_frame
     from recsys.training.recipe import MAX_USER_SHARE
     from recsys.training.training_set import read_summary, write_training_set
 
@@ -45,12 +51,9 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
     if existing is not None and existing.digest == batch.training_set_digest:
         return existing
     half_life_days = batch.config["half_life_days"]
-    items = pd.DataFrame(
-        [(i.item_id, i.title, i.genres, i.cast, i.franchise) for _, i in sorted(place.store.catalog().items())],
-        columns=["item_id", "title", "genres", "cast", "franchise"],
-    )
+    items = catalog_frame(place.store.catalog().values())
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
-    histories = place.store.read_histories(batch.fit_through, half_life_days)
+    histories = place.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
     neutral = place.store.read_neutral_signals(batch.as_of)
     return write_training_set(folder, examples, histories, neutral, items, MAX_USER_SHARE)
 
@@ -219,6 +222,7 @@ def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str
                 "as_of": cut_off.isoformat(),
                 "dataset_digest": str(batch.training_set_digest),
                 "recipe": current_recipe(batch),
+                "eligible": json.dumps(rule_of(batch).as_dict()),
             },
             training_set=folder / "training_set" / "training_set.parquet",
             dataset_digest=str(batch.training_set_digest),
@@ -251,6 +255,7 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
         f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
         f"| half-life of sample weights | {batch.config['half_life_days']} days |",
         f"| champion it answers to | {batch.champion_version or 'none'} |",
+        f"| may recommend | {rule_of(batch)} |",
         *([f"| forced | {forced} |"] if forced else []),
         *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),
     ]

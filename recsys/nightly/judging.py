@@ -7,12 +7,11 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
 from recsys.errors import ConflictError, DataCheckError, InputError
 from recsys.nightly.cards import write_card
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.fitting import current_recipe, fit_into, register
+from recsys.nightly.fitting import current_recipe, fit_into, register, rule_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 
@@ -47,6 +46,7 @@ def evaluate(
     from recsys.evaluation.behaviour import run_behaviour_tests
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.judgement import Holdout, judge_systems
+    from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
@@ -64,6 +64,7 @@ def evaluate(
         items=training_set.items,
         begins_at=batch.fit_through,
         half_life_days=challenger.recipe["best_trend_half_life_days"],
+        barred=barred_items(training_set.items, rule_of(batch), batch.fit_through),
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
     behaviour = run_behaviour_tests(challenger, training_set.histories, seed=batch.config["seed"])
@@ -162,7 +163,7 @@ def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Pat
     return metrics
 
 
-def load_evidence(batch: Batch) -> Evidence:
+def load_evidence(place: Workplace, batch: Batch) -> Evidence:
     """The evidence that the batch's evaluation left behind.
 
     Raises:
@@ -175,7 +176,7 @@ def load_evidence(batch: Batch) -> Evidence:
             f"Expected evidence for version {batch.challenger_version}, found none: run evaluate_challenger for batch "
             f"{batch.batch_id} first."
         )
-    return Evidence.load(Path(unquote(urlparse(batch.evidence_uri).path)))
+    return Evidence.load(place.settings.locate(batch.evidence_uri))
 
 
 def as_decided(batch: Batch, decision: Decision) -> Batch:
@@ -185,7 +186,7 @@ def as_decided(batch: Batch, decision: Decision) -> Batch:
 
 def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
     """Writes the card of the judged fit: on its page in the registry, and whole among its artifacts."""
-    write_card(place, batch, "judged", str(batch.challenger_version), verdict, load_evidence(batch))
+    write_card(place, batch, "judged", str(batch.challenger_version), verdict, load_evidence(place, batch))
 
 
 def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
@@ -196,7 +197,7 @@ def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
         if decided.numbers.get("model_version") == batch.challenger_version:
             outcome: Any = decided.verdict
             return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
-    return judge(load_evidence(batch))
+    return judge(load_evidence(place, batch))
 
 
 def refit(place: Workplace, batch: Batch) -> str:
@@ -221,7 +222,7 @@ def refit(place: Workplace, batch: Batch) -> str:
     )
     place.registry.log_evaluation(version, metrics, [folder / "refit" / "behaviour.json"])
     place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
-    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(batch))
+    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(place, batch))
     return version
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError, NotFoundError
 from recsys.feedback.triggers import (
     BACKLOG,
@@ -45,6 +46,8 @@ class RunConfig:
         families: of candidates to try.
         keep_candidate: fit the candidate and ridges of the champion again; others are tried only where there is no
             champion. Most of what a night costs on a large stream is trying candidates.
+        eligible: what may be recommended; None: what the champion may, everything while there is none. A rule that differs
+            from the champion's is a change of the recipe.
     """
 
     half_life_days: float | None = None
@@ -52,6 +55,7 @@ class RunConfig:
     force_reason: str | None = None
     families: Sequence[str] = FAMILIES
     keep_candidate: bool = False
+    eligible: EligibilityRule | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,10 @@ def plan_batch(
             f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
             f"{as_of.isoformat()}: no earlier events can judge it fairly."
         )
-    fit_through = _fit_through(place.store, through, as_of) or as_of
+    rule = config.eligible
+    if rule is None:
+        rule = EligibilityRule() if champion is None else place.store.rule_of_version(champion)
+    fit_through = _fit_through(place.store, through, as_of, rule) or as_of
     span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
     half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
     return Batch(
@@ -213,23 +220,29 @@ def plan_batch(
         num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
         config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
                 "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
+                "eligible": rule.as_dict(),
                 "kept_trial": _trial_of(place, champion) if config.keep_candidate else None},
     )  # fmt: skip
 
 
-def _fit_through(store: FeedbackStore, champion_through: datetime | None, as_of: datetime) -> datetime | None:
+def _fit_through(
+    store: FeedbackStore, champion_through: datetime | None, as_of: datetime, rule: EligibilityRule
+) -> datetime | None:
     """Where the holdout begins; None if there is nothing to divide.
 
     A first champion has all events to be judged by. On a stream of few users a tenth of them would be no evidence, and the
     loop could never begin: so the holdout is as long as it takes to hold enough users, half of the events at most.
     """
     from recsys.evaluation.gate_config import GateConfig
+    from recsys.model.eligible_items import barred_items, catalog_frame
 
     half = store.recorded_at_quantile(champion_through, as_of, 1.0 - HOLDOUT_SHARE)
     if champion_through is not None or half is None:
         return half
     tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
-    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users)) or half
+    catalog = catalog_frame(store.catalog().values())
+    barred = barred_items(catalog, rule, half) | barred_items(catalog, rule, as_of)  # it begins somewhere in between
+    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users), barred) or half
     return max(half, min(tenth, enough))
 
 

@@ -53,7 +53,7 @@ def replay(place: Workplace, decision: Decision) -> Replay | None:
 
     try:
         batch = place.store.get_batch(decision.numbers["batch_id"])
-        evidence = load_evidence(as_decided(batch, decision))
+        evidence = load_evidence(place, as_decided(batch, decision))
         verdict = decide(evidence, gate_config(decision.numbers), decision.numbers.get("superseded_by"))
     except (InputError, NotFoundError) as error:
         return Replay(None, (f"It cannot be judged again: {error}",))

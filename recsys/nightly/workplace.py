@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,8 +34,8 @@ class Workplace:
             yield cls(places, store, Registry(places.tracking_uri, places.mlflow_artifacts, places.mlflow_link_url))
 
     def folder(self, batch_id: str) -> Path:
-        """Where the steps of a batch leave their files; run ids may hold characters that file names cannot."""
-        return self.settings.artifacts / re.sub(r"[^A-Za-z0-9_.-]", "_", batch_id)
+        """Where the steps of a batch leave their files."""
+        return self.settings.batch_folder(batch_id)
 
     def recommender(self, version: str) -> Recommender:
         """A registered version, ready to score."""

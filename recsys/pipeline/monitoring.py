@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from recsys.nightly import drifting, measuring, watching
+from recsys.home import pruning
+from recsys.nightly import drifting, measuring, old_lists, watching
 from recsys.nightly.watching import WatchConfig
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
@@ -81,3 +82,50 @@ def watch_loop(
     """
     with Workplace.open() as place:
         return watching.watch(place, moment(as_of), WatchConfig(max_refusals, max_champion_days))
+
+
+@step
+def prune_lists(
+    now: datetime | str, keep_lists_days: float = old_lists.KEEP_DAYS, dry_run: bool = False
+) -> dict[str, Any]:
+    """Deletes old lists that are not served any more and that nobody was shown, a few at a time.
+
+    Kept are the current lists of the champion and of the previous champion, and every list that an exposure or a dislike
+    refers to. The same again finds nothing.
+
+    Args:
+        now: time of the run, by the clock of the machine.
+        keep_lists_days: lists that are not older than so many days are kept, >= 0.
+        dry_run: counts, and deletes nothing.
+
+    Returns:
+        `num_lists`, `kept_versions`, `dry_run`, and `summary` in words.
+    """
+    with Workplace.open() as place:
+        return old_lists.prune_lists(place, moment(now), keep_lists_days, dry_run=dry_run)
+
+
+@step
+def prune_files(
+    now: datetime | str, keep_files_days: float = pruning.DAYS, prune_dry_run: bool = False
+) -> dict[str, Any]:
+    """Removes files of past runs that nothing needs any more; `recsys.home.pruning` says which.
+
+    Args:
+        now: wall-clock time.
+        keep_files_days: files of a run that wrote something in so many days stay, > 0.
+        prune_dry_run: only count.
+
+    Returns:
+        `num_runs` and `num_scratch_folders` of which something goes, `freed_mb`, `dry_run`.
+    """
+    with Workplace.open() as place:
+        unneeded = pruning.find_unneeded(place.settings, place.store, moment(now), keep_files_days)
+        if not prune_dry_run:
+            pruning.remove(place.store, unneeded)
+    return {
+        "num_runs": len(unneeded.of_runs),
+        "num_scratch_folders": len(unneeded.scratch),
+        "freed_mb": round(unneeded.num_bytes / 1e6, 1),
+        "dry_run": prune_dry_run,
+    }

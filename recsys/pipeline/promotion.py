@@ -8,6 +8,7 @@ from typing import Any
 from recsys.errors import ConflictError, InputError
 from recsys.nightly import approval, extending, judging, promoting
 from recsys.nightly import champion as champions
+from recsys.nightly.old_lists import delete_retired_lists
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
 from recsys.records import Decision, Promotion
@@ -52,7 +53,7 @@ def decide_promotion(model_version: str, run_id: str, now: datetime | str, accep
     """
     with Workplace.open() as place:
         batch = place.store.find_batch_by_version(model_version)
-        evidence = judging.load_evidence(batch)
+        evidence = judging.load_evidence(place, batch)
         superseded_by = judging.superseding_champion(place, batch, run_id)
         verdict = judging.judge(evidence, accept_gain=accept_gain, superseded_by=superseded_by)
         numbers = {
@@ -147,6 +148,9 @@ def publish_recommendations(
 ) -> dict[str, Any]:
     """Writes the top 10 of every user, with reasons and contributions, and one list for users without history.
 
+    Users get them from the time on at which all are written; a list that did not change is not written again. Lists of
+    retired versions that nobody was shown are deleted before.
+
     Args:
         as_of: histories are read as of this cut-off.
         now: wall clock, for the lists.
@@ -167,5 +171,6 @@ def publish_recommendations(
         champions.require_alias(place)
         from recsys.serving.publishing import publish
 
+        delete_retired_lists(place, moment(now))
         num_users = publish(place.store, place.recommender(champion), champion, moment(as_of), moment(now))
     return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}

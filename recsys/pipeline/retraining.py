@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from recsys.eligibility import EligibilityRule
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.triggers import TriggerConfig
 from recsys.nightly import fitting, judging, planning
@@ -92,8 +93,11 @@ def claim_backlog(
     force_reason: str | None = None,
     families: Sequence[str] = FAMILIES,
     keep_candidate: bool = False,
+    eligible: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates; see `RunConfig`.
+
+    `eligible`: an `EligibilityRule` as `as_dict` gives it, {} for all items; None: the champion's.
 
     Raises:
         ConflictError: if another run holds an open batch.
@@ -101,7 +105,8 @@ def claim_backlog(
     with Workplace.open() as place:
         batch = planning.own_batch(place, run_id)
         if batch is None:
-            config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate)
+            rule = None if eligible is None else EligibilityRule.from_dict(eligible)
+            config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
             batch = place.store.claim_backlog(planning.plan_batch(place, run_id, moment(as_of), moment(now), config))
     return {
         "batch_id": batch.batch_id,
@@ -109,6 +114,7 @@ def claim_backlog(
         "fit_through": batch.fit_through.isoformat(),
         "num_examples": batch.num_examples,
         "champion_version": batch.champion_version,
+        "eligible": batch.config["eligible"],
     }
 
 
@@ -119,11 +125,12 @@ def build_training_set(batch_id: str) -> dict[str, Any]:
         batch = place.store.get_batch(batch_id)
         folder = place.folder(batch_id) / "training_set"
         summary = fitting.freeze_training_set(place, batch, folder)
+        uri = place.settings.reference(folder)
         place.store.update_batch(
-            batch_id, training_set_uri=folder.as_uri(), training_set_digest=summary.digest, num_rows=summary.num_rows
+            batch_id, training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows
         )
     return {
-        "uri": folder.as_uri(),
+        "uri": uri,
         "digest": summary.digest,
         "num_rows": summary.num_rows,
         "num_dislikes": summary.num_dislikes,
@@ -141,12 +148,13 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
         report = fitting.check_training_set(place, batch, place.folder(batch_id))
-        place.store.update_batch(batch_id, data_docs_uri=Path(report.data_docs).as_uri())
+        data_docs_uri = place.settings.reference(Path(report.data_docs))
+        place.store.update_batch(batch_id, data_docs_uri=data_docs_uri)
     return {
         "success": report.success,
         "num_expectations": report.num_expectations,
         "warnings": list(report.warnings),
-        "data_docs_uri": Path(report.data_docs).as_uri(),
+        "data_docs_uri": data_docs_uri,
     }
 
 
@@ -199,13 +207,14 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
         evidence = judging.evaluate(place, batch, place.folder(batch_id))
         folder = evidence.save(place.folder(batch_id) / "evidence")
         metrics = judging.log_evidence(place, batch, evidence, folder)
-        place.store.update_batch(batch_id, evidence_uri=folder.as_uri())
+        evidence_uri = place.settings.reference(folder)
+        place.store.update_batch(batch_id, evidence_uri=evidence_uri)
         link = place.registry.link(str(batch.challenger_version))
     return {
         "model_version": str(batch.challenger_version),
         "batch_id": batch_id,
         "as_of": batch.as_of.isoformat(),
-        "evidence_uri": folder.as_uri(),
+        "evidence_uri": evidence_uri,
         "metrics": metrics,
         "link": link,
     }
@@ -233,10 +242,12 @@ def rehearse(
     force_reason: str | None = None,
     families: Sequence[str] = FAMILIES,
     keep_candidate: bool = False,
+    eligible: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The dry run: builds, validates, fits, evaluates and judges as a run would, in a scratch folder; nothing is kept."""
     with Workplace.open() as place, scratch_folder() as folder:
-        config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate)
+        rule = None if eligible is None else EligibilityRule.from_dict(eligible)
+        config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
         batch = planning.plan_batch(place, run_id, moment(as_of), moment(now), config, writes=False)
         summary = fitting.freeze_training_set(place, batch, folder / "training_set")
         report = fitting.check_training_set(place, batch, folder)

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from recsys.feedback.handler import StoredDislike
-from recsys.records import DislikeReason, Erasure, Item, RecommendationSet, SetKind
+from recsys.records import DislikeReason, Item, RecommendationSet, SetKind
+from recsys.store.erasures import Erasure
 
 
 class Answer(BaseModel):

@@ -12,7 +12,17 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from recsys import __version__
-from recsys.serving import answers, openapi, problems, routes_dislikes, routes_insights, routes_users
+from recsys.serving import (
+    answers,
+    catalog_answers,
+    docs_page,
+    openapi,
+    problems,
+    routes_catalog,
+    routes_dislikes,
+    routes_insights,
+    routes_users,
+)
 from recsys.serving.backlog_ready import AnnouncerConfig, BacklogAnnouncer
 from recsys.serving.config import ServingConfig
 from recsys.serving.identity import Identity, KeyCache
@@ -36,6 +46,9 @@ ANSWERS = (
     answers.UndoAnswer,
     answers.InteractionsAnswer,
     answers.RecommendationsAnswer,
+    catalog_answers.ItemAnswer,
+    catalog_answers.ExclusionAnswer,
+    catalog_answers.ExclusionsAnswer,
     answers.ErasureAnswer,
     answers.PatternsAnswer,
     answers.MetricsAnswer,
@@ -74,13 +87,15 @@ def create_app(
         metrics=Metrics(store, config.metrics_folder),
     )  # fmt: skip
     app = FastAPI(
-        title="Feedback API", version=__version__, description=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False
-    )
+        title="Feedback API", version=__version__, description=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False,
+        docs_url=None, redoc_url=None,
+    )  # fmt: skip
     app.state.service = service
     problems.install(app, config.retry_after_s)
     openapi.install(app, ANSWERS)
+    docs_page.install(app)
     app.add_middleware(Observed, metrics=service.metrics)
-    for routes in (routes_dislikes, routes_users, routes_insights):
+    for routes in (routes_dislikes, routes_users, routes_catalog, routes_insights):
         app.include_router(routes.router)
     return app
 

@@ -1,9 +1,12 @@
 """What a user is served: the published list, with everything that they told us since acting at once.
 
 No model is loaded. A published score is the sum of its contributions, so the list that the champion would give now
-follows from the published one: what the user has met or disliked since is left out, contributions of opinions that no
-longer hold are taken out, and feature adjustments are computed anew from the dislikes that hold now. What new likes and
-dislikes say about other items comes with the next published list.
+follows from the published one: what the user has met, disliked or excluded since, and what may not be recommended
+now, is left out, contributions of opinions that no longer hold are taken out, and feature adjustments are computed anew from
+the dislikes that hold now. What new likes and dislikes say about other items comes with the next published list.
+
+Which version it is, the audit of champions says: see `recsys.store.recommendations`. A list that was made for a user is given
+again as long as they are served from the same publication and have said nothing since.
 
 Every list that is given is a recommendation set, and every time it is given an exposure.
 """
@@ -15,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from recsys.eligibility import is_eligible
 from recsys.errors import NotFoundError
 from recsys.feedback.adjustments import (
     ADJUSTMENT,
@@ -46,35 +50,77 @@ def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -
     Raises:
         NotFoundError: if nothing was ever published.
     """
-    served = _current_list(store, user_id, now, k)
-    set_id = served.recommendation_set_id
-    if set_id is None:
-        set_id = store.add_list(served)
-    shown = served.entries[:k]
-    store.add_exposure(set_id, len(shown), now)
-    return replace(served, recommendation_set_id=set_id, entries=shown)
+    while True:
+        served = _current_list(store, user_id, now, k)
+        set_id = served.recommendation_set_id
+        if set_id is None:
+            set_id = store.add_list(served)
+        shown = served.entries[:k]
+        if store.add_exposure(set_id, len(shown), now):
+            return replace(served, recommendation_set_id=set_id, entries=shown)
+        # A newer list took its place since it was read: nobody was shown this one, so it was deleted.
 
 
 def _current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> RecommendationSet:
-    own, strangers = store.get_recommendations(user_id), store.get_recommendations(None)
+    lists = store.served_lists(user_id)
+    own, strangers = (None, None) if lists is None else (lists.own, lists.strangers)
     published = own or strangers
-    if published is None:
+    if lists is None or published is None:
         raise NotFoundError(
             "Expected published recommendations, found none: run `recsys run` until a version is promoted."
         )
+    barred = barred_entries(store, user_id, [one for one in (own, strangers) if one is not None], now)
     changed_at = store.feedback_changed_at(user_id)
-    if own is not None and (changed_at is None or changed_at <= own.as_of) and len(own.entries) >= k:
+    is_current = own is not None and (changed_at is None or changed_at <= own.as_of)
+    if own is not None and is_current and len(own.entries) >= k and not _holds(own, barred):
         return own
-    after = max(moment for moment in (published.created_at, changed_at) if moment is not None)
-    made = store.get_adjusted_list(user_id, published.model_version, after)
-    if made is not None and len(made.entries) >= k:
+    publication = lists.publication
+    catalog_changed_at = store.items_changed_at(entry.item_id for entry in published.entries)
+    after = max((moment for moment in (changed_at, catalog_changed_at) if moment is not None), default=None)
+    made = store.get_adjusted_list(user_id, publication.publication_id, after=after)
+    if made is not None and len(made.entries) >= k and not _holds(made, barred):
         return made
     signals = store.user_signals(user_id, now)
-    entries = _adjusted(store, published, strangers, signals, now, k)
+    entries = _adjusted(store, published, strangers, signals, now, k, barred)
     return RecommendationSet(
         user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration,
-        adjustment_power=published.adjustment_power,
+        adjustment_power=published.adjustment_power, publication_id=publication.publication_id,
     )  # fmt: skip
+
+
+def _holds(one: RecommendationSet, barred: frozenset[str]) -> bool:
+    return any(entry.item_id in barred for entry in one.entries)
+
+
+def without_barred(
+    store: FeedbackStore, user_id: str, published: RecommendationSet, now: datetime
+) -> RecommendationSet:
+    """A published list as its user may see it now, with new ranks; see `barred_entries`."""
+    barred = barred_entries(store, user_id, [published], now)
+    left = [entry for entry in published.entries if entry.item_id not in barred]
+    return replace(published, entries=tuple(replace(one, rank=rank) for rank, one in enumerate(left, start=1)))
+
+
+def barred_entries(
+    store: FeedbackStore, user_id: str, lists: Sequence[RecommendationSet], now: datetime
+) -> frozenset[str]:
+    """What must not be shown of lists: hidden or expired since, not admitted by the version's rule, or excluded by the user.
+
+    Args:
+        store: where to read.
+        user_id: whose exclusions count.
+        lists: published, of one version or of several.
+        now: what is available then.
+    """
+    items = store.items(entry.item_id for one in lists for entry in one.entries)
+    rules = {version: store.rule_of_version(version) for version in {one.model_version for one in lists}}
+    excluded = {exclusion.item_id for exclusion in store.list_exclusions(user_id)}
+    return frozenset(
+        entry.item_id
+        for one in lists
+        for entry in one.entries
+        if entry.item_id in excluded or not is_eligible(items[entry.item_id], rules[one.model_version], now)
+    )
 
 
 def _adjusted(
@@ -84,10 +130,11 @@ def _adjusted(
     signals: Sequence[UserSignal],
     now: datetime,
     k: int,
+    barred: frozenset[str],
 ) -> tuple[RecommendationEntry, ...]:
-    candidates = list(published.entries)
     met = {signal.item_id for signal in signals}
-    fillers = [] if strangers is None else list(strangers.entries)
+    candidates = [entry for entry in published.entries if entry.item_id not in barred]
+    fillers = [] if strangers is None else [entry for entry in strangers.entries if entry.item_id not in barred]
     items = store.items(met | {entry.item_id for entry in (*candidates, *fillers)} | _cited(candidates))
     adjustments = current_adjustments(signals, items, store.half_life_of_version(published.model_version), now)
     holds = {f"{signal.signal}:{signal.item_id}" for signal in signals}

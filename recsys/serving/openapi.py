@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from recsys import __version__
 from recsys.serving.problems import MEDIA_TYPE, TYPE_PREFIX
-from recsys.serving.schemas import DislikeRequest, InteractionsRequest
+from recsys.serving.schemas import DislikeRequest, InteractionsRequest, ItemRequest
 
 REF = "#/components/schemas/{model}"
 USER_HEADER_PATTERN = "^[!-~]{1,200}$"
@@ -144,7 +144,7 @@ def install(app: FastAPI, answers: tuple[type[BaseModel], ...]) -> None:
             schema = get_openapi(title=app.title, version=__version__, description=app.description, routes=app.routes)
             components = schema.setdefault("components", {})
             known = components.setdefault("schemas", {})
-            received = [(model, "validation") for model in (DislikeRequest, InteractionsRequest)]
+            received = [(model, "validation") for model in (DislikeRequest, InteractionsRequest, ItemRequest)]
             sent = [(model, "serialization") for model in answers]
             _, definitions = models_json_schema([*received, *sent], ref_template=REF)  # type: ignore[list-item]
             for name, one in definitions["$defs"].items():

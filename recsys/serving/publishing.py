@@ -12,6 +12,7 @@ from itertools import chain, groupby
 
 import pandas as pd
 
+from recsys.model.eligible_items import barred_items, catalog_frame
 from recsys.model.recommender import Recommender
 from recsys.records import RecommendationEntry, RecommendationSet
 from recsys.store import FeedbackStore
@@ -23,11 +24,14 @@ STRANGER = ""  # stands for users without history while scoring; stored as None
 
 
 def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of: datetime, now: datetime) -> int:
-    """Replaces the lists of (`version`, `as_of`) in one transaction and returns how many users they are for.
+    """Makes the lists of a version as of `as_of`, and returns how many users they are for.
 
-    A list is empty for a user who has seen everything. Histories are read as of `as_of`, so nobody is given what they
-    have seen or disliked by then.
+    They can be seen all at once, when the last one is written. None is computed in a transaction: dislikes are recorded
+    meanwhile. A list is empty for a user who has seen everything. Histories are read as of `as_of`, so nobody is given
+    what they have seen or disliked by then. What the catalog hides, what is not available at `as_of`, what the version's
+    rule does not admit and what a user excludes is in no list: the catalog and the exclusions count as they are now.
     """
+    recommender = eligible_as_of(store, recommender, as_of)
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
     users = sorted(histories["user_id"].unique())
@@ -35,8 +39,14 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
         recommender.explained_lists(histories, PUBLISHED_LENGTH, users),
         recommender.explained_lists(histories[:0], STRANGERS_LENGTH, [STRANGER]),
     )
-    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now))
+    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now), now)
     return len(users)
+
+
+def eligible_as_of(store: FeedbackStore, recommender: Recommender, as_of: datetime) -> Recommender:
+    """The same model, whose lists hold what its rule admits and the catalog, as it is now, makes available at `as_of`."""
+    catalog = catalog_frame(store.catalog().values())
+    return recommender.without_items(barred_items(catalog, recommender.rule, as_of))
 
 
 def _sets(

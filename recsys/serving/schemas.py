@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from recsys.eligibility import FIRST_YEAR, LAST_YEAR
 from recsys.records import DislikeReason
 
 MAX_INTERACTIONS = 200  # of one request
@@ -126,6 +127,44 @@ class InteractionsRequest(Received):
 
     interactions: Annotated[list[InteractionRequest], Field(min_length=1, max_length=MAX_INTERACTIONS)]
     """At most 200."""
+
+
+class ItemRequest(Received):
+    """What to change of an item. A field that is left out keeps its value; null empties it."""
+
+    title: Title | None = None
+    """Needed for a new item; null keeps it."""
+    genres: Annotated[list[Name], Field(max_length=20)] | None = None
+    """All of them: they replace what was there."""
+    cast: Annotated[list[Name], Field(max_length=50)] | None = None
+    """All of it."""
+    franchise: Name | None = None
+    """The series that it belongs to."""
+    release_year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR), BeforeValidator(_whole)] | None = None
+    """A run may restrict what is recommended to some years."""
+    tmdb_id: DatabaseId | None = None
+    """By which a dislike may name it."""
+    imdb_id: Annotated[str, Field(pattern="^tt[0-9]{1,12}$")] | None = None
+    """Such as tt0133093."""
+    tags: Annotated[list[Name], Field(max_length=50)] | None = None
+    """The product's own words; a run may restrict what is recommended to some of them."""
+    available_from: Moment | None = None
+    """Not recommended before; null: from ever."""
+    available_until: Moment | None = None
+    """Not recommended from then on; null: for ever."""
+    is_hidden: bool | None = None
+    """True: not recommended at all; null: false."""
+
+    def values(self) -> dict[str, Any]:
+        """What to change: names of fields of `Item` -> values."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        if given.get("title", "") is None:
+            del given["title"]
+        for name in {"genres", "cast", "tags"} & given.keys():
+            given[name] = tuple(given[name] or ())
+        if "is_hidden" in given:
+            given["is_hidden"] = bool(given["is_hidden"])
+        return given
 
 
 def not_in_future(moment: datetime | None, now: datetime, max_skew_s: float) -> datetime | None:

@@ -143,17 +143,20 @@ def score_day(
 
     from recsys.evaluation.holdout import compared_lists
     from recsys.evaluation.ranking_metrics import coverage, judge
+    from recsys.model.eligible_items import barred_items, catalog_frame
 
     half_life_days = float(champion.recipe["half_life_days"])
     examples = store.read_training_set(as_of + DAY, as_of, half_life_days).to_pandas()
-    histories = store.read_histories(as_of, half_life_days)
+    histories = store.read_histories(as_of, half_life_days, excluded_through=as_of)
+    barred = barred_items(catalog_frame(store.catalog().values()), champion.rule, as_of)
     past, ahead = examples[examples["split"] == "fit"], examples[examples["split"] == "holdout"]
     known = pd.MultiIndex.from_frame(histories[["user_id", "item_id"]])
     ahead = ahead[~pd.MultiIndex.from_frame(ahead[["user_id", "item_id"]]).isin(known)]
+    ahead = ahead[~ahead["item_id"].isin(barred)]
     users = sorted(ahead["user_id"].unique())
     lists = compared_lists(
         {"champion": champion, "first_champion": first_champion}, past, histories, users, as_of,
-        float(champion.recipe["best_trend_half_life_days"]),
+        float(champion.recipe["best_trend_half_life_days"]), barred,
     )  # fmt: skip
     per_user = judge(lists, ahead[["user_id", "item_id", "label"]])
     return per_user, {name: coverage(top, len(champion.item_ids), 10) for name, top in lists.items()}

@@ -28,6 +28,7 @@ class Scope(StrEnum):
     ACT_FOR_USERS = "act-for-users"  # speak for the user that X-User-ID names: the product's own server
     METRICS_READ = "metrics:read"  # see numbers over all users
     USERS_ERASE = "users:erase"  # erase any user
+    CATALOG_WRITE = "catalog:write"  # say what may be recommended
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ Every function works in the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ LEFT_BEHIND = (
     "training_set_uri", "training_set_digest", "num_rows", "data_docs_uri", "challenger_version", "refit_version",
     "evidence_uri",
 )  # fmt: skip
+FILES = ("training_set_uri", "data_docs_uri")  # what may be removed while the batch stays
 NAMES = tuple(field.name for field in fields(Batch))
 
 
@@ -123,6 +125,26 @@ def _row(connection: Connection, batch_id: str, *, locks: bool) -> Row[Any]:
     return row
 
 
+def list_batches(connection: Connection) -> list[Batch]:
+    """All batches, in the order of their cut-offs."""
+    table = training_batches.c
+    return [
+        _to_batch(row) for row in connection.execute(select(training_batches).order_by(table.as_of, table.batch_id))
+    ]
+
+
+def forget_files(connection: Connection, batch_id: str, columns: Sequence[str]) -> None:
+    """Forgets where files of a closed batch were, before they are removed; digest and number of rows stay.
+
+    Raises:
+        InputError: for a column that names no files.
+    """
+    if unknown := sorted(set(columns) - set(FILES)):
+        raise InputError(f"Expected columns from {', '.join(FILES)}, got {', '.join(unknown)}.")
+    if columns:
+        _set(connection, batch_id, **dict.fromkeys(columns))
+
+
 def find_by_version(connection: Connection, challenger_version: str) -> Batch:
     """The batch that a challenger came from.
 
@@ -149,12 +171,18 @@ def find_open(connection: Connection) -> Batch | None:
 
 def half_life_of_version(connection: Connection, model_version: str) -> float | None:
     """Half-life in days of the sample weights that a version was fitted with; None for one that no batch made."""
+    config = config_of_version(connection, model_version)
+    return None if config is None else float(config["half_life_days"])
+
+
+def config_of_version(connection: Connection, model_version: str) -> dict[str, Any] | None:
+    """Settings of the run that made a version; None for one that no batch made."""
     table = training_batches.c
     query = select(table.config).where(
         or_(table.challenger_version == model_version, table.refit_version == model_version)
     )
-    config = connection.execute(query.limit(1)).scalar_one_or_none()
-    return None if config is None else float(config["half_life_days"])
+    found: dict[str, Any] | None = connection.execute(query.limit(1)).scalar_one_or_none()
+    return found
 
 
 def update_fields(connection: Connection, batch_id: str, values: dict[str, Any]) -> Batch:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
-from recsys.errors import InputError
+from recsys.errors import InputError, NotFoundError
 from recsys.feedback.dislike_checks import has_title, validate_text
 from recsys.records import Dislike, Item
+from recsys.store.item_changes import availability_of, record_changes
 from recsys.store.placeholders import TITLE, TMDB, adopt_placeholders
 from recsys.store.tables import items
 
@@ -57,8 +59,11 @@ def title_key(title: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
 
 
-def upsert_items(connection: Connection, rows: Sequence[Item]) -> int:
-    """Writes items that are new or differ; a placeholder never replaces an item. Returns how many were written."""
+def upsert_items(connection: Connection, rows: Sequence[Item], recorded_at: datetime | None = None) -> int:
+    """Writes items that are new or differ; a placeholder never replaces an item. Returns how many were written.
+
+    `recorded_at`: time of the change, for `item_changes`; None keeps no history.
+    """
     for item in rows:
         _validate(item)
     ids = {item.item_id for item in rows}
@@ -68,13 +73,44 @@ def upsert_items(connection: Connection, rows: Sequence[Item]) -> int:
         known = changed.get(item.item_id) or stored.get(item.item_id)
         if known is None or (item != known and not item.is_placeholder):
             changed[item.item_id] = item
-    if changed:
-        insert: Any = insert_into(connection, items)
-        columns = {c.name: insert.excluded[c.name] for c in items.c if not c.primary_key}
-        upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=columns)
-        connection.execute(upsert, [_to_row(item) for item in changed.values()])
-        adopt_placeholders(connection, [item for item in changed.values() if not item.is_placeholder])
+    _write(connection, changed, stored, recorded_at)
     return len(changed)
+
+
+def change_item(connection: Connection, item_id: str, values: Mapping[str, Any], recorded_at: datetime) -> Item:
+    """Changes some fields of one item; makes it, where it is new and has a title. Done again, it changes nothing.
+
+    Raises:
+        NotFoundError: if there is no such item and `values` has no title.
+    """
+    stored = read_items(connection, [item_id])
+    known = stored.get(item_id)
+    if known is None and not values.get("title"):
+        raise NotFoundError(f"Expected an item of the catalog, got {item_id!r}: give a title too, or import it first.")
+    item = replace(known or Item(item_id, ""), **values)
+    if "title" in values:
+        item = replace(item, is_placeholder=False)
+    _validate(item)
+    if item != known:
+        _write(connection, {item_id: item}, stored, recorded_at)
+    return item
+
+
+def _write(
+    connection: Connection, changed: dict[str, Item], stored: dict[str, Item], recorded_at: datetime | None
+) -> None:
+    if not changed:
+        return
+    insert: Any = insert_into(connection, items)
+    columns = {c.name: insert.excluded[c.name] for c in items.c if not c.primary_key}
+    upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=columns)
+    connection.execute(upsert, [_to_row(item) for item in changed.values()])
+    adopt_placeholders(connection, [item for item in changed.values() if not item.is_placeholder])
+    if recorded_at is not None:
+        pairs = [(stored.get(item.item_id), item) for item in changed.values()]
+        record_changes(
+            connection, [new for old, new in pairs if availability_of(old) != availability_of(new)], recorded_at
+        )
 
 
 def read_catalog(connection: Connection) -> dict[str, Item]:
@@ -196,15 +232,20 @@ def _placeholder(dislike: Dislike) -> Item:
 def _validate(item: Item) -> None:
     if not item.item_id or not item.title:
         raise InputError(f"Expected an item with an id and a title, got {item}.")
-    for value in (item.item_id, item.title, item.franchise, item.imdb_id, *item.genres, *item.cast):
+    for value in (item.item_id, item.title, item.franchise, item.imdb_id, *item.genres, *item.cast, *item.tags):
         validate_text(value)
+    if item.available_from and item.available_until and item.available_from >= item.available_until:
+        raise InputError(
+            f"Expected available_from before available_until of item {item.item_id}, got "
+            f"{item.available_from.isoformat()} and {item.available_until.isoformat()}: to recommend it no more, hide it."
+        )
 
 
 def _to_row(item: Item) -> dict[str, Any]:
     return {
         "item_id": item.item_id, "title": item.title, "title_key": title_key(item.title), "genres": list(item.genres),
         "cast_members": list(item.cast), "franchise": item.franchise, "release_year": item.release_year,
-        "tmdb_id": item.tmdb_id, "imdb_id": item.imdb_id, "is_placeholder": item.is_placeholder,
+        "tmdb_id": item.tmdb_id, "imdb_id": item.imdb_id, "is_placeholder": item.is_placeholder, **availability_of(item),
     }  # fmt: skip
 
 
@@ -212,5 +253,6 @@ def _to_item(row: Row[Any]) -> Item:
     return Item(
         item_id=row.item_id, title=row.title, genres=tuple(row.genres), cast=tuple(row.cast_members),
         franchise=row.franchise, release_year=row.release_year, tmdb_id=row.tmdb_id, imdb_id=row.imdb_id,
-        is_placeholder=row.is_placeholder,
+        is_placeholder=row.is_placeholder, tags=tuple(row.tags or ()), available_from=row.available_from,
+        available_until=row.available_until, is_hidden=row.is_hidden,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,6 @@ from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, sel
 
 from recsys.errors import InputError
 from recsys.feedback.dislike_checks import validate_text
-from recsys.records import Erasure
 from recsys.store.tables import (
     brigading_flags,
     dislike_feedback_impact,
@@ -25,13 +25,38 @@ from recsys.store.tables import (
     recommendation_sets,
     training_batches,
     user_dislikes,
+    user_exclusions,
 )
 
 TABLES_OF_DISLIKES: tuple[Table, ...] = (dislike_feedback_impact, brigading_flags)
 # In the order in which they may go: what refers to a row before the row. Entries and exposures of a set go with it.
 TABLES_OF_USER: tuple[Table, ...] = (
-    negative_training_examples, user_dislikes, interactions, recommendation_sets, dislike_patterns,
+    negative_training_examples, user_dislikes, interactions, recommendation_sets, dislike_patterns, user_exclusions,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """Proof that a user was erased; a row of `erasures`.
+
+    Attributes:
+        user_hash: SHA-256 of the user's id, in hex.
+        requested_by: who asked: the user, or the name of an API key or a person.
+        erased_at: when.
+        num_rows: table -> rows deleted.
+        batches: training batches whose frozen data hold the user: `batch_id`, `status`, `training_set_uri`,
+            `training_set_digest`.
+        model_versions: versions that were fitted on them.
+        erasure_id: its number in the audit.
+    """
+
+    user_hash: str
+    requested_by: str
+    erased_at: datetime
+    num_rows: dict[str, int]
+    batches: tuple[dict[str, Any], ...]
+    model_versions: tuple[str, ...]
+    erasure_id: int | None = None
 
 
 def user_hash(user_id: str) -> str:
@@ -73,7 +98,7 @@ def _batches_with(connection: Connection, user_id: str) -> list[Row[Any]]:
     """Batches that hold the user: those with a cut-off at or after the first thing recorded about them."""
     firsts = [
         connection.execute(select(func.min(table.c.recorded_at)).where(table.c.user_id == user_id)).scalar_one()
-        for table in (interactions, user_dislikes)
+        for table in (interactions, user_dislikes, user_exclusions)
     ]
     known = [moment for moment in firsts if moment is not None]
     if not known:

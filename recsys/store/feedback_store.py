@@ -1,4 +1,4 @@
-"""The feedback store: every call is one transaction, on SQLite or PostgreSQL."""
+"""The feedback store, on SQLite or PostgreSQL: every call is one transaction, unless it says that it is several."""
 
 from __future__ import annotations
 
@@ -17,48 +17,33 @@ from recsys.feedback.triggers import BacklogEvidence
 from recsys.records import (
     Batch,
     Dislike,
-    Erasure,
     Interaction,
-    Item,
-    RecommendationSet,
     RecordedDislike,
     UserSignal,
 )
 from recsys.store import (
     backlog,
     brigading,
-    catalog,
     erasures,
     events,
     feedback_rows,
     impacts,
     improvement,
     insights,
-    recommendations,
 )
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
+from recsys.store.catalog_store import CatalogStore
+from recsys.store.erasures import Erasure
+from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
+from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
-class FeedbackStore(StreamReader, AuditStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
     """The feedback database, as the loop uses it."""
 
-    # Catalog and feedback
-
-    def upsert_items(self, items: Sequence[Item]) -> int:
-        """Writes items that are new or differ, and returns how many; a placeholder never replaces an item."""
-        return self.write(lambda c: catalog.upsert_items(c, items))
-
-    def catalog(self) -> dict[str, Item]:
-        """All items by id, in the order of their ids."""
-        with self.reading() as connection:
-            return catalog.read_catalog(connection)
-
-    def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
-        """The items with these ids that there are, by id."""
-        with self.reading() as connection:
-            return catalog.read_items(connection, item_ids)
+    # Feedback
 
     def insert_interactions(self, rows: Sequence[Interaction], *, makes_placeholders: bool = False) -> int:
         """Writes interactions and returns how many are new; the same (user, item, kind, occurred_at) is kept once.
@@ -148,6 +133,15 @@ class FeedbackStore(StreamReader, AuditStore):
         with self.reading() as connection:
             return backlog.read_batch(connection, batch_id)
 
+    def list_batches(self) -> list[Batch]:
+        """All batches, in the order of their cut-offs."""
+        with self.reading() as connection:
+            return backlog.list_batches(connection)
+
+    def forget_files(self, batch_id: str, columns: Sequence[str]) -> None:
+        """Forgets where files of a closed batch were (`training_set_uri`, `data_docs_uri`), before they are removed."""
+        self.write(lambda c: backlog.forget_files(c, batch_id, columns))
+
     def find_open_batch(self) -> Batch | None:
         """The batch that holds a backlog now, if there is one."""
         with self.reading() as connection:
@@ -166,31 +160,12 @@ class FeedbackStore(StreamReader, AuditStore):
         """Gives the examples of an open batch back; idempotent. ConflictError if they were used."""
         return self.write(lambda c: backlog.release(c, batch_id, now))
 
-    # Recommendations
+    # What serving asks
 
-    def replace_recommendation_sets(
-        self, model_version: str, as_of: datetime, sets: Iterable[RecommendationSet]
-    ) -> int:
-        """Makes `sets` the lists of a version and cut-off, and returns how many; see `recommendations.replace_sets`."""
-        return self.write(lambda c: recommendations.replace_sets(c, model_version, as_of, sets))
-
-    def get_recommendations(self, user_id: str | None) -> RecommendationSet | None:
-        """The list that was published last for a user; None: for users without one of their own."""
+    def lists_size(self) -> ListsSize:
+        """Number of all lists and the space that they take."""
         with self.reading() as connection:
-            return recommendations.newest_set(connection, user_id)
-
-    def get_adjusted_list(self, user_id: str, model_version: str, after: datetime) -> RecommendationSet | None:
-        """The list that was made last for a user when it was served, from a version and after a moment."""
-        with self.reading() as connection:
-            return recommendations.newest_adjusted_set(connection, user_id, model_version, after)
-
-    def add_list(self, one: RecommendationSet) -> int:
-        """Writes one list and returns its number."""
-        return self.write(lambda c: recommendations.insert_set(c, one))
-
-    def add_exposure(self, recommendation_set_id: int, num_items: int, served_at: datetime) -> None:
-        """Notes that a user was shown the first entries of a list."""
-        self.write(lambda c: recommendations.insert_exposure(c, recommendation_set_id, num_items, served_at))
+            return read_lists_size(connection)
 
     def half_life_of_version(self, model_version: str) -> float | None:
         """Half-life in days that a version was fitted with; None for one that no batch made."""
@@ -206,11 +181,6 @@ class FeedbackStore(StreamReader, AuditStore):
         """When a user's feedback last changed; None for a user who never gave any."""
         with self.reading() as connection:
             return events.feedback_changed_at(connection, user_id)
-
-    def count_recommendation_sets(self, model_version: str, as_of: datetime) -> int:
-        """How many lists there are of a version and cut-off."""
-        with self.reading() as connection:
-            return recommendations.count_sets(connection, model_version, as_of)
 
     # Insights: triggers, patterns, improvement metrics
 

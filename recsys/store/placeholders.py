@@ -10,11 +10,20 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table, bindparam, exists, select, update
 
 from recsys.records import Item
-from recsys.store.tables import brigading_flags, interactions, items, negative_training_examples, user_dislikes
+from recsys.store.tables import (
+    brigading_flags,
+    interactions,
+    items,
+    negative_training_examples,
+    user_dislikes,
+    user_exclusions,
+)
 
 TMDB, TITLE = "tmdb:", "title:"  # how ids of placeholders begin, by what named the film
 CHUNK_SIZE = 5_000
 NAMED_ONCE: tuple[Table, ...] = (user_dislikes, negative_training_examples, brigading_flags)
+# Rows of which the film may have one already: the columns that, with the film, tell them apart.
+KEPT_ONCE = {interactions: ("user_id", "kind", "occurred_at"), user_exclusions: ("user_id",)}
 
 
 def adopt_placeholders(connection: Connection, films: Sequence[Item]) -> None:
@@ -31,13 +40,12 @@ def adopt_placeholders(connection: Connection, films: Sequence[Item]) -> None:
     for table in NAMED_ONCE:
         move = update(table).where(table.c.item_id == bindparam("placeholder"))
         connection.execute(move.values(item_id=bindparam("film")), moves)
-    same, other = interactions, interactions.alias()
-    there = exists().where(
-        other.c.user_id == same.c.user_id, other.c.item_id == bindparam("film"), other.c.kind == same.c.kind,
-        other.c.occurred_at == same.c.occurred_at,
-    )  # fmt: skip
-    move = update(same).where(same.c.item_id == bindparam("placeholder"), ~there)
-    connection.execute(move.values(item_id=bindparam("film")), moves)
+    for table, key in KEPT_ONCE.items():
+        same, other = table, table.alias()
+        alike = [other.c[name] == same.c[name] for name in key]
+        there = exists().where(other.c.item_id == bindparam("film"), *alike)
+        move = update(same).where(same.c.item_id == bindparam("placeholder"), ~there)
+        connection.execute(move.values(item_id=bindparam("film")), moves)
 
 
 def _existing(connection: Connection, names: Sequence[str]) -> list[str]:

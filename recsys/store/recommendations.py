@@ -1,153 +1,175 @@
-"""Published lists. Every function works in the caller's transaction."""
+"""Lists as users get them: which one is served, and what was shown. Every function works in the caller's transaction.
+
+What is served belongs to the champion of the audit. Of the versions that have lists it is the one that became champion last,
+by the sequence number of `model_promotions`, with its newest complete publication, by number. So a new champion's lists
+are served from the commit on that completes its first publication, the lists of the champion before it until then, and a
+version that is rolled back to has its lists at once. No time is compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select
 
-from recsys.errors import InputError
-from recsys.records import RecommendationEntry, RecommendationSet, SetKind
-from recsys.store.catalog import chunks, require_items
-from recsys.store.tables import recommendation_entries, recommendation_exposures, recommendation_sets
+from recsys.records import RecommendationSet, SetKind
+from recsys.store.list_content import PreparedList, entry_row, to_entries
+from recsys.store.tables import (
+    model_promotions,
+    publications,
+    recommendation_entries,
+    recommendation_exposures,
+    recommendation_sets,
+)
 
-SETS_PER_WRITE = 1_000
+
+@dataclass(frozen=True)
+class Publication:
+    """One time that the lists of a version were published; a row of `publications`.
+
+    `attempt`: which process writes it, the newest one. `completed_at`: None while it is written. `withdrawn_at`: its lists
+    are no longer served.
+    """
+
+    publication_id: int
+    model_version: str
+    as_of: datetime
+    attempt: int
+    started_at: datetime
+    completed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
 
 
-def replace_sets(connection: Connection, model_version: str, as_of: datetime, sets: Iterable[RecommendationSet]) -> int:
-    """Makes `sets` the lists of (`model_version`, `as_of`); returns how many there are.
+@dataclass(frozen=True)
+class ServedLists:
+    """What a user may be served, from one snapshot.
 
-    A user's set keeps its id, since dislikes may name it. Lists of users who are not in `sets` are deleted.
+    Attributes:
+        publication: that everybody is served from.
+        own: the user's list, None without one.
+        strangers: for users without one of their own.
+    """
 
-    Raises:
-        InputError: if a set is of another version or cut-off, a user comes twice, or an item is unknown.
+    publication: Publication
+    own: RecommendationSet | None
+    strangers: RecommendationSet | None
+
+
+def served_publication(connection: Connection) -> Publication | None:
+    """The publication that is served; None as long as none is complete.
+
+    Versions that were never champion come last: only a store whose lists were not published by the loop has such.
+    """
+    audit, table = model_promotions.c, publications.c
+    newest = select(func.max(audit.sequence)).scalar_subquery()
+    # A row before the newest one that is not complete made nobody champion; the newest does, see `nightly.champion_line`.
+    made_champion = or_(audit.is_complete, audit.sequence == newest)
+    champions = (
+        select(audit.to_version, func.max(audit.sequence).label("sequence"))
+        .where(made_champion)
+        .group_by(audit.to_version)
+        .subquery()
+    )
+    query = (
+        select(publications)
+        .join_from(publications, champions, champions.c.to_version == table.model_version, isouter=True)
+        .where(table.completed_at.is_not(None), table.withdrawn_at.is_(None))
+        .order_by(func.coalesce(champions.c.sequence, 0).desc(), table.publication_id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Publication(**row._mapping)
+
+
+def served_lists(connection: Connection, user_id: str) -> ServedLists | None:
+    """A user's list and the one for users without, both of the publication that is served; None without any."""
+    publication = served_publication(connection)
+    if publication is None:
+        return None
+    own, strangers = (published_list(connection, publication, whose) for whose in (user_id, None))
+    return ServedLists(publication, own, strangers)
+
+
+def published_list(connection: Connection, publication: Publication, user_id: str | None) -> RecommendationSet | None:
+    """A user's list in a complete publication; None: the one for users without one of their own.
+
+    A list that did not change since an earlier publication is that one's row: it is as of this one's cut-off all the same.
     """
     table = recommendation_sets.c
-    query = select(table.user_id, table.recommendation_set_id).where(
-        table.model_version == model_version, table.as_of == as_of, table.kind == SetKind.PUBLISHED
-    )
-    left_over = {row.user_id: row.recommendation_set_id for row in connection.execute(query)}
-    done: set[str | None] = set()
-    for chunk in chunks(sets, SETS_PER_WRITE):
-        for one in chunk:
-            _validate(one, model_version, as_of, done)
-            done.add(one.user_id)
-        kept = {one.user_id: left_over.pop(one.user_id) for one in chunk if one.user_id in left_over}
-        _write(connection, chunk, kept)
-    for ids in chunks(left_over.values()):
-        connection.execute(delete(recommendation_sets).where(table.recommendation_set_id.in_(ids)))
-    return len(done)
-
-
-def _validate(one: RecommendationSet, model_version: str, as_of: datetime, done: set[str | None]) -> None:
-    if one.model_version != model_version or one.as_of != as_of:
-        raise InputError(
-            f"Expected lists of version {model_version} as of {as_of.isoformat()}, got one of version "
-            f"{one.model_version} as of {one.as_of.isoformat()}."
-        )
-    if one.user_id in done:
-        raise InputError(f"Expected one list per user, got two for {one.user_id or 'users without one of their own'}.")
-
-
-def _write(connection: Connection, sets: Sequence[RecommendationSet], kept: dict[str | None, int]) -> None:
-    require_items(connection, {entry.item_id for one in sets for entry in one.entries})
-    table = recommendation_sets.c
-    entries_of = recommendation_entries.c.recommendation_set_id
-    if kept:
-        connection.execute(delete(recommendation_entries).where(entries_of.in_(list(kept.values()))))
-        by_moment: dict[datetime, list[int]] = {}
-        for one in sets:
-            if one.user_id in kept:
-                by_moment.setdefault(one.created_at, []).append(kept[one.user_id])
-        for moment, ids in by_moment.items():
-            chosen = update(recommendation_sets).where(table.recommendation_set_id.in_(ids))
-            connection.execute(chosen.values(created_at=moment))
-    new = [one for one in sets if one.user_id not in kept]
-    set_ids = dict(kept)
-    if new:
-        statement = insert(recommendation_sets).returning(table.recommendation_set_id, sort_by_parameter_order=True)
-        found = connection.scalars(statement, [_set_row(one) for one in new])
-        set_ids |= dict(zip((one.user_id for one in new), found, strict=True))
-    rows = [_entry_row(set_ids[one.user_id], entry) for one in sets for entry in one.entries]
-    if rows:
-        connection.execute(insert(recommendation_entries), rows)
-
-
-def _set_row(one: RecommendationSet) -> dict[str, Any]:
-    return {
-        "user_id": one.user_id, "model_version": one.model_version, "as_of": one.as_of, "created_at": one.created_at,
-        "kind": str(one.kind), "calibration": one.calibration, "adjustment_power": one.adjustment_power,
-    }  # fmt: skip
-
-
-def _entry_row(set_id: int, entry: RecommendationEntry) -> dict[str, Any]:
-    return {
-        "recommendation_set_id": set_id, "rank": entry.rank, "item_id": entry.item_id, "score": entry.score,
-        "predicted_score": entry.predicted_score, "reason": entry.reason, "contributions": entry.contributions,
-    }  # fmt: skip
-
-
-def newest_set(connection: Connection, user_id: str | None) -> RecommendationSet | None:
-    """The list that was published last for a user; None: for users without one of their own."""
-    table = recommendation_sets.c
     whose = table.user_id.is_(None) if user_id is None else table.user_id == user_id
-    return _newest(connection, select(recommendation_sets).where(whose, table.kind == SetKind.PUBLISHED))
+    query = in_effect(publication.model_version).where(whose)
+    row = connection.execute(query.order_by(table.publication_id.desc()).limit(1)).one_or_none()
+    return None if row is None or row.is_gone else _to_set(connection, row, publication)
+
+
+def in_effect(model_version: str) -> Select[Any]:
+    """Lists of the complete publications of a version; of a user's the one of the newest publication counts."""
+    table = recommendation_sets.c
+    return (
+        select(recommendation_sets)
+        .join_from(recommendation_sets, publications, publications.c.publication_id == table.publication_id)
+        .where(
+            table.kind == SetKind.PUBLISHED, publications.c.model_version == model_version,
+            publications.c.completed_at.is_not(None), publications.c.withdrawn_at.is_(None),
+        )
+    )  # fmt: skip
+
+
+def count_lists(connection: Connection, model_version: str, as_of: datetime) -> int:
+    """How many lists there are of a version whose newest publication has this cut-off; 0 if it has another."""
+    table, of = recommendation_sets.c, publications.c
+    newest = select(of.as_of).where(of.model_version == model_version, of.completed_at.is_not(None))
+    if connection.scalars(newest.order_by(of.publication_id.desc()).limit(1)).one_or_none() != as_of:
+        return 0
+    query = in_effect(model_version).with_only_columns(table.user_id, table.is_gone).order_by(table.publication_id)
+    newest_rows = {row.user_id: row for row in connection.execute(query)}
+    return sum(not row.is_gone for row in newest_rows.values())
 
 
 def newest_adjusted_set(
-    connection: Connection, user_id: str, model_version: str, after: datetime
+    connection: Connection, user_id: str, publication_id: int, after: datetime | None
 ) -> RecommendationSet | None:
-    """The list that was made last for a user when it was served, from a version and after a moment."""
+    """The list that was last made for a user when it was served, from a publication, and `after` their last feedback."""
     table = recommendation_sets.c
     query = select(recommendation_sets).where(
-        table.user_id == user_id, table.kind == SetKind.ADJUSTED, table.model_version == model_version,
-        table.as_of > after,
-    )  # fmt: skip
-    return _newest(connection, query)
+        table.user_id == user_id, table.kind == SetKind.ADJUSTED, table.publication_id == publication_id
+    )
+    row = connection.execute(query.order_by(table.recommendation_set_id.desc()).limit(1)).one_or_none()
+    return None if row is None or (after is not None and row.as_of <= after) else _to_set(connection, row)
 
 
-def _newest(connection: Connection, query: Select[Any]) -> RecommendationSet | None:
-    table = recommendation_sets.c
-    newest_first = (table.created_at.desc(), table.as_of.desc(), table.recommendation_set_id.desc())
-    row = connection.execute(query.order_by(*newest_first).limit(1)).one_or_none()
-    if row is None:
-        return None
+def _to_set(connection: Connection, row: Row[Any], publication: Publication | None = None) -> RecommendationSet:
     entries = recommendation_entries
     of_set = select(entries).where(entries.c.recommendation_set_id == row.recommendation_set_id)
     return RecommendationSet(
-        user_id=row.user_id, model_version=row.model_version, as_of=row.as_of, created_at=row.created_at,
-        entries=tuple(_to_entry(entry) for entry in connection.execute(of_set.order_by(entries.c.rank))),
+        user_id=row.user_id, model_version=row.model_version, created_at=row.created_at,
+        as_of=row.as_of if publication is None else publication.as_of,
+        entries=to_entries(connection.execute(of_set.order_by(entries.c.rank)), row.explanations),
         recommendation_set_id=row.recommendation_set_id, kind=SetKind(row.kind), calibration=row.calibration,
         adjustment_power=row.adjustment_power,
+        publication_id=row.publication_id if publication is None else publication.publication_id,
     )  # fmt: skip
 
 
-def insert_set(connection: Connection, one: RecommendationSet) -> int:
-    """Writes one list and returns its number."""
-    require_items(connection, {entry.item_id for entry in one.entries})
+def insert_set(connection: Connection, one: PreparedList) -> int:
+    """Writes one list that was made when it was served, and returns its number."""
     statement = insert(recommendation_sets).returning(recommendation_sets.c.recommendation_set_id)
-    set_id = int(connection.scalars(statement, [_set_row(one)]).one())
-    if one.entries:
-        connection.execute(insert(recommendation_entries), [_entry_row(set_id, entry) for entry in one.entries])
+    row = {**one.set_row(), "publication_id": one.given.publication_id}
+    set_id = int(connection.scalars(statement, [row]).one())
+    if one.given.entries:
+        connection.execute(insert(recommendation_entries), [entry_row(set_id, entry) for entry in one.given.entries])
     return set_id
 
 
-def insert_exposure(connection: Connection, set_id: int, num_items: int, served_at: datetime) -> None:
-    """Notes that a user was shown the first entries of a list."""
-    row = {"recommendation_set_id": set_id, "num_items": num_items, "served_at": served_at}
-    connection.execute(insert(recommendation_exposures), [row])
-
-
-def _to_entry(row: Row[Any]) -> RecommendationEntry:
-    return RecommendationEntry(row.rank, row.item_id, row.score, row.reason, row.contributions, row.predicted_score)
-
-
-def count_sets(connection: Connection, model_version: str, as_of: datetime) -> int:
-    """How many lists there are of a version and cut-off."""
-    table = recommendation_sets.c
-    query = select(func.count()).select_from(recommendation_sets)
-    published = table.kind == SetKind.PUBLISHED
-    chosen = query.where(table.model_version == model_version, table.as_of == as_of, published)
-    return int(connection.execute(chosen).scalar_one())
+def insert_exposure(connection: Connection, set_id: int, num_items: int, served_at: datetime) -> bool:
+    """Notes that a user was shown the first entries of a list; False if the list was replaced and deleted meanwhile."""
+    table, exposures = recommendation_sets.c, recommendation_exposures.c
+    # Holds the row, so that it is not deleted before this is written.
+    held = select(table.recommendation_set_id).where(table.recommendation_set_id == set_id)
+    if connection.execute(held.with_for_update(read=True, key_share=True)).one_or_none() is None:
+        return False
+    values = {exposures.recommendation_set_id: set_id, exposures.num_items: num_items, exposures.served_at: served_at}
+    connection.execute(insert(recommendation_exposures).values(values))
+    return True

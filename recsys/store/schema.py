@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, inspect, select, table, text
+from sqlalchemy import Connection, Engine, column, event, inspect, select, table, text
 
 from recsys.errors import TerminalError
 from recsys.store.database_errors import database_errors, parse_url, shown
@@ -24,7 +24,8 @@ def migrate(database_url: str) -> None:
     """Brings the schema to the newest revision; creates a SQLite file and its folder. Does nothing if it is there.
 
     Everything happens in one transaction: a process that dies half-way leaves the schema as it was, and of two
-    processes at once the second waits and finds nothing to do.
+    processes at once the second waits and finds nothing to do. SQLite enforces foreign keys at the end only: some changes
+    of a table are a new table, and dropping the old one must not drop what refers to it.
 
     Raises:
         TerminalError: if the database cannot be used, or is newer than this code.
@@ -34,6 +35,8 @@ def migrate(database_url: str) -> None:
     if url.get_backend_name() == "sqlite":
         _make_folder(Path(str(url.database)))
     engine = make_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
     try:
         with database_errors(url), writing(engine) as connection:
             if engine.dialect.name == "postgresql":
@@ -58,6 +61,13 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise TerminalError(
+                f"Expected each reference between tables to hold after the migration, but {len(broken)} do not, such as "
+                f"{tuple(broken[0])}: nothing was changed. Report it with this message."
+            )
 
 
 def _make_folder(path: Path) -> None:

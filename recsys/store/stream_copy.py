@@ -9,7 +9,7 @@ from sqlalchemy import Table, insert, select
 from recsys.store.database_errors import database_errors, parse_url
 from recsys.store.engine import make_engine, reading, writing
 from recsys.store.schema import require_schema
-from recsys.store.tables import interactions, items, negative_training_examples, user_dislikes
+from recsys.store.tables import interactions, items, negative_training_examples, user_dislikes, user_exclusions
 
 ROWS_PER_INSERT = 5_000
 # What runs and lists left on a row is not part of the stream.
@@ -17,12 +17,13 @@ FRESH: dict[Table, dict[str, Any]] = {
     items: {},
     interactions: {},
     user_dislikes: {"recommendation_set_id": None},
+    user_exclusions: {},
     negative_training_examples: {"batch_id": None, "used_in_training": False},
 }
 
 
 def copy_stream(source_url: str, target_url: str) -> int:
-    """Copies items, interactions, dislikes and negative examples, the whole backlog unclaimed; returns the rows.
+    """Copies items, interactions, dislikes, exclusions and negative examples, the whole backlog unclaimed; returns the rows.
 
     The target must be migrated and empty; all of it is written in one transaction.
     """

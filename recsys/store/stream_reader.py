@@ -10,6 +10,7 @@ from recsys.errors import InputError
 from recsys.store import events, stream_shifts
 from recsys.store.database import Database
 from recsys.store.events import StreamSummary
+from recsys.store.exclusions import Exclusion, read_exclusions
 from recsys.store.stream_shifts import StreamShift
 
 if TYPE_CHECKING:
@@ -36,13 +37,24 @@ class StreamReader(Database):
         return events.run_duckdb("neutral_signals", self.read_events(None, as_of), {}, events.neutral_schema())
 
     def read_histories(
-        self, as_of: datetime, half_life_days: float, user_ids: Iterable[str] | None = None
+        self,
+        as_of: datetime,
+        half_life_days: float,
+        user_ids: Iterable[str] | None = None,
+        *,
+        excluded_through: datetime | None = None,
     ) -> pd.DataFrame:
-        """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`."""
+        """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`.
+
+        Items that users excluded are there as `seen`: they tell nothing, and no list holds them. `excluded_through`: those
+        that were recorded up to then; None: those that hold now, whatever `as_of` is.
+        """
         _require_positive(half_life_days)
         with self.reading() as connection:
-            found = events.read_events(connection, None, as_of, user_ids)
-        return self.histories_of(found, as_of, half_life_days)
+            chosen = None if user_ids is None else sorted(set(user_ids))
+            found = events.read_events(connection, None, as_of, chosen)
+            excluded = read_exclusions(connection, excluded_through, chosen)
+        return _with_exclusions(self.histories_of(found, as_of, half_life_days), excluded)
 
     @staticmethod
     def histories_of(found: pa.Table, as_of: datetime, half_life_days: float) -> pd.DataFrame:
@@ -58,12 +70,19 @@ class StreamReader(Database):
         with self.reading() as connection:
             return events.recorded_at_quantile(connection, after, through, quantile)
 
-    def holdout_begin(self, after: datetime | None, through: datetime, num_users: int) -> datetime | None:
-        """The latest moment in (`after`, `through`) after which so many users recorded a like; None if fewer did."""
+    def holdout_begin(
+        self, after: datetime | None, through: datetime, num_users: int, barred: frozenset[str] = frozenset()
+    ) -> datetime | None:
+        """The latest moment in (`after`, `through`) after which so many users recorded a like; None if fewer did.
+
+        Likes of `barred` items do not count.
+        """
         if num_users < 1:
             raise InputError(f"Expected at least one user, got {num_users}.")
         with self.reading() as connection:
-            return events.holdout_begin(connection, after, through, num_users)
+            if not barred:
+                return events.holdout_begin(connection, after, through, num_users)
+            return events.holdout_begin_without(connection, after, through, num_users, barred)
 
     def stream_summary(self, through: datetime) -> StreamSummary:
         """First and last moment and counts of what was recorded up to `through`."""
@@ -83,6 +102,19 @@ class StreamReader(Database):
     def keep_stream_shift(self, shift: StreamShift) -> None:
         """Writes by how much a file is moved, before its first row; ConflictError if it is moved otherwise already."""
         self.write_against_others(lambda c: stream_shifts.keep(c, shift), f"move {shift.file_name}")
+
+
+def _with_exclusions(histories: pd.DataFrame, excluded: list[Exclusion]) -> pd.DataFrame:
+    """Histories with a row for each excluded item that has none, in the order of users and items."""
+    import pandas as pd
+
+    if not excluded:
+        return histories
+    keys = pd.DataFrame([(one.user_id, one.item_id) for one in excluded], columns=["user_id", "item_id"])
+    rows = keys.assign(signal="seen", weight=1.0, reason="", age_days=0.0)
+    both = pd.concat([histories, rows.astype(histories.dtypes)], ignore_index=True)
+    first = both.drop_duplicates(["user_id", "item_id"])  # a history's own row says more
+    return first.sort_values(["user_id", "item_id"], kind="stable", ignore_index=True)
 
 
 def _require_positive(half_life_days: float) -> None:

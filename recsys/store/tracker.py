@@ -11,9 +11,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from recsys.records import Dislike
+from recsys.records import Dislike, SetKind
 from recsys.store.catalog import chunks, rows_with
-from recsys.store.tables import recommendation_entries, recommendation_sets
+from recsys.store.tables import publications, recommendation_entries, recommendation_sets
 
 Given = tuple[int, float | None, datetime]  # a list: number, what it promised for the item, when it was made
 MAX_SET_ID = 2**63 - 1  # what a BIGINT holds; a client's number beyond names no list
@@ -84,8 +84,11 @@ def _newest_sets(connection: Connection, dislikes: Sequence[Dislike]) -> dict[tu
         query = (
             select(sets.user_id, entries.item_id, sets.recommendation_set_id, entries.predicted_score, sets.created_at)
             .join_from(recommendation_sets, recommendation_entries)
+            .join(publications, publications.c.publication_id == sets.publication_id, isouter=True)
             .where(entries.item_id.in_(item_ids))
-            .order_by(sets.created_at, sets.recommendation_set_id)
+            # One that is being published nobody has seen.
+            .where((sets.kind != SetKind.PUBLISHED) | publications.c.completed_at.is_not(None))
+            .order_by(sets.recommendation_set_id)
         )
         for row in rows_with(connection, query, sets.user_id, {dislike.user_id for dislike in dislikes}):
             given = (row.recommendation_set_id, row.predicted_score, row.created_at)

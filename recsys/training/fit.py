@@ -61,7 +61,7 @@ def fit(
     Args:
         examples: training examples (`user_id`, `item_id`, `label`, `base_weight`, `reason`, `occurred_at`), none after
             `cut_off`.
-        items: catalog: `item_id`, `title`, `genres`, `cast`, `franchise`.
+        items: catalog: `item_id`, `title`, `genres`, `cast`, `franchise`, and what `recsys.model.eligible_items` reads.
         cut_off: aware datetime that ages are counted from.
         half_life_days: of the sample weights, > 0.
         config: see `FitConfig`.
@@ -96,7 +96,11 @@ def fit(
     model = build_model(data.events, data.genres, solved, config)
     model.head.assign(settings.head.weights)
     recipe = {"cut_off": cut_off.isoformat(), "half_life_days": half_life_days, "config": asdict(config)}
-    recipe |= {**_chosen(settings), "calibration": settings.calibration.as_dict()}
+    recipe |= {
+        **_chosen(settings),
+        "calibration": settings.calibration.as_dict(),
+        "eligible": config.eligible.as_dict(),
+    }
     recommender = Recommender(model, data.catalog, data.genre_names, recipe)
     progress("weighing what a dislike with a reason does")
     answer = choose_power(

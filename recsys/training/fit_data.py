@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from recsys.eligibility import EligibilityRule
+from recsys.model.eligible_items import DEFAULTS, BoolArray, eligible_mask, with_availability
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.training.events import Events, NeutralEvents
 from recsys.training.recipe import FitConfig
@@ -53,13 +55,18 @@ class FitData:
         features = FeatureVocabulary.build(catalog_features(catalog))
         return cls(events, catalog, num_linked, genre_names, genres, features)
 
+    def eligible(self, rule: EligibilityRule, at: datetime) -> BoolArray:
+        """Which positions may be recommended at a time; `(num_items,)`."""
+        return eligible_mask(self.catalog, rule, at)
+
 
 def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -> tuple[pd.DataFrame, int]:
     """The catalog of a model, linked items first.
 
     Args:
         examples: training examples; `item_id`, `label`.
-        items: `item_id`, `title`, `genres`, `cast`, `franchise` of at least the items in `examples`.
+        items: `item_id`, `title`, `genres`, `cast`, `franchise` of at least the items in `examples`, and what eligibility
+            reads.
         config: says how much support links an item, and how many may be linked.
 
     Returns:
@@ -78,7 +85,8 @@ def vocabulary(examples: pd.DataFrame, items: pd.DataFrame, config: FitConfig) -
     cast = dict(zip(items["item_id"], items["cast"], strict=True))
     catalog["cast"] = [tuple(cast.get(item_id, ())) for item_id in catalog["item_id"]]
     catalog["franchise"] = known["franchise"].reindex(catalog["item_id"]).to_numpy()
-    return catalog, num_linked
+    availability = known[known.columns.intersection(list(DEFAULTS))].reindex(catalog["item_id"])
+    return with_availability(catalog.assign(**availability.reset_index(drop=True))), num_linked
 
 
 def genre_matrix(catalog: pd.DataFrame) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:

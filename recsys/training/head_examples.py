@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from recsys.model.feature_adjustment import FeatureVocabulary
 
 FloatArray = npt.NDArray[np.float32]
+Eligible = Callable[[datetime], npt.NDArray[np.bool_]]
 USERS_PER_BLOCK = 512  # bounds the memory of dense terms
 PADDING = -1e30  # below every score, and finite: scores are subtracted from each other
 
@@ -36,10 +38,16 @@ class ValidationSplit:
     Attributes:
         past: what is known, aged as of then.
         future: mask over all events, `(num_events,)`.
+        eligible: which items could be recommended then, `(num_items,)`.
     """
 
     past: Events
     future: npt.NDArray[np.bool_]
+    eligible: npt.NDArray[np.bool_]
+
+    def users_with_a_like(self, events: Events) -> npt.NDArray[np.int64]:
+        """Who likes an eligible item in the future."""
+        return np.unique(events.users[self.future & events.is_like & self.eligible[events.items]])
 
 
 @dataclass(frozen=True)
@@ -73,14 +81,24 @@ class HeadExamples:
         return np.asarray(np.where(self.labels == -2, PADDING, total * self.multipliers), np.float32)
 
 
-def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[ValidationSplit]:
-    """The newest windows, as many as are needed for `num_users`, or every user's own end; empty without any past."""
+def validation_splits(
+    events: Events, config: HeadConfig, seed: int, eligible: Eligible | None = None
+) -> list[ValidationSplit]:
+    """The newest windows, as many as are needed for `num_users`, or every user's own end; empty without any past.
+
+    Args:
+        events: all that is known.
+        config: says how long, and how many.
+        seed: of the users whose own end is predicted.
+        eligible: time -> which items could be recommended then, `(num_items,)`; None: all of them.
+    """
+    eligible = eligible or (lambda at: np.ones(events.num_items, bool))
     splits, known, num_users = [], 0, 0
     for n in range(config.max_windows):
-        split = _window(events, (n + 1) * config.horizon_days, n * config.horizon_days)
+        split = _window(events, (n + 1) * config.horizon_days, n * config.horizon_days, eligible)
         if not len(split.past.users):
             break
-        users = np.unique(events.users[split.future & events.is_like])
+        users = split.users_with_a_like(events)
         splits.append(split)
         known += int(np.isin(users, split.past.users).sum())
         num_users += len(users)
@@ -88,19 +106,20 @@ def validation_splits(events: Events, config: HeadConfig, seed: int) -> list[Val
             return splits
     with_a_past = int((np.bincount(events.users) >= config.min_events).sum()) if len(events.users) else 0
     if known < config.min_known_share * with_a_past:
-        return [_own_end(events, config, seed)]
+        return [_own_end(events, config, seed, eligible(events.as_of))]
     share_days = float(np.quantile(events.age_days, config.fallback_share)) if len(events.users) else 0.0
     if share_days > config.max_windows * config.horizon_days:
-        return [_window(events, share_days, 0.0)]
+        return [_window(events, share_days, 0.0, eligible)]
     return splits
 
 
-def _window(events: Events, start_days: float, end_days: float) -> ValidationSplit:
+def _window(events: Events, start_days: float, end_days: float, eligible: Eligible) -> ValidationSplit:
     inside = (events.age_days < start_days) & (events.age_days >= end_days)
-    return ValidationSplit(events.before(start_days), inside)
+    past = events.before(start_days)
+    return ValidationSplit(past, inside, eligible(past.as_of))
 
 
-def _own_end(events: Events, config: HeadConfig, seed: int) -> ValidationSplit:
+def _own_end(events: Events, config: HeadConfig, seed: int, eligible: npt.NDArray[np.bool_]) -> ValidationSplit:
     """The newest part of the histories of at most `num_users` users; those of one moment come in random order."""
     rng = np.random.default_rng(seed)
     users = np.concatenate([events.users, events.neutral.users])
@@ -110,11 +129,11 @@ def _own_end(events: Events, config: HeadConfig, seed: int) -> ValidationSplit:
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     place = np.empty(len(users), np.int64)
     place[order] = np.arange(len(users)) - first[users[order]]
-    eligible = np.flatnonzero(sizes >= config.min_events)
-    chosen = rng.choice(eligible, size=min(config.num_users, len(eligible)), replace=False)
+    long_enough = np.flatnonzero(sizes >= config.min_events)
+    chosen = rng.choice(long_enough, size=min(config.num_users, len(long_enough)), replace=False)
     end = np.isin(users, chosen) & (place < np.ceil(sizes * config.own_end_share)[users])
     number = len(events.users)
-    return ValidationSplit(events.chosen(~end[:number], ~end[number:]), end[:number])
+    return ValidationSplit(events.chosen(~end[:number], ~end[number:]), end[:number], eligible)
 
 
 def collect_examples(
@@ -160,7 +179,7 @@ class _List:
 def _split_lists(
     events: Events, split: ValidationSplit, model: AdditiveModel, features: FeatureVocabulary, config: HeadConfig
 ) -> list[_List]:
-    users = np.unique(events.users[split.future & events.is_like])
+    users = split.users_with_a_like(events)
     signed = np.where(split.future, np.where(events.is_like, 1.0, -1.0) * events.weights(), 0.0)
     known = {name: matrix[users] for name, matrix in split.past.histories().items()}
     met, logs = split.past.met()[users], split.past.feature_logs(features)[users]
@@ -172,12 +191,12 @@ def _split_lists(
         terms = scorer.personal_terms({name: matrix[block] for name, matrix in known.items()})
         shared = [trends[h : h + 1] for h in range(len(trends))]
         multipliers = features.item_multipliers(logs[block])
-        seen = met[block].toarray() > 0
-        ahead = np.where(seen, 0.0, ahead_of[block].toarray())
-        best = _best_per_term([*shared, *terms], seen, config.candidates_per_term)
+        barred = (met[block].toarray() > 0) | ~split.eligible  # what no list may hold
+        ahead = np.where(barred, 0.0, ahead_of[block].toarray())
+        best = _best_per_term([*shared, *terms], barred, split.eligible, config.candidates_per_term)
         for row in np.flatnonzero((ahead > 0).any(axis=1)):
             chosen = np.union1d(best[row], np.flatnonzero(ahead[row]))
-            chosen = chosen[~seen[row, chosen]]
+            chosen = chosen[~barred[row, chosen]]
             target = ahead[row, chosen]
             values = np.stack([term[row if len(term) > 1 else 0, chosen] for term in [*shared, *terms]], axis=-1)
             result.append(
@@ -189,18 +208,21 @@ def _split_lists(
     return result
 
 
-def _best_per_term(terms: list[FloatArray], seen: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.int64]:
+def _best_per_term(
+    terms: list[FloatArray], barred: npt.NDArray[np.bool_], eligible: npt.NDArray[np.bool_], count: int
+) -> npt.NDArray[np.int64]:
     """Positions of the best items by each term; `(num_users, num_terms * count)`, some of them seen where a term is shared.
 
     Args:
         terms: each `(num_users, num_items)`, or `(1, num_items)` where all users share it.
-        seen: `(num_users, num_items)`.
+        barred: seen or not eligible, `(num_users, num_items)`.
+        eligible: `(num_items,)`.
         count: positions per term.
     """
-    count = min(count, seen.shape[1])
+    count = min(count, barred.shape[1])
     best = []
     for term in (term for term in terms if term.any()):
-        masked = term if len(term) == 1 else np.where(seen, PADDING, term)
+        masked = np.where(~eligible if len(term) == 1 else barred, np.float32(PADDING), term)
         top = ops.convert_to_numpy(ops.top_k(masked, count, sorted=False)[1])  # several times as fast as NumPy's
-        best.append(np.broadcast_to(top, (len(seen), count)))
-    return np.concatenate(best, axis=1) if best else np.zeros((len(seen), 0), np.int64)
+        best.append(np.broadcast_to(top, (len(barred), count)))
+    return np.concatenate(best, axis=1) if best else np.zeros((len(barred), 0), np.int64)

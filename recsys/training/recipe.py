@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys import __version__
+from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 
 CLOSED_FORM, EMBEDDING = "closed_form", "embedding"
@@ -187,6 +188,7 @@ class FitConfig:
         max_user_share: no user holds more than this share of the training set's weight (see `user_share_factors`).
         head: how the terms are weighed.
         answer: how strongly lists answer to a dislike with a reason.
+        eligible: what may be recommended; all items train.
         seed: of everything random.
     """
 
@@ -206,6 +208,7 @@ class FitConfig:
     max_user_share: float = MAX_USER_SHARE
     head: HeadConfig = field(default_factory=HeadConfig)
     answer: AnswerConfig = field(default_factory=AnswerConfig)
+    eligible: EligibilityRule = field(default_factory=EligibilityRule)
     seed: int = 0
 
     def is_sparse(self, num_linked: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, cached_property
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.calibration import Calibration, calibrate
+from recsys.model.eligible_items import BoolArray
 from recsys.model.linked_weights import Associations
 from recsys.model.sums import Sums
 from recsys.training.events import Events
@@ -70,9 +72,12 @@ class Selection:
 
     def __init__(self, data: FitData, config: FitConfig, state: LinkedState | None = None) -> None:
         self.data, self.config, self.state = data, config, state
-        self.splits = validation_splits(data.events, config.head, config.seed)
+        self.splits = validation_splits(data.events, config.head, config.seed, self._eligible)
         pasts = (split.past for split in self.splits)
         self.earliest: Events = min(pasts, key=lambda past: len(past.users), default=data.events)
+
+    def _eligible(self, at: datetime) -> BoolArray:
+        return self.data.eligible(self.config.eligible, at)
 
     @cached_property
     def linked(self) -> LinkedItems:

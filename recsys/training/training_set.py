@@ -3,7 +3,8 @@
 training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
 histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
 neutral.parquet        ratings without an opinion, and clicks, through `as_of`: they only tell what comes next
-items.parquet          catalog: `item_id`, `title`, `genres`, `cast`, `franchise`
+items.parquet          catalog: `item_id`, `title`, `genres`, `cast`, `franchise`, and what eligibility reads, as it was when
+                       this was written: a retry finds the same, whatever was hidden since
 digest.json            content digest and counts; written last, so a folder with it is whole
 """
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.errors import InputError
+from recsys.model.eligible_items import with_availability
 from recsys.training.weights import user_share_factors
 from recsys.whole_folder import whole_folder
 
@@ -34,7 +36,9 @@ DIGEST = "digest.json"
 
 ITEM_SCHEMA = pa.schema([
     ("item_id", pa.string()), ("title", pa.string()), ("genres", pa.list_(pa.string())), ("cast", pa.list_(pa.string())),
-    ("franchise", pa.string()),
+    ("franchise", pa.string()), ("release_year", pa.int32()), ("tags", pa.list_(pa.string())),
+    ("available_from", pa.timestamp("us", tz="UTC")), ("available_until", pa.timestamp("us", tz="UTC")),
+    ("is_hidden", pa.bool_()),
 ])  # fmt: skip
 
 
@@ -105,8 +109,12 @@ def write_training_set(
     """
     training_set, num_capped = cap_user_shares(training_set, max_user_share)
     history_table = pa.Table.from_pandas(histories, preserve_index=False).replace_schema_metadata()
+    items = with_availability(items)
     item_table = pa.Table.from_pandas(
-        items.assign(genres=items["genres"].map(list), cast=items["cast"].map(list)),
+        items.assign(
+            **{name: items[name].map(list) for name in ("genres", "cast", "tags")},
+            **{name: items[name].astype(object) for name in ("available_from", "available_until")},
+        ),
         schema=ITEM_SCHEMA,
         preserve_index=False,
     ).replace_schema_metadata()

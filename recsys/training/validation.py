@@ -12,7 +12,6 @@ A check either fails the run or warns. Both are in the report and in the Data Do
 from __future__ import annotations
 
 import logging
-import re
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +22,7 @@ import pandas as pd
 
 from recsys.errors import DataCheckError
 from recsys.feedback.reasons import REASON_EFFECTS
+from recsys.training.data_docs import make_self_contained
 from recsys.training.validation_report import (
     FAIL,
     NUM_SAMPLE_ROWS,
@@ -117,7 +117,7 @@ def validate_training_set(
         suites = [schema_suite(), values_suite(as_of, fit_through), shape_suite(previous, config)]
         report = _run_suites(context, suites, examples, as_of)
         context.build_data_docs(site_names=[SITE])
-        _clean_docs(building)
+        make_self_contained(building)
     report = replace(report, data_docs=docs_folder / "index.html")
     if not report.success:
         raise DataCheckError(failure_message(report, examples))
@@ -224,15 +224,6 @@ def _open_context(folder: Path, docs: Path) -> Any:
     site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
     context.add_data_docs_site(SITE, site | {"show_how_to_buttons": False})
     return context
-
-
-def _clean_docs(docs: Path) -> None:
-    """Removes 3 MB of tutorial pictures that no page shows, and what tells the maker who opened a page when."""
-    for tutorial in docs.glob("static/images/*.gif"):
-        tutorial.unlink()
-    for page in docs.rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(re.sub(r"\?d=[^\s\"')]*dataContextId=[\w-]+", "", text), encoding="utf-8")
 
 
 def _run_suites(context: Any, suites: list[Any], examples: pd.DataFrame, as_of: datetime) -> ValidationReport:

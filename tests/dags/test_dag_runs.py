@@ -52,6 +52,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "measure_drift": {"alerts": []},
     "watch_loop": {"alerts": []},
     "check_registry": {"findings": []},
+    "prune_lists": {"num_lists": 0},
+    "prune_files": {"num_runs": 0},
     "request_approval": {"model_version": "8", "as_of": NIGHT.isoformat()},
     "show_verdict": {
         "model_version": "8", "run_id": "r7", "as_of": NIGHT.isoformat(), "subject": "Shall version 8 become champion?",
@@ -111,7 +113,8 @@ def test_a_night_with_enough_dislikes_runs_every_step_with_the_run_s_cut_off_and
     assert is_now(now)
     assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
     options = {
-        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False
+        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False,
+        "eligible": None,
     }  # fmt: skip
     (*claimed, now), given = steps.calls["claim_backlog"]
     assert (claimed, given) == ([run_id, as_of], options)
@@ -140,6 +143,7 @@ def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
         "seed": 3,
         "families": ["embedding"],
         "keep_candidate": True,
+        "eligible": {"max_year": 2011, "genres": ["Drama"]},
     }
     form = {**triggers, **options, "as_of": as_of}
     run("feedback_retraining", NIGHT, **form)
@@ -252,7 +256,8 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
 
 
 def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
-    done = dict.fromkeys(("measure_feedback", "measure_drift", "watch_loop", "check_registry"), "success")
+    tasks = ("measure_feedback", "measure_drift", "watch_loop", "check_registry", "prune_lists", "prune_files")
+    done = dict.fromkeys(tasks, "success")
     assert run("feedback_monitoring", NIGHT) == ("success", done)
     (measured, now), _ = steps.calls["measure_feedback"]
     assert measured == NIGHT.isoformat()
@@ -261,15 +266,26 @@ def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -
     (now,), options = steps.calls["check_registry"]
     assert options == {"repair": False}
     assert is_now(now)
+    (now, days), options = steps.calls["prune_lists"]
+    assert (days, options) == (30, {"dry_run": False})
+    assert is_now(now)
+    (now, days, dry_run), _ = steps.calls["prune_files"]
+    assert (days, dry_run) == (30, False)
+    assert is_now(now)
     drift = steps.calls["measure_drift"][1]
     assert drift.pop("run_id").startswith("manual__")
     assert is_now(drift.pop("now"))
     assert drift == {"as_of": NIGHT.isoformat(), "drift_days": 7}
     as_of = "2013-06-10T00:00:00+00:00"
-    run("feedback_monitoring", NIGHT, as_of=as_of, drift_days=3, max_refusals=2, max_champion_days=5.5, repair=True)
+    form = {"drift_days": 3, "max_refusals": 2, "max_champion_days": 5.5, "repair": True}
+    form |= {"keep_lists_days": 2, "keep_files_days": 7, "prune_dry_run": True}
+    run("feedback_monitoring", NIGHT, as_of=as_of, **form)
+    assert steps.calls["prune_files"][0][1:] == (7, True)
     assert steps.calls["measure_feedback"][0][0] == as_of
     assert steps.calls["watch_loop"] == ((as_of, 2, 5.5), {})
     assert steps.calls["check_registry"][1] == {"repair": True}
+    assert steps.calls["prune_lists"][0][1] == 2
+    assert steps.calls["prune_lists"][1] == {"dry_run": True}
     assert (steps.calls["measure_drift"][1]["as_of"], steps.calls["measure_drift"][1]["drift_days"]) == (as_of, 3)
 
 

@@ -50,6 +50,8 @@ DAGS = {
         "measure_drift": set(),
         "watch_loop": set(),
         "check_registry": set(),
+        "prune_lists": set(),
+        "prune_files": set(),
     },
     "champion_approval": APPROVAL,
     "champion_rollback": {"rollback": set()},
@@ -279,13 +281,19 @@ def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
 
 
 def test_defaults_of_the_monitoring_form_are_those_of_its_steps(dag_bag: Any) -> None:
-    called = (pipeline.measure_drift, pipeline.watch_loop, pipeline.check_registry)
+    called = (
+        pipeline.measure_drift, pipeline.watch_loop, pipeline.check_registry, pipeline.prune_lists, pipeline.prune_files,
+    )  # fmt: skip
     steps = [inspect.signature(step).parameters for step in called]
     defaults = {name: parameter.default for step in steps for name, parameter in step.items()}
     params = dag_bag.dags["feedback_monitoring"].params
     assert {name: params[name] for name in params if name != "as_of"} == {
-        name: defaults[name] for name in ("drift_days", "max_refusals", "max_champion_days", "repair")
-    }
+        name: defaults[name]
+        for name in (
+            "drift_days", "max_refusals", "max_champion_days", "keep_lists_days", "keep_files_days", "prune_dry_run",
+            "repair",
+        )
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -294,6 +302,9 @@ def test_defaults_of_the_monitoring_form_are_those_of_its_steps(dag_bag: Any) ->
         ("drift_days", [7, 0.5], [0, -1, None]),
         ("max_refusals", [1, 3], [0, 1.5, None]),
         ("max_champion_days", [14, 0.5], [0, None]),
+        ("keep_lists_days", [30, 0], [-1, None]),
+        ("keep_files_days", [30, 0.5], [0, -1, None]),
+        ("prune_dry_run", [True, False], ["yes", None]),
     ],
 )
 def test_the_form_of_monitoring_refuses_what_makes_no_sense(
@@ -313,7 +324,8 @@ def test_every_task_tells_when_it_failed_and_what_measures_tells_what_it_found(d
     for task in tasks(dag_bag):
         assert [callback.kind for callback in task.on_failure_callback] == ["task_failed"], task.task_id
     telling = {task.task_id for task in tasks(dag_bag) if task.on_success_callback}
-    assert telling == set(DAGS["feedback_monitoring"]) - {"check_registry"}  # that one is red when it finds something
+    # `check_registry` is red when it finds something; what pruning does is nothing to look after.
+    assert telling == set(DAGS["feedback_monitoring"]) - {"check_registry", "prune_lists", "prune_files"}
 
 
 def test_every_trigger_can_be_set_in_the_form(dag_bag: Any) -> None:

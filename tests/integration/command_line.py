@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import runpy
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys.home.moving import repair_home
 from recsys.settings import Settings
 from tests.integration.forkserver import FORKSERVER
 
@@ -93,6 +95,13 @@ def _main(arguments: tuple[str, ...], environment: dict[str, str], out: str, err
     os.environ.update(environment)
     sys.argv = ["recsys", *arguments]
     runpy.run_module("recsys", run_name="__main__")
+
+
+def copy_home(source: Path, target: Path) -> Settings:
+    """A copy that names its own path everywhere, so that writing to it leaves the original alone."""
+    shutil.copytree(source, target)
+    repair_home(target)
+    return Settings.under(target)
 
 
 def state(home: Path) -> dict[str, str]:

@@ -24,7 +24,7 @@ from recsys.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.audited_loop import AuditedLoop
-from tests.integration.command_line import Finished, quick
+from tests.integration.command_line import Finished, copy_home, quick
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
 
 
@@ -106,10 +106,10 @@ def make_champion(settings: Settings) -> Finished:
 
 @pytest.fixture(scope="session")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an MLflow store with our registered model and no version, to copy."""
-    folder = tmp_path_factory.mktemp("empty-registry") / "mlflow"
+    """A home that holds an MLflow store with our registered model and no version, to copy."""
+    folder = tmp_path_factory.mktemp("empty-registry") / "home" / "mlflow"
     Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts").ensure()
-    return folder
+    return folder.parent
 
 
 @pytest.fixture
@@ -120,8 +120,7 @@ def loop(
 
     What differs between databases, the locks, is tested by processes in `second_night/test_two_runs_at_once.py`.
     """
-    settings = Settings.under(tmp_path / "home")
-    shutil.copytree(empty_registry, settings.home / "mlflow")
+    settings = copy_home(empty_registry, tmp_path / "home")
     shutil.copy(sqlite_template, settings.home / "feedback.db")
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)

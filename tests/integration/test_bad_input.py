@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import pytest
 from recsys.records import BatchStatus
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import LEDGER, Finished, quick, recsys, state
+from tests.integration.command_line import LEDGER, Finished, copy_home, quick, recsys, state
 from tests.integration.conftest import Champion, find_free_port
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, START, write_stream
 
@@ -176,6 +175,10 @@ CASES = {
     "undo where nothing is": on("champion", "undo nobody --last", FAILED, "found none that was not taken back"),
     "API key for an unknown scope": on("champion", "api-key create --name n --scope all", WRONG_INPUT,
                                        "Expected --scope to be one of act-for-users, metrics:read, users:erase", "'all'"),
+    "storage, no database": on("nothing", "storage", FAILED, *UPGRADE),
+    "storage of no days": on("champion", "storage --days 0", WRONG_INPUT, "Expected days above 0, got 0"),
+    "move to what is there": on("champion", "home move {files}", WRONG_INPUT, "something is there", "nothing was moved"),
+    "repair of a home of unknown origin": on("stream", "home repair", WRONG_INPUT, "name it with --from OLD_FOLDER"),
     "unknown command": on("champion", "nonsense", WRONG_INPUT, "No such command 'nonsense'", "--help"),
     "unknown option": on("champion", "run --nonsense", WRONG_INPUT, "No such option: --nonsense", "--help"),
     "recommend for nobody": on("champion", "recommend", WRONG_INPUT, "Missing argument", "--help"),
@@ -208,9 +211,8 @@ def places(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> dict
         write_stream(store)
     file = folder / "file"
     file.write_text("I am no folder.")
-    copy = folder / "champion"  # its MLflow still is where it was made; nothing writes there
-    shutil.copytree(champion.settings.home, copy)
-    return {**found, "below a file": Settings.under(file / "home"), "champion": Settings.under(copy)}
+    copy = copy_home(champion.settings.home, folder / "champion")
+    return {**found, "below a file": Settings.under(file / "home"), "champion": copy}
 
 
 @dataclass(frozen=True)

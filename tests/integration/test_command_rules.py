@@ -22,7 +22,7 @@ AS_OF = FIRST_AS_OF.isoformat()
 SHOWS_NOTHING = {"serve"}  # it runs until it is ended
 LISTS = {
     "recommend", "users", "items", "items list", "decisions", "models", "patterns", "brigading list", "erasures",
-    "api-key list",
+    "api-key list", "exclusions list",
 }  # fmt: skip
 LOOKS = {
     "status": ("status",),
@@ -33,6 +33,9 @@ LOOKS = {
     "decisions": ("decisions",),
     "decisions show": ("decisions", "show", "2"),
     "models": ("models",),
+    "items show": ("items", "show", "f01"),
+    "exclusions list": ("exclusions", "list", "u001"),
+    "storage": ("storage",),
     "models check": ("models", "check"),
     "patterns": ("patterns", "--as-of", AS_OF),
     "feedback-metrics": ("feedback-metrics",),
@@ -85,7 +88,7 @@ def test_json_is_lines_of_objects_and_comes_only_when_asked_for(looked_at: Setti
     assert (shown.code, shown.err) == (plain.code, plain.err) == (0, "")
     rows = [json.loads(line) for line in shown.out.splitlines()]
     assert all(isinstance(row, dict) for row in rows)
-    assert rows or name in {"models check", "brigading list"}, "there is nothing to find"
+    assert rows or name in {"models check", "brigading list", "exclusions list"}, "there is nothing to find"
     assert plain.out.strip()
     assert not [line for line in plain.out.splitlines() if line.lstrip()[:1] in {"{", "["}]
 

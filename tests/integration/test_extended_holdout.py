@@ -99,11 +99,11 @@ def test_what_cannot_be_extended_is_refused_and_nothing_is_written(held: Held) -
 
 
 def test_the_same_versions_are_judged_on_all_that_came_since(held: Held) -> None:
-    before, shorter = held.batch, load_evidence(held.batch)
+    before, shorter = held.batch, load_evidence(held.place, held.batch)
     done = held.extend()
     assert done["extended"]
     assert held.batch.as_of == before.as_of  # of the refit
-    longer = load_evidence(held.batch)
+    longer = load_evidence(held.place, held.batch)
     assert (longer.champion_version, longer.challenger_version) == (shorter.champion_version, held.challenger)
     assert (longer.fit_through, longer.as_of) == (shorter.fit_through, LATER)
     assert done["num_users"] == longer.users("challenger")["ndcg_at_10"].notna().sum() >= 200
@@ -119,7 +119,7 @@ def test_the_same_versions_are_judged_on_all_that_came_since(held: Held) -> None
     # What the first verdict rests on is still there.
     ledger = [d for d in held.place.store.list_decisions(run_id="changed") if d.step == "decide_promotion"]
     assert ledger[0].numbers["evidence_uri"] == before.evidence_uri != held.batch.evidence_uri
-    pd.testing.assert_frame_equal(load_evidence(before).per_user, shorter.per_user)
+    pd.testing.assert_frame_equal(load_evidence(held.place, before).per_user, shorter.per_user)
 
 
 def test_asked_again_it_finds_what_it_did_and_the_longer_holdout_decides(held: Held) -> None:

@@ -23,6 +23,7 @@ from recsys.feedback.reinforcement import (
     get_untrained_negative_feedback_count,
     should_retrain_from_feedback,
 )
+from recsys.records import Interaction, Item
 from recsys.store import FeedbackStore
 from tests.integration.serving.live_api import serving
 
@@ -78,6 +79,9 @@ def test_recording_a_dislike_from_the_backend(store: FeedbackStore) -> None:
 
 
 def test_analyzing_dislike_patterns(store: FeedbackStore) -> None:
+    store.upsert_items([Item("film", "Film")])
+    days = [NOW - number * DAY for number in range(45)]  # others give feedback every day
+    store.insert_interactions([Interaction("others", "film", "watch", at, at, is_like=False) for at in days])
     reasons = ["wrong_genre"] * 5 + ["poor_quality"] * 3 + ["not_interested"] * 7
     for number, reason in enumerate(reasons):
         recent = number < 8

@@ -112,7 +112,7 @@ def test_a_genre_that_stands_out_retrains_before_the_backlog_is_full(
 
 
 def test_what_is_disliked_as_often_as_it_is_shown_does_not_stand_out(stocked: FeedbackStore) -> None:
-    """Ten lists, eight films of ten horror: then horror may be eight of ten dislikes."""
+    """Thirty lists, eight films of ten horror: then horror may be eight of ten dislikes."""
     from recsys.records import RecommendationEntry, RecommendationSet
 
     films = [f"f{n}" for n in (*range(8), 30, 31)]
@@ -122,11 +122,15 @@ def test_what_is_disliked_as_often_as_it_is_shown_does_not_stand_out(stocked: Fe
     assert served is not None
     dislike(stocked, 10)
     assert check(stocked)[0]["triggers"]["feature"], "against opinions"
+    for _ in range(20):
+        stocked.add_exposure(served.recommendation_set_id or 0, 10, START)
+    report = check(stocked)[1].numbers["triggers"]["feature"]
+    assert (report["compared_with"], report["num_met"]) == ("opinions", 210), "beside which 200 shown films are few"
     for _ in range(10):
         stocked.add_exposure(served.recommendation_set_id or 0, 10, START)
     report = check(stocked)[1].numbers["triggers"]["feature"]
     assert not report["fired"]
-    assert (report["compared_with"], report["num_met"], report["num_compared"]) == ("exposures", 100, 8)
+    assert (report["compared_with"], report["num_met"], report["num_compared"]) == ("exposures", 300, 8)
     assert report["num_dislikes"] == 10, "two of the films were not shown"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib.image as mpimg
 import nbformat
+import numpy as np
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -77,6 +81,10 @@ def test_every_picture_is_there(shown: Outputs) -> None:
         figures = [output.data[PLOTLY] for output in shown[name] if PLOTLY in output.get("data", {})]
         assert len(figures) == 1, name
         assert figures[0]["data"], name
+        (still,) = [output.data["image/png"] for output in shown[name] if PLOTLY in output.get("data", {})]
+        picture = mpimg.imread(io.BytesIO(base64.b64decode(still)), format="png")  # what a page shows that runs nothing
+        assert min(picture.shape[:2]) > 200, name
+        assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20, f"{name} is blank"
 
 
 def test_held_out_the_model_is_above_popularity(shown: Outputs) -> None:

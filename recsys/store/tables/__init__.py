@@ -21,7 +21,12 @@ from recsys.store.tables.feedback import (
     user_dislikes,
 )
 from recsys.store.tables.metadata import SCHEMA_REVISION, metadata
-from recsys.store.tables.recommendations import recommendation_entries, recommendation_exposures, recommendation_sets
+from recsys.store.tables.recommendations import (
+    publications,
+    recommendation_entries,
+    recommendation_exposures,
+    recommendation_sets,
+)
 from recsys.store.tables.records import (
     api_keys,
     backlog_announcements,
@@ -30,7 +35,7 @@ from recsys.store.tables.records import (
     erasures,
     model_promotions,
 )
-from recsys.store.tables.stream import interactions, items, stream_shifts
+from recsys.store.tables.stream import interactions, item_changes, items, stream_shifts, user_exclusions
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -42,14 +47,17 @@ __all__ = [
     "dislike_patterns",
     "erasures",
     "interactions",
+    "item_changes",
     "items",
     "metadata",
     "model_promotions",
     "negative_training_examples",
+    "publications",
     "recommendation_entries",
     "recommendation_exposures",
     "recommendation_sets",
     "stream_shifts",
     "training_batches",
     "user_dislikes",
+    "user_exclusions",
 ]

@@ -1,4 +1,4 @@
-"""The catalog, what users did, and by how much an import moved it in time."""
+"""The catalog, what users did, by how much an import moved it in time, and what they want to see no more."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from recsys.store.column_types import BigIntegerKey, UtcDateTime
@@ -33,9 +34,40 @@ items = Table(
     Column("tmdb_id", BigInteger),
     Column("imdb_id", Text),
     Column("is_placeholder", Boolean, nullable=False),
+    Column("tags", JSON),  # null: none
+    Column("available_from", UtcDateTime),  # may be recommended from then on, until before `available_until`
+    Column("available_until", UtcDateTime),
+    Column("is_hidden", Boolean, nullable=False, server_default=false()),
     CheckConstraint("item_id <> ''", name="item_id_is_not_empty"),
+    CheckConstraint("available_until > available_from", name="available_for_some_time"),
     Index(None, "tmdb_id"),
     Index(None, "title_key"),
+)
+
+# What eligibility reads of an item, each time that it was changed, newest last. The audit of the catalog; `items` counts.
+item_changes = Table(
+    "item_changes",
+    metadata,
+    Column("change_id", BigIntegerKey, primary_key=True),
+    Column("item_id", Text, ForeignKey("items.item_id"), nullable=False),
+    Column("is_hidden", Boolean, nullable=False),
+    Column("available_from", UtcDateTime),
+    Column("available_until", UtcDateTime),
+    Column("tags", JSON),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Index(None, "item_id"),
+    sqlite_autoincrement=True,
+)
+
+user_exclusions = Table(
+    "user_exclusions",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("item_id", Text, ForeignKey("items.item_id"), primary_key=True),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("removed_at", UtcDateTime),  # the user took it back; null: it holds
+    CheckConstraint("user_id <> ''", name="user_id_is_not_empty"),
+    Index(None, "item_id"),
 )
 
 interactions = Table(

@@ -34,7 +34,7 @@ DEATHS: list[tuple[str, Point]] = [
     ("build_training_set", Point("pathlib:Path.rename", "before")),
     ("build_training_set", Point(f"{STORE}.update_batch", "before")),
     ("build_training_set", Point(f"{STORE}.update_batch", "after")),
-    ("validate_training_set", Point("recsys.training.validation:_clean_docs", "before")),
+    ("validate_training_set", Point("recsys.training.validation:make_self_contained", "before")),
     ("validate_training_set", Point(f"{STORE}.update_batch", "before")),
     ("list_candidates", Point("recsys.nightly.fitting:candidate_names", "after")),
     ("try_candidate", Point("pathlib:Path.rename", "before")),  # measured, but nothing says so
@@ -56,8 +56,10 @@ DEATHS: list[tuple[str, Point]] = [
     ("promote", Point(f"{STORE}.finish_promotion", "after")),
     (
         "publish_recommendations",
-        Point("recsys.store.recommendations:_entry_row", "after", 1_000),
-    ),  # some of the entries
+        Point("recsys.store.publications:_add", "after", 3),
+    ),  # some of the lists are written, and nobody sees them
+    ("publish_recommendations", Point("recsys.store.publications:entry_row", "after", 1_000)),  # in a transaction
+    ("publish_recommendations", Point("recsys.store.publications:_complete", "after")),  # done, but not committed
     ("publish_recommendations", Point(f"{STORE}.replace_recommendation_sets", "after")),
 ]
 FIRST_DEATHS = dict(reversed(DEATHS))

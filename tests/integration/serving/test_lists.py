@@ -197,6 +197,68 @@ def test_a_dislike_is_held_against_the_list_that_was_served(published: FeedbackS
     )
 
 
+@pytest.mark.parametrize(
+    ("barred", "back"),
+    [
+        ({"is_hidden": True}, {"is_hidden": False}),
+        ({"available_until": NOW + MINUTE}, {"available_until": None}),
+        ({"available_from": NOW + timedelta(days=9)}, {"available_from": None}),
+    ],
+)
+def test_what_may_not_be_recommended_any_more_leaves_published_lists_and_others_fill_them(
+    published: FeedbackStore, barred: dict[str, Any], back: dict[str, Any]
+) -> None:
+    before = serve_list(published, "u", NOW, k=6)
+    assert "i0" in ids(before)
+    published.change_item("i0", barred, NOW + MINUTE)
+    for at in (2, 3):  # made, and then found again
+        served = serve_list(published, "u", NOW + at * MINUTE, k=6)
+        assert ids(served) == ["i1", "i2", "i3", "i4", "i5", "i6"]
+        assert "i0" not in ids(serve_list(published, "stranger", NOW + at * MINUTE))
+        check_sums(served)
+    published.change_item("i0", back, NOW + 4 * MINUTE)
+    assert ids(serve_list(published, "u", NOW + 5 * MINUTE, k=6)) == ids(before)
+    assert "i0" in ids(serve_list(published, "stranger", NOW + 5 * MINUTE))
+
+
+def test_a_film_that_comes_back_is_in_adjusted_lists_again(published: FeedbackStore) -> None:
+    dislike(published, "i2", DislikeReason.POOR_QUALITY)  # from here on the list is made when it is served
+    before = serve_list(published, "u", NOW + 2 * MINUTE, k=5)
+    published.change_item("i0", {"is_hidden": True}, NOW + 3 * MINUTE)
+    assert "i0" not in ids(serve_list(published, "u", NOW + 4 * MINUTE, k=5))
+    published.change_item("i0", {"is_hidden": False}, NOW + 5 * MINUTE)
+    assert ids(serve_list(published, "u", NOW + 6 * MINUTE, k=5)) == ids(before)
+
+
+def test_a_film_expires_while_nobody_changes_anything(published: FeedbackStore) -> None:
+    published.change_item("i0", {"available_until": NOW + 2 * MINUTE}, NOW - MINUTE)
+    assert ids(serve_list(published, "u", NOW + MINUTE, k=3)) == ["i0", "i1", "i2"]
+    assert ids(serve_list(published, "u", NOW + 2 * MINUTE, k=3)) == ["i1", "i2", "i3"]
+
+
+def test_an_exclusion_acts_at_once_on_its_user_alone_and_can_be_taken_back(published: FeedbackStore) -> None:
+    before = serve_list(published, "u", NOW, k=6)
+    published.exclude_item("u", "i0", NOW + MINUTE)
+    served = serve_list(published, "u", NOW + MINUTE, k=6)
+    assert ids(served) == ["i1", "i2", "i3", "i4", "i5", "i6"]
+    check_sums(served)
+    assert "i0" in ids(serve_list(published, "stranger", NOW + MINUTE))
+    for entry in served.entries[:5]:  # no opinion: nothing else changes
+        same = next(one for one in before.entries if one.item_id == entry.item_id)
+        assert (entry.score, entry.contributions) == (same.score, same.contributions)
+    published.include_item("u", "i0", NOW + 2 * MINUTE)
+    assert ids(serve_list(published, "u", NOW + 3 * MINUTE, k=6)) == ids(before)
+
+
+def test_live_lists_follow_the_rule_of_the_version_and_the_catalog_of_now(published: FeedbackStore) -> None:
+    config = {"half_life_days": 10.0, "eligible": {"genres": ["Action"]}}
+    published.claim_backlog(Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, config, NOW, NOW + MINUTE))
+    published.update_batch("r", challenger_version="6", refit_version="7")
+    assert set(ids(serve_list(published, "u", NOW + MINUTE))) == {"i0", "i2", "i4", "i6", "i8", "i10"}
+    published.change_item("i4", {"genres": ("Drama",)}, NOW + 2 * MINUTE)
+    assert "i4" not in ids(serve_list(published, "u", NOW + 3 * MINUTE))
+
+
 def test_before_anything_was_published_it_says_so(store: FeedbackStore) -> None:
     with pytest.raises(NotFoundError, match="recsys run"):
         serve_list(store, "u", NOW)

@@ -134,7 +134,8 @@ def test_the_description_is_whole(api: Api) -> None:
     assert set(operations) == {
         "POST /api/dislike", "GET /api/dislike-history", "GET /api/dislike-patterns", "GET /api/feedback-metrics",
         "DELETE /api/dislike/{dislike_id}", "POST /api/interactions", "GET /api/recommendations",
-        "DELETE /api/users/{user_id}", "GET /healthz", "GET /readyz", "GET /metrics",
+        "DELETE /api/users/{user_id}", "PUT /api/items/{item_id}", "GET /api/exclusions",
+            "PUT /api/exclusions/{item_id}", "DELETE /api/exclusions/{item_id}", "GET /healthz", "GET /readyz", "GET /metrics",
     }  # fmt: skip
     references = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))
     assert references == references & set(schema["components"]["schemas"])
@@ -152,7 +153,22 @@ def test_the_description_is_whole(api: Api) -> None:
                 Draft202012Validator(whole).validate(content["example"])
     for name in ("POST /api/dislike", "POST /api/interactions"):
         assert operations[name]["requestBody"]["content"]["application/json"]["example"], name
-    assert "Swagger" in api.client.get("/docs").text or "swagger" in api.client.get("/docs").text
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_the_documentation_loads_nothing_from_other_servers(api: Api) -> None:
+    page = api.client.get("/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert len(loaded) == 3, page.text
+    for address in loaded:
+        assert "//" not in address, "only its own"
+        asset = api.client.get(f"/{address}")
+        assert (asset.status_code, len(asset.content) > 500) == (200, True), address
+    assert re.search(r"url: ['\"]openapi.json['\"]", page.text), page.text
+    assert '"validatorUrl": null' in page.text
+    assert api.client.get("/redoc").status_code == 404
+    assert api.client.get("/docs/assets/none.js").status_code == 404
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])

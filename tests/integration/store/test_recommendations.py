@@ -39,7 +39,7 @@ def test_lists_come_back(stocked: FeedbackStore) -> None:
     assert stocked.count_recommendation_sets("1", NOW + timedelta(days=1)) == 0
 
 
-def test_publishing_again_replaces_and_keeps_ids(stocked: FeedbackStore) -> None:
+def test_publishing_again_keeps_a_list_that_a_dislike_names(stocked: FeedbackStore) -> None:
     stocked.replace_recommendation_sets("1", NOW, [list_for("7"), list_for("8"), list_for(None)])
     before = stocked.get_recommendations("7")
     assert before is not None
@@ -48,27 +48,26 @@ def test_publishing_again_replaces_and_keeps_ids(stocked: FeedbackStore) -> None
     )
     moved = replace(list_for("7", 5), created_at=NOW + timedelta(hours=1))
     assert stocked.replace_recommendation_sets("1", NOW, [moved, list_for("9"), list_for(None)]) == 3
-    assert stocked.get_recommendations("7") == replace(moved, recommendation_set_id=before.recommendation_set_id)
+    found = stocked.get_recommendations("7")
+    assert found is not None
+    assert replace(found, recommendation_set_id=None) == moved
+    assert found.recommendation_set_id != before.recommendation_set_id, "what was shown is not rewritten"
     assert stocked.get_recommendations("8") is None
     assert stocked.count_recommendation_sets("1", NOW) == 3
     (stored,) = get_user_dislikes(stocked, "7")
     assert stored.dislike.recommendation_set_id == before.recommendation_set_id
     stocked.replace_recommendation_sets("1", NOW, [])
+    assert stocked.count_recommendation_sets("1", NOW) == 0
+    assert stocked.get_recommendations(None) is None
     (stored,) = get_user_dislikes(stocked, "7")
-    assert stored.dislike.recommendation_set_id is None  # the list is gone, the dislike stays
+    assert stored.dislike.recommendation_set_id == before.recommendation_set_id
 
 
-def test_newest_list_is_served(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", NOW, [list_for("7")])
-    stocked.replace_recommendation_sets("2", NOW, [list_for("7", 4, "2")])
-    found = stocked.get_recommendations("7")
-    assert found is not None
-    assert found.model_version == "2"
-    again = replace(list_for("7"), created_at=NOW + timedelta(hours=1))  # version 1 is champion again
-    stocked.replace_recommendation_sets("1", NOW, [again])
-    found = stocked.get_recommendations("7")
-    assert found is not None
-    assert found.model_version == "1"
+def test_a_user_whose_list_had_ended_gets_one_again(stocked: FeedbackStore) -> None:
+    for sets in ([list_for("7")], [], [list_for("7")]):
+        stocked.replace_recommendation_sets("1", NOW, sets)
+        found = stocked.get_recommendations("7")
+        assert (found is not None) == bool(sets)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +91,8 @@ def test_bad_lists_leave_the_published_ones(stocked: FeedbackStore, sets: list[R
     found = stocked.get_recommendations("5")
     assert found is not None
     assert found.entries == published.entries
+    assert stocked.replace_recommendation_sets("1", NOW, [list_for("6")]) == 1, "nor are the next ones refused"
+    assert (stocked.get_recommendations("5"), stocked.get_recommendations("7")) == (None, None)
 
 
 def test_more_lists_than_one_write_holds(stocked: FeedbackStore) -> None:

@@ -141,6 +141,7 @@ def test_an_erased_user_is_gone_from_every_table_and_the_audit_proves_it(store: 
     store.insert_interactions([Interaction("u0", "a", "like", START, START, is_like=True)])
     entry = RecommendationEntry(1, "b", 1.0, "Popular right now", {"trend": 1.0})
     mine = store.add_list(RecommendationSet("u0", "1", START, START, (entry,), kind=SetKind.ADJUSTED))
+    store.exclude_item("u0", "b", START)
     store.add_exposure(mine, 1, START)
     for user in USERS:
         dislike = Dislike(user, START, START, item_id="b", reason=DislikeReason.WRONG_GENRE, recommendation_set_id=mine)
@@ -159,7 +160,7 @@ def test_an_erased_user_is_gone_from_every_table_and_the_audit_proves_it(store: 
     erasure = store.erase_user("u0", "the user", START + 2 * HOUR)
     assert erasure.num_rows == {
         "dislike_feedback_impact": 2, "brigading_flags": 0, "negative_training_examples": 1, "user_dislikes": 1,
-        "interactions": 1, "recommendation_sets": 1, "dislike_patterns": 1,
+        "interactions": 1, "recommendation_sets": 1, "dislike_patterns": 1, "user_exclusions": 1,
     }  # fmt: skip
     assert [batch["batch_id"] for batch in erasure.batches] == ["after"]
     assert erasure.model_versions == ("after-1", "after-2")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from recsys.errors import TerminalError
+from recsys.records import Item
 from recsys.store import FeedbackStore, migrate
 from recsys.store.database_errors import parse_url
 from recsys.store.engine import make_engine, writing
@@ -147,7 +148,10 @@ def test_downgrade_leaves_nothing(database_url: str) -> None:
     engine.dispose()
 
 
-ITEM = "INSERT INTO items VALUES ('i', 'Film', 'film', '[]', '[]', NULL, NULL, NULL, NULL, {false})"
+ITEM = (
+    "INSERT INTO items (item_id, title, title_key, genres, cast_members, is_placeholder) "
+    "VALUES ('i', 'Film', 'film', '[]', '[]', {false})"
+)
 BATCH = (
     "INSERT INTO training_batches (batch_id, as_of, fit_through, status, num_examples, config, claimed_at, "
     "lease_expires_at, settled_at, challenger_version) VALUES ('{id}', '{t2}', '{fit}', '{status}', 0, '{{}}', '{t2}', "
@@ -208,6 +212,13 @@ def filled(statement: str, **changed: str) -> str:
         ([filled(PROMOTION)], filled(PROMOTION, run="s")),
         ([], filled(PROMOTION, sequence="0")),
         ([filled(PROMOTION)], "UPDATE model_promotions SET kind = 'coup'"),
+        ([], f"UPDATE items SET available_from = {T3}, available_until = {T3}"),
+        ([], f"INSERT INTO user_exclusions (user_id, item_id, recorded_at) VALUES ('', 'i', {T3})"),
+        ([], f"INSERT INTO user_exclusions (user_id, item_id, recorded_at) VALUES ('u', 'unknown', {T3})"),
+        (
+            [f"INSERT INTO user_exclusions (user_id, item_id, recorded_at) VALUES ('u', 'i', {T3})"],
+            f"INSERT INTO user_exclusions (user_id, item_id, recorded_at) VALUES ('u', 'i', {T3})",
+        ),
     ],
 )
 def test_database_refuses(database_url: str, before: list[str], refused: str) -> None:
@@ -264,3 +275,19 @@ def test_raw_engine_shares_the_file(tmp_path: Path) -> None:
         found = connection.execute(text("SELECT date(created_at, '+1 day') FROM user_dislikes")).scalar()
     assert found == "2013-06-03"
     engine.dispose()
+
+
+def test_an_item_from_before_eligibility_may_be_recommended_still(database_url: str) -> None:
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    engine = make_engine(parse_url(database_url))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008-1")  # what is before it
+        connection.execute(text(filled(ITEM)))
+    engine.dispose()
+    migrate(database_url)
+    with FeedbackStore.open(database_url) as store:
+        assert store.catalog() == {"i": Item("i", "Film")}

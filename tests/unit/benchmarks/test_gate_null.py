@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import gate_null_test
 from benchmarks.gate_null_population import Population, demoted, synthetic_population
-from benchmarks.gate_null_report import write_report
+from benchmarks.gate_null_report import power_figure, write_report
 from benchmarks.gate_null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
 from recsys.evaluation.gate_config import GateConfig
 
@@ -111,3 +111,17 @@ def test_a_page_of_several_populations_names_each(tables: Tables, results: pd.Da
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert text.count("| other | 1,000 |") == 2
     assert "\n\n- a bound.\n\n## How" in text
+
+
+def test_the_picture_says_what_it_shows(results: pd.DataFrame) -> None:
+    figure = power_figure(results)
+    (axes,) = figure.axes
+    assert "promotion gate refuse" in figure.get_suptitle()
+    assert "drawn from" in axes.get_title()
+    assert ("users in the holdout" in axes.get_xlabel(), "refuses" in axes.get_ylabel()) == (True, True)
+    legend = axes.get_legend()
+    assert "NDCG@10" in legend.get_title().get_text()
+    told = [text.get_text() for text in legend.get_texts()]
+    assert any("equal to the champion (should pass)" in line for line in told), told
+    assert any("5% worse (should be refused)" in line for line in told), told
+    assert any(line.startswith("bound:") for line in told), told

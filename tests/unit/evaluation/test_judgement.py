@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys.evaluation.holdout import compared_lists
 from recsys.evaluation.judgement import USER_METRICS, Holdout, judge_systems
 from recsys.evaluation.list_spread import SYSTEM_METRICS
 from recsys.evaluation.user_slices import DIMENSIONS
@@ -74,6 +75,27 @@ def test_what_the_holdout_holds_changes_neither_popularity_nor_novelty(recommend
     after = judge_systems({"challenger": recommender}, other, NUM_ITEMS).per_user
     pd.testing.assert_frame_equal(before[names], after[names])
     assert not before["ndcg_at_10"].equals(after["ndcg_at_10"])
+
+
+def test_what_is_barred_is_neither_listed_nor_judged(recommender: Recommender) -> None:
+    """All systems choose from the same items, and their hits count among those only."""
+    holdout = make_holdout(200, recommender)
+    barred = frozenset(f"i{n:02d}" for n in range(0, NUM_ITEMS, 2))
+    restricted = Holdout(**{**vars(holdout), "barred": barred})
+    assert set(restricted.judgements["item_id"]) == set(holdout.judgements["item_id"]) - barred
+    lists = compared_lists(
+        {"challenger": recommender, "champion": recommender.without_items(frozenset(["i01"]))},
+        restricted.examples, restricted.histories, sorted(holdout.judgements["user_id"].unique()), BEGIN, 3.0, barred,
+    )  # fmt: skip
+    assert set(lists) == {"challenger", "champion", "popularity", "decayed_popularity"}
+    for own in lists.values():
+        assert set(own["item_id"]).isdisjoint(barred)
+    assert "i01" in set(lists["champion"]["item_id"])  # judged by the run's rule, whatever the champion was made for
+    found = judge_systems({"challenger": recommender}, restricted, NUM_ITEMS).per_user
+    judged = restricted.judgements[restricted.judgements["label"] == 1].groupby("user_id").size()
+    own = found[found["system"] == "challenger"].set_index("user_id")["num_liked"]
+    assert own[own > 0].to_dict() == judged.to_dict()
+    assert set(found["user_id"]) == set(restricted.judgements["user_id"])
 
 
 def test_a_holdout_without_users_is_judged_too(recommender: Recommender) -> None:

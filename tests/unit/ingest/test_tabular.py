@@ -199,3 +199,37 @@ def test_interactions_round_trip(tmp_path_factory: pytest.TempPathFactory, rows:
         columns = [parsed.feedback[column] for column in ("user_id", "item_id", "occurred_at", "signal")]
         assert sorted(zip(*columns, strict=True)) == wanted
         assert isinstance(parsed.feedback["occurred_at"].dtype, pd.DatetimeTZDtype)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_items_say_when_they_may_be_recommended(tmp_path: Path, name: str) -> None:
+    empty = dict.fromkeys(("tags", "available_from", "available_until", "is_hidden"))
+    rows = [
+        {"item_id": "1", "title": "All", "tags": "a|b", "available_from": NOON, "available_until": "1893456000",
+         "is_hidden": "True"},
+        {"item_id": "2", "title": "Visible", **empty, "is_hidden": "false"},
+        {"item_id": "3", "title": "Unsaid", **empty},
+    ]  # fmt: skip
+    rows[0]["available_from"] = NOON.isoformat()
+    parsed = read_items(write(tmp_path / name, rows))
+    assert parsed.num_bad == 0
+    assert parsed.items == {
+        "1": Item("1", "All", tags=("a", "b"), available_from=NOON, available_until=datetime(2030, 1, 1, tzinfo=UTC),
+                  is_hidden=True),
+        "2": Item("2", "Visible"), "3": Item("3", "Unsaid"),
+    }  # fmt: skip
+    assert parsed.says_hidden == {"1", "2"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"is_hidden": "maybe"}, "is_hidden is not true or false, came 'maybe'"),
+        ({"available_from": "tomorrow"}, "available_from is not a time in ISO 8601 or unix seconds"),
+        ({"available_from": "2024-05-02", "available_until": "2024-05-02"}, "available_until does not lie after"),
+    ],
+)
+def test_bad_availability_is_named(tmp_path: Path, fields: dict[str, str], reason: str) -> None:
+    parsed = read_items(write(tmp_path / "a.csv", [{"item_id": "1", "title": "Film", **fields}]))
+    with pytest.raises(InputError, match=reason):
+        parsed.require_good()

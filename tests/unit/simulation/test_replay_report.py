@@ -1,6 +1,9 @@
-"""How sure the champion's lead over a replay is."""
+"""How sure the champion's lead over a replay is, and what `make replay` replays."""
 
 from __future__ import annotations
+
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ from recsys.simulation.replay import SYSTEMS, ReplayedNight
 from recsys.simulation.replay_report import lead_in_words, leads
 
 OTHERS = SYSTEMS[1:]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def night(number: int, ndcg: dict[str, list[float]]) -> ReplayedNight:
@@ -42,3 +46,17 @@ def test_the_same_users_on_more_days_are_no_more_evidence() -> None:
 def test_days_on_which_nobody_liked_anything_say_nothing() -> None:
     assert leads([night(1, {"champion": [np.nan], "others": [np.nan]})], seed=0) == {}
     assert lead_in_words(None) == ""
+
+
+def test_make_replay_brings_its_own_stream_at_its_own_dates() -> None:
+    """The demo's store holds the stream moved to these days: a replay of June 2013 would find nothing there."""
+    done = subprocess.run(
+        ["make", "-n", "replay", "RECSYS_HOME=/somewhere"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    home = "env -u RECSYS_DATABASE_URL -u MLFLOW_TRACKING_URI RECSYS_HOME=/somewhere/replay-stream"
+    commands = [line for line in done.stdout.splitlines() if ".venv/bin/recsys" in line]
+    assert commands == [
+        f"{home} .venv/bin/recsys db upgrade",
+        f"{home} .venv/bin/recsys import movietweetings data/movietweetings",
+        f"{home} .venv/bin/recsys replay --from 2013-06-01 --to 2013-06-30 ",
+    ]

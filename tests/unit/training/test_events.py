@@ -84,7 +84,7 @@ def test_the_head_weighs_the_scores_that_the_model_will_give(stream: pd.DataFram
     future = (stream[stream["signal"] != "neutral"]["age_days"] < 10).to_numpy()
     past = stream[(stream["age_days"] >= 10) | (stream["signal"] == "neutral")]
     config = HeadConfig(candidates_per_term=NUM_ITEMS)
-    split = ValidationSplit(to_events(past), future)
+    split = ValidationSplit(to_events(past), future, np.ones(NUM_ITEMS, bool))
     examples = collect_examples(to_events(stream), [split], lambda known: model, FEATURES, config)
     users = np.unique(stream[(stream["signal"] == "like") & (stream["age_days"] < 10)]["user"])
     scores = np.asarray(model(to_histories(past).inputs(FEATURES)))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from recsys.feedback.adjustments import ItemFeatures
 from recsys.model.additive import PERSONAL_TERMS
 from recsys.model.feature_adjustment import FeatureVocabulary
+from recsys.model.linked_weights import Associations
 from recsys.training.events import Events, NeutralEvents
 from recsys.training.head_examples import collect_examples, validation_splits
-from recsys.training.recipe import HeadConfig
+from recsys.training.recipe import FitConfig, HeadConfig
+from recsys.training.selection import build_model
 
 
 def events(ages: list[float], users: list[int] | None = None, is_like: bool = True) -> Events:
@@ -89,3 +93,53 @@ def test_a_stream_without_a_past_is_collected_to_nothing() -> None:
     found = collect_examples(events([0.1]), [], no_split, no_features, HeadConfig())
     assert found.terms.shape == (0, 1, len(PERSONAL_TERMS))
     assert len(found.num_liked) == 0
+
+
+def many_films() -> Events:
+    """Twenty users, each with five films of forty, one every half day; the first ten films are old."""
+    rng = np.random.default_rng(3)
+    users = np.repeat(np.arange(20), 5)
+    items = np.concatenate([rng.permutation(40)[:5] for _ in range(20)])
+    return replace(
+        events(list(rng.uniform(0.0, 8.0, 100)), users.tolist()), items=items,
+        item_ids=np.array([f"i{n}" for n in range(40)], object),
+    )  # fmt: skip
+
+
+def test_candidates_and_what_is_to_be_predicted_are_eligible() -> None:
+    stream, eligible = many_films(), np.arange(40) < 10
+    none = Associations.none(40, 40, False)
+    matrices = dict.fromkeys(("item_item", "transitions", "disliked_together"), none)
+    config = FitConfig(trend_half_lives_days=(1.0, 30.0))
+    every, some = (
+        collect_examples(
+            stream,
+            validation_splits(stream, HeadConfig(max_windows=4), 0, chosen),
+            lambda past: build_model(past, np.zeros((40, 1), np.float32), matrices, config),
+            FeatureVocabulary.build([ItemFeatures((), (), None)] * 40),
+            HeadConfig(candidates_per_term=40),
+        )
+        for chosen in (None, lambda at: eligible)
+    )
+    likes = stream.items[(stream.age_days < 4.0)]
+    assert every.num_liked.sum() > some.num_liked.sum() == eligible[likes].sum()
+    assert (some.labels > -2).sum(axis=1).max() <= 10
+    assert (every.labels > -2).sum(axis=1).max() > 10
+    assert ((some.labels == 1).sum(axis=1) == some.num_liked).all()
+
+
+def test_windows_are_added_until_enough_users_like_what_was_eligible_then() -> None:
+    """A film that became available later is nothing that a list of that day could have held."""
+    stream = many_films()
+    config = HeadConfig(num_users=12, max_windows=14)
+    opened = stream.as_of - timedelta(days=2)
+    asked: list[datetime] = []
+
+    def eligible(at: datetime) -> np.ndarray:
+        asked.append(at)
+        return (np.arange(40) < 10) | ((np.arange(40) < 20) & (at >= opened))
+
+    every, some = (validation_splits(stream, config, 0, chosen) for chosen in (None, eligible))
+    assert len(some) > len(every)
+    assert asked == [split.past.as_of for split in some]
+    assert [int(split.eligible.sum()) for split in some] == [20 if split.past.as_of >= opened else 10 for split in some]

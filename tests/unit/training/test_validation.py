@@ -92,6 +92,26 @@ def test_a_good_set_passes_and_leaves_data_docs(tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir() if path != current_folder] == ["data_docs"]
 
 
+def test_data_docs_need_no_network(tmp_path: Path) -> None:
+    report = validate(make_training_set(), tmp_path, PreviousBatch(400, 0.3))
+    folder = report.data_docs.parent
+    pages = list(folder.rglob("*.html"))
+    assert len(pages) == 1 + 2 * len(SUITES)
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"""<(?:script|img|link)\b[^>]*?(?:src|href)=["']([^"']+)""", text)
+        assert {Path(address).name for address in loaded} >= {"pages.css", "pages.js", "logo-long.png"}, page
+        for address in loaded:
+            assert (page.parent / address).is_file(), (page, address)
+        assert not re.findall(r"""url\(["']?https?:""", text), page
+        assert text.index("pages.js") < text.index("<script>") if "<script>" in text else True, page
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 700_000, (
+        "it is kept with every version"
+    )
+    for style in folder.rglob("*.css"):
+        assert "http" not in style.read_text(encoding="utf-8"), style
+
+
 def test_data_docs_are_replaced_as_a_whole_even_after_a_killed_run(tmp_path: Path) -> None:
     for folder in ("data_docs", "data_docs.x7y.building"):  # an older run's pages; what a killed run left
         (tmp_path / folder).mkdir()

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Integer, PrimaryKeyConstraint, T
 from recsys.store.column_types import UtcDateTime
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

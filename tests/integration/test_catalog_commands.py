@@ -1,0 +1,67 @@
+"""`recsys items set`, `recsys exclusions` and the options of `recsys run` that say what may be recommended."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from recsys.cli.eligible_options import eligibility_rule
+from recsys.eligibility import EligibilityRule
+from recsys.errors import InputError
+from recsys.records import Item
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+from tests.integration.command_line import quick
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Settings:
+    settings = Settings.under(tmp_path / "home")
+    migrate(settings.database_url)
+    with FeedbackStore.open(settings.database_url) as store:
+        store.upsert_items([Item("1", "Film [a]", ("Drama",), release_year=1999)])
+    return settings
+
+
+def test_an_item_is_changed_and_shown(home: Settings) -> None:
+    changed = quick(
+        home, "items", "set", "1", "--hidden", "--available-from", "2024-05-01", "--tag", "spring", "--tag", "cheap"
+    )
+    assert changed.code == 0, changed.err
+    assert changed.shows("hidden, available from 2024-05-01 00:00 UTC, tags: spring, cheap")
+    quick(home, "items", "set", "1", "--visible", "--available-from", "none", "--no-tags")
+    shown = quick(home, "items", "show", "1")
+    assert shown.shows("Film [a] (1999)")
+    assert shown.shows("visible, available at any time, tags: none")
+    found = json.loads(quick(home, "items", "show", "1", "--json").out)
+    assert [change["is_hidden"] for change in found["changes"]] == [False, True]
+    with FeedbackStore.open(home.database_url) as store:
+        assert store.catalog()["1"] == Item("1", "Film [a]", ("Drama",), release_year=1999)
+        assert abs((store.list_item_changes("1")[0].recorded_at - datetime.now(UTC)).total_seconds()) < 600
+
+
+def test_what_cannot_be_changed_is_said(home: Settings) -> None:
+    assert quick(home, "items", "set", "1").says("Expected something to change")
+    assert quick(home, "items", "set", "1", "--tag", "a", "--no-tags").says("either --tag or --no-tags")
+    unknown = quick(home, "items", "set", "2", "--hidden")
+    assert (unknown.code, unknown.says("Expected an item of the catalog, got '2'")) == (1, True)
+
+
+def test_a_user_excludes_and_takes_it_back(home: Settings) -> None:
+    assert quick(home, "exclusions", "add", "u", "1").shows("Item 1 is excluded for user u since")
+    assert [one["item_id"] for one in json.loads(quick(home, "exclusions", "list", "u", "--json").out)] == ["1"]
+    assert quick(home, "exclusions", "list", "u").shows("Film [a]")
+    assert quick(home, "exclusions", "remove", "u", "1").code == 0
+    assert quick(home, "exclusions", "list", "u").shows("User u excludes nothing.")
+
+
+def test_options_of_a_run_make_a_rule() -> None:
+    assert eligibility_rule(False, None, None, None, None, None, None) is None  # whatever the champion may
+    assert eligibility_rule(True, None, None, None, None, None, None) == EligibilityRule()
+    rule = eligibility_rule(False, 1990, 2011, ["Drama", "Crime"], None, None, ["adult"])
+    assert rule == EligibilityRule(1990, 2011, ("Drama", "Crime"), without_tags=("adult",))
+    with pytest.raises(InputError, match="Expected --all-items alone, got it with a rule"):
+        eligibility_rule(True, None, 2011, None, None, None, None)

@@ -1,0 +1,172 @@
+"""A night under a rule: it learns from everything, and recommends, judges and serves only what is eligible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy import select
+
+from recsys import pipeline
+from recsys.eligibility import EligibilityRule, is_eligible
+from recsys.errors import InputError
+from recsys.loop import Night, NightOptions, run_night
+from recsys.nightly import fitting, judging, planning
+from recsys.nightly.workplace import Workplace
+from recsys.records import Batch
+from recsys.serving.lists import serve_list
+from recsys.settings import Settings
+from recsys.store import FeedbackStore, migrate
+from recsys.store.tables import recommendation_entries, recommendation_sets
+from recsys.training.training_set import TrainingSet
+from tests.integration.command_line import quick
+from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, GENRES, SECOND_AS_OF, write_stream
+
+pytestmark = pytest.mark.slow
+RULE = EligibilityRule(without_genres=(GENRES[0].upper(),))
+HIDDEN, EXPIRED, EXCLUDED, COMING = "f01", "f04", "f02", "f05"  # all of an admitted genre
+USER = "u001"
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """The first night of the small stream under the rule; the environment names its home meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        settings = Settings.under(tmp_path_factory.mktemp("eligible") / "home")
+        for name, value in settings.as_environment().items():
+            patch.setenv(name, value)
+        migrate(settings.database_url)
+        with FeedbackStore.open(settings.database_url) as store:
+            write_stream(store)
+            store.change_item(HIDDEN, {"is_hidden": True}, FIRST_AS_OF)
+            store.change_item(EXPIRED, {"available_until": FIRST_AS_OF - timedelta(days=20)}, FIRST_AS_OF)
+            store.change_item(COMING, {"available_from": FIRST_AS_OF}, FIRST_AS_OF)  # when the holdout is over
+            store.exclude_item(USER, EXCLUDED, FIRST_AS_OF)
+        found = run_night(FIRST, FIRST_AS_OF, FIRST_AS_OF, NightOptions(families=[FAMILY], eligible=RULE))
+        assert found.outcome == "promote", found.reasons
+        yield found
+
+
+def batch_of(place: Workplace) -> Batch:
+    return place.store.get_batch(FIRST)
+
+
+def training_set_of(place: Workplace) -> TrainingSet:
+    return TrainingSet.read(place.folder(FIRST) / "training_set")
+
+
+def listed(place: Workplace) -> pd.DataFrame:
+    sets, entries = recommendation_sets.c, recommendation_entries.c
+    query = select(sets.user_id, entries.item_id).join_from(recommendation_sets, recommendation_entries)
+    with place.store.reading() as connection:
+        return pd.DataFrame(connection.execute(query).all(), columns=["user_id", "item_id"])
+
+
+def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
+    with Workplace.open() as place:
+        found, catalog = listed(place), place.store.catalog()
+        assert found["user_id"].nunique() > 700
+        assert all(is_eligible(catalog[item], RULE, FIRST_AS_OF) for item in found["item_id"].unique())
+        assert {HIDDEN, EXPIRED} & set(found["item_id"]) == set()
+        assert COMING in set(found["item_id"])  # available by then
+        assert EXCLUDED not in set(found.loc[found["user_id"] == USER, "item_id"])
+        assert EXCLUDED in set(found.loc[found["user_id"] != USER, "item_id"])
+
+
+def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
+    with Workplace.open() as place:
+        batch, own = batch_of(place), training_set_of(place)
+        anyway = replace(batch, config={**batch.config, "eligible": {}}, training_set_digest=None)
+        fitting.freeze_training_set(place, anyway, tmp_path / "training_set")
+        free = TrainingSet.read(tmp_path / "training_set")
+        challenger = place.recommender(str(batch.challenger_version))
+        half_life_days = batch.config["half_life_days"]
+        known = place.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
+    for name in ("examples", "neutral", "items"):
+        pd.testing.assert_frame_equal(getattr(own, name), getattr(free, name))
+    assert {HIDDEN, EXPIRED} <= set(own.examples["item_id"])
+    assert {HIDDEN, EXPIRED} <= set(challenger.item_ids)  # the model knows them, its lists do not hold them
+    pd.testing.assert_frame_equal(own.histories, known)
+
+
+def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: Night) -> None:
+    with Workplace.open() as place:
+        batch, own, catalog = batch_of(place), training_set_of(place), place.store.catalog()
+        per_user = judging.load_evidence(batch).per_user
+    could = [is_eligible(catalog[item], RULE, batch.fit_through) for item in own.holdout["item_id"]]
+    expected = own.holdout[could]
+    assert COMING not in set(expected["item_id"])
+    assert COMING in set(own.holdout["item_id"])
+    for _, system in per_user.groupby("system"):
+        assert set(system["user_id"]) == set(expected["user_id"])
+        assert int(system["num_liked"].sum()) == int((expected["label"] == 1).sum())
+
+
+def test_a_retry_reads_what_was_frozen(night: Night) -> None:
+    """Something is hidden while a run is on its way: it goes on with what it began with."""
+    with Workplace.open() as place:
+        before = training_set_of(place).items
+        place.store.change_item("f07", {"is_hidden": True}, FIRST_AS_OF)
+        digest = pipeline.build_training_set(FIRST)["digest"]
+        assert digest == batch_of(place).training_set_digest
+        pd.testing.assert_frame_equal(training_set_of(place).items, before)
+        place.store.change_item("f07", {"is_hidden": False}, FIRST_AS_OF)
+
+
+def test_a_version_knows_its_rule(night: Night) -> None:
+    with Workplace.open() as place:
+        version = str(batch_of(place).refit_version)
+        assert place.store.rule_of_version(version) == RULE
+        assert place.recommender(version).rule == RULE
+        assert place.registry.get_tags(version)["eligible"] == '{"without_genres": ["COMEDY"]}'
+        card = (place.folder(FIRST) / "refit" / "model_card.md").read_text(encoding="utf-8")
+    assert "no genre COMEDY" in card
+
+
+def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night: Night) -> None:
+    def planned(rule: EligibilityRule | None) -> Batch:
+        config = planning.RunConfig(families=[FAMILY], eligible=rule)
+        return planning.plan_batch(place, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
+
+    with Workplace.open() as place:
+        kept, same, lifted = planned(None), planned(RULE), planned(EligibilityRule())
+        recipe = place.registry.get_tags(str(batch_of(place).refit_version))["recipe"]
+    assert kept.config["eligible"] == same.config["eligible"] == RULE.as_dict()
+    assert lifted.config["eligible"] == {}
+    assert fitting.current_recipe(kept) == fitting.current_recipe(same) == recipe
+    assert fitting.current_recipe(lifted) != recipe
+
+
+def test_what_is_hidden_after_publishing_is_served_no_more(night: Night) -> None:
+    with Workplace.open() as place:
+        before = [entry.item_id for entry in serve_list(place.store, USER, FIRST_AS_OF + timedelta(minutes=1)).entries]
+        place.store.change_item(before[0], {"is_hidden": True}, FIRST_AS_OF + timedelta(minutes=2))
+        after = [entry.item_id for entry in serve_list(place.store, USER, FIRST_AS_OF + timedelta(minutes=3)).entries]
+        place.store.change_item(before[0], {"is_hidden": False}, FIRST_AS_OF + timedelta(minutes=4))
+    assert after[:9] == before[1:]
+    assert len(after) == 10
+
+
+def test_the_command_line_shows_what_may_be_recommended_now(night: Night) -> None:
+    with Workplace.open() as place:
+        published = place.store.get_recommendations(USER)
+        assert published is not None
+        first = place.store.catalog()[published.entries[0].item_id]
+        settings = place.settings
+        place.store.exclude_item(USER, first.item_id, FIRST_AS_OF)
+        excluded = quick(settings, "recommend", USER)
+        place.store.include_item(USER, first.item_id, FIRST_AS_OF)
+    assert excluded.code == 0, excluded.err
+    assert not excluded.shows(f"{first.title} ")
+    assert quick(settings, "recommend", USER).shows(f"1 {first.title}")
+
+
+def test_a_rule_that_cannot_be_understood_claims_nothing(night: Night) -> None:
+    with pytest.raises(InputError, match="Expected an eligibility rule of min_year"):
+        pipeline.claim_backlog("other", SECOND_AS_OF, SECOND_AS_OF, eligible={"before": 2011})
+    with Workplace.open() as place:
+        assert place.store.find_open_batch() is None
