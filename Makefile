@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-exposure bench-api bench-night null-test lock clean
+.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-exposure bench-api bench-night bench-cli null-test lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast;
 
 bench-night: $(STAMP) ## a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
 	@$(BIN)/python -m benchmarks.incremental $(ARGS)
+
+bench-cli: $(STAMP) ## seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER")
+	@$(BIN)/python -m benchmarks.command_line $(ARGS)
 
 null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7")
 	@$(BIN)/python -m benchmarks.gate_null_test $(ARGS)

@@ -11,6 +11,7 @@ from typing import Any
 from recsys.errors import NotFoundError
 from recsys.registry_connection import MlflowConnection
 from recsys.registry_errors import translated_errors
+from recsys.registry_rows import ModelRows, read_rows
 
 MODEL_NAME = "feedback-recommender"
 
@@ -41,6 +42,9 @@ class VersionReader(MlflowConnection):
 
     def get_tags(self, version: str) -> dict[str, str]:
         """All tags of a version."""
+        rows = self._rows()
+        if rows is not None and version in rows.created_ms:
+            return rows.tags[version]
         with self._at(version) as found:
             return {str(key): str(value) for key, value in found.tags.items()}
 
@@ -51,6 +55,9 @@ class VersionReader(MlflowConnection):
 
     def has_version(self, version: str) -> bool:
         """Whether the registry has the version: MLflow lets people delete them."""
+        rows = self._rows()
+        if rows is not None:
+            return version in rows.created_ms
         try:
             with self._at(version):
                 return True
@@ -61,6 +68,9 @@ class VersionReader(MlflowConnection):
         """All versions, in the order of their numbers. Makes no store where there is none."""
         if not self._has_store():
             return []
+        if rows := self._rows():
+            made = [VersionSummary(one, _moment(ms), rows.tags[one]) for one, ms in rows.created_ms.items()]
+            return sorted(made, key=lambda summary: int(summary.version))
         with translated_errors(self._tracking_uri):
             found, token = [], None
             while token != "":  # MLflow's own last page has no token
@@ -70,7 +80,7 @@ class VersionReader(MlflowConnection):
         summaries = [
             VersionSummary(
                 str(version.version),
-                datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+                _moment(version.creation_timestamp),
                 {str(key): str(value) for key, value in version.tags.items()},
             )
             for version in found
@@ -92,6 +102,8 @@ class VersionReader(MlflowConnection):
         """Alias -> version. Makes no store where there is none."""
         if not self._has_store():
             return {}
+        if rows := self._rows():
+            return rows.aliases
         with translated_errors(self._tracking_uri):
             found = self._client.search_registered_models(f"name = '{MODEL_NAME}'")
             return {str(alias): str(version) for alias, version in (found[0].aliases if found else {}).items()}
@@ -102,3 +114,11 @@ class VersionReader(MlflowConnection):
 
     def _has_store(self) -> bool:
         return self._file is None or self._file.exists()
+
+    def _rows(self) -> ModelRows | None:
+        """What a store in this process holds, read without MLflow; None where MLflow has to be asked."""
+        return None if self._file is None or not self._file.exists() else read_rows(self._file, MODEL_NAME)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

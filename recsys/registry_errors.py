@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from recsys.errors import NO_ROOM, NotFoundError, RecsysError, TerminalError, TransientError, is_disk_full
 
@@ -22,6 +19,10 @@ def check_reachable(tracking_uri: str) -> None:
     Raises:
         TransientError: if nothing answers within `CONNECT_TIMEOUT_S`.
     """
+    import ssl
+    from urllib.error import HTTPError, URLError  # they load SSL, which a store in this process does without
+    from urllib.request import urlopen
+
     try:
         with urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=CONNECT_TIMEOUT_S):
             pass

@@ -2,49 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from typing import Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.panel import Panel
-from rich.text import Text
-from typer.core import TyperGroup
 
-from recsys.errors import ConflictError, InputError, RecsysError, TransientError, is_disk_full
-
-EXIT_CODES = {InputError: 2, ConflictError: 3, TransientError: 75}  # 75: EX_TEMPFAIL, try again later
-errors = Console(stderr=True)
-
-
-class Group(TyperGroup):
-    """Turns errors of this package into one block on stderr and an exit code; anything else keeps its traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except RecsysError as error:
-            raise told(error) from error
-        except OSError as error:
-            raise told(_as_ours(error)) from error
-
-
-def told(error: RecsysError) -> typer.Exit:
-    """Prints an error; gives the exit that goes with it."""
-    errors.print(Panel(Text(str(error)), title=type(error).__name__, border_style="red", title_align="left"))
-    return typer.Exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1))
-
-
-def _as_ours(error: OSError) -> RecsysError:
-    if is_disk_full(error):
-        return TransientError(
-            f"Expected room to write, but the disk is full ({error}). Nothing half-written is used: free space and run the "
-            "same command again."
-        )
-    return InputError(f"Expected to read and write files, but: {error}. Check the path and who may use it.")
-
+from recsys import __version__
+from recsys.cli.group import Group
 
 app = typer.Typer(
     cls=Group,
@@ -56,10 +19,14 @@ A nightly loop that turns thumbs-down into a better, explainable recommender.
 
 The tour: **recsys db upgrade** makes the database, **recsys import movietweetings data/movietweetings** fills it,
 **recsys run --as-of 2013-06-12 --force "first champion"** makes a first champion, **recsys run --as-of 2013-06-14** runs
-a night, **recsys recommend USER** shows what a user gets and why, **recsys status** and **recsys decisions** tell what
-happened, **recsys models** who was champion when; **recsys rollback** makes an earlier one champion again.
-**recsys api-key create** and **recsys serve** let your product send dislikes. `make up` starts Airflow and MLflow, which do
-the same every night.
+a night. **recsys users** and **recsys items** list who and what there is, **recsys recommend USER** shows what a user gets
+and why, **recsys dislike USER ITEM** records a thumbs-down, **recsys undo USER --last** takes it back. **recsys status**
+and **recsys decisions** show what happened, **recsys models** who was champion when; **recsys rollback** makes an earlier
+one champion again. **recsys api-key create** and **recsys serve** let your product send dislikes. `make up` starts Airflow
+and MLflow, which do the same every night.
+
+Everywhere: `--json` prints JSON lines, one object a line and nothing else, without it a command prints text for people;
+`-k` says how many rows of a list to show; times are UTC.
 
 Everything is kept under `RECSYS_HOME` (in a checkout: `var/`), unless `RECSYS_DATABASE_URL` and `MLFLOW_TRACKING_URI`
 say otherwise. Exit codes: 0 done, 1 failed, 2 wrong input, 3 somebody else holds it, 75 try again later.
@@ -67,25 +34,23 @@ say otherwise. Exit codes: 0 done, 1 failed, 2 wrong input, 3 somebody else hold
 )
 
 
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"recsys {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main(verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what the libraries say, too.")) -> None:
+def main(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the libraries say, too.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Sets up logging: our own words on stderr, the libraries' only when asked for."""
+    import logging
+    import sys
+
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s"
     )
-
-
-from recsys.cli import care, catalog, champions, decided, home, imports, insight, loop, serve, show  # noqa: E402 - the commands hang themselves on `app`
-
-app.add_typer(imports.app, name="import", help="Bring in a stream: items, interactions and dislikes.")
-app.add_typer(catalog.items, name="items", help="The catalog, and what of it may be recommended.")
-app.add_typer(catalog.exclusions, name="exclusions", help="What users want to see no more.")
-app.add_typer(show.db, name="db", help="The feedback database.")
-show.register(app)
-decided.register(app)
-champions.register(app)
-care.register(app)
-loop.register(app)
-serve.register(app)
-insight.register(app)
-home.register(app)

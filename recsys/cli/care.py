@@ -2,97 +2,111 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from recsys.nightly.workplace import Workplace
-from recsys.settings import Settings
-from recsys.store.erasures import Erasure
+from recsys.cli.options import Json, K
+from recsys.cli.output import count_of, minute, out, print_json_lines, say, table, titled
 
-out = Console()
-brigading = typer.Typer(no_args_is_help=True)
+if TYPE_CHECKING:
+    from recsys.store.erasures import Erasure
+
+brigading = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Bursts of dislikes that are held back until you look at them."
+)
 
 
 @brigading.command("list")
-def list_bursts() -> None:
+def list_bursts(k: K = 20, as_json: Json = False) -> None:
     """Bursts of dislikes that look like brigading, newest first."""
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
-        bursts = place.store.list_bursts()
+        bursts = place.store.list_bursts()[:k]
         items = place.store.items(burst.item_id for burst in bursts)
-    table = Table("item", "title", "from", "to", "users", "opinions", "p", "held back", "released")
+    if as_json:
+        print_json_lines({**asdict(burst), "title": items[burst.item_id].title} for burst in bursts)
+        return
+    names = ("item", "from", "to", "users", "opinions", "p", "held back", "released")
+    listed = table(*names, right=names[3:])
     for burst in bursts:
-        table.add_row(
-            burst.item_id, items[burst.item_id].title, f"{burst.starts_at:%Y-%m-%d %H:%M}",
-            f"{burst.ends_at:%Y-%m-%d %H:%M}", str(burst.num_users), str(burst.num_opinions), f"{burst.p_value:.0e}",
-            str(burst.num_held_back), str(burst.num_released),
+        listed.add_row(
+            titled(burst.item_id, items), minute(burst.starts_at), minute(burst.ends_at), f"{burst.num_users:,}",
+            f"{burst.num_opinions:,}", f"{burst.p_value:.0e}", f"{burst.num_held_back:,}", f"{burst.num_released:,}",
         )  # fmt: skip
-    out.print(table if bursts else "No burst of dislikes was ever flagged.")
+    out.print(listed if bursts else "No burst of dislikes was ever flagged.")
 
 
 @brigading.command("release")
 def release_burst(
     item_id: Annotated[str, typer.Argument(help="The item whose dislikes are held back.")],
     note: Annotated[str, typer.Option("--note", help="Why they are genuine; it is kept beside them.")],
+    as_json: Json = False,
 ) -> None:
     """Let the held-back dislikes of an item count and train from the next run on: a person found them genuine."""
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
         count = place.store.release_flagged(item_id, note, datetime.now(UTC))
-    out.print(f"{count} dislikes of {item_id} count from now on.")
+        items = place.store.items([item_id])
+    if as_json:
+        print_json_lines([{"item_id": item_id, "num_released": count}])
+    else:
+        verb = "counts" if count == 1 else "count"
+        say(f"{count_of(count, 'dislike')} of {titled(item_id, items)} {verb} from now on.")
 
 
 def erase_user(
     user_id: Annotated[str, typer.Argument(help="The user's id.")],
     requested_by: Annotated[str, typer.Option("--requested-by", help="Who asked for it; goes into the audit.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete everything about a user, and list the data sets and model versions that still know them.
 
     The next training knows nothing of the user. The audit keeps a hash of the id, counts and the list.
     """
+    from recsys.nightly.workplace import Workplace
+
     if not yes:
-        typer.confirm(f"Delete everything about user {user_id}? This cannot be undone.", abort=True)
+        typer.confirm(f"Delete everything about user {user_id}? This cannot be undone.", abort=True, err=True)
     with Workplace.open() as place:
-        _show(place.store.erase_user(user_id, requested_by, datetime.now(UTC)))
+        erasure = place.store.erase_user(user_id, requested_by, datetime.now(UTC))
+    _show([erasure], as_json)
 
 
 def erasures(
     user_id: Annotated[str | None, typer.Option("--user", help="Only those of this user.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    k: K = 20,
+    as_json: Json = False,
 ) -> None:
     """The proof of who was erased, newest first."""
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
-        found = place.store.list_erasures(user_id)
-    for erasure in found:
-        if as_json:
-            print(json.dumps({**asdict(erasure), "erased_at": erasure.erased_at.isoformat()}))
-        else:
-            _show(erasure)
+        found = place.store.list_erasures(user_id)[:k]
+    _show(found, as_json)
     if not found and not as_json:
-        out.print("Nobody was erased." if user_id is None else "This user was never erased.")
+        say("Nobody was erased." if user_id is None else "This user was never erased.")
 
 
-def _show(erasure: Erasure) -> None:
-    deleted = ", ".join(f"{count} {table}" for table, count in erasure.num_rows.items() if count) or "nothing was there"
-    out.print(
-        f"Erasure {erasure.erasure_id} at {erasure.erased_at:%Y-%m-%d %H:%M} UTC, asked for by {erasure.requested_by}"
-    )
-    out.print(f"  user hash       {erasure.user_hash}", soft_wrap=True)
-    out.print(f"  deleted         {deleted}", soft_wrap=True)
+def _show(found: list[Erasure], as_json: bool) -> None:
+    if as_json:
+        print_json_lines(asdict(erasure) for erasure in found)
+        return
+    from recsys.settings import Settings
+
     settings = Settings.from_environment()
-    for batch in erasure.batches:
-        folder = settings.locate(batch["training_set_uri"])
-        out.print(f"  still in        {folder} (digest {batch['training_set_digest']})", soft_wrap=True)
-    out.print(f"  known to        {', '.join(f'version {v}' for v in erasure.model_versions) or 'no version'}")
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    app.add_typer(brigading, name="brigading", help="Bursts of dislikes that are held back until you look at them.")
-    for command in (erase_user, erasures):
-        app.command()(command)
+    for one in found:
+        deleted = ", ".join(f"{count:,} {name}" for name, count in one.num_rows.items() if count) or "nothing was there"
+        say(f"Erasure {one.erasure_id} at {minute(one.erased_at)} UTC, asked for by {one.requested_by}")
+        say(f"  user hash       {one.user_hash}")
+        say(f"  deleted         {deleted}")
+        for batch in one.batches:
+            say(
+                f"  still in        {settings.locate(batch['training_set_uri'])} (digest {batch['training_set_digest']})"
+            )
+        say(f"  known to        {', '.join(f'version {v}' for v in one.model_versions) or 'no version'}")

@@ -1,47 +1,76 @@
-"""`recsys items` and `recsys exclusions`: what may be recommended, to everybody and to one user."""
+"""`recsys items`: what can be liked and disliked, and when and whether it may be recommended."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from recsys.cli.options import Json, K, parse_moment
+from recsys.cli.output import minute, out, print_json_lines, say, table
 from recsys.errors import InputError, NotFoundError
-from recsys.records import Item
-from recsys.settings import Settings
-from recsys.store import FeedbackStore
+
+if TYPE_CHECKING:
+    from recsys.records import Item
 
 NONE = "none"  # in the place of a time: takes it away
 
-out = Console()
-items = typer.Typer(no_args_is_help=True)
-exclusions = typer.Typer(no_args_is_help=True)
-
+items = typer.Typer(add_completion=False)
 ItemId = Annotated[str, typer.Argument(help="The item's id in the catalog.")]
-UserId = Annotated[str, typer.Argument(help="The user's id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Title = Annotated[str, typer.Option("--title", help="Only items whose title holds this, in any letter case.")]
 
 
-def _store() -> FeedbackStore:
-    return FeedbackStore.open(Settings.from_environment().database_url)
+@items.callback(invoke_without_command=True)
+def list_by_default(context: typer.Context, title: Title = "", k: K = 20, as_json: Json = False) -> None:
+    """Items with their likes and dislikes, by title; the same as `recsys items list`."""
+    if context.invoked_subcommand is None:
+        list_items(title, k, as_json)
+
+
+@items.command("list")
+def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
+    """Items, those with most opinions first; `--title` searches.
+
+    Likes and dislikes are users. *catalog: no* is an item that only feedback names; importing items gives it a title.
+    """
+    from recsys.nightly.workplace import Workplace
+    from recsys.store.directory import find_items
+
+    with Workplace.open() as place, place.store.reading() as connection:
+        found = find_items(connection, title, k)
+    if as_json:
+        print_json_lines(
+            {**asdict(one.item), "num_likes": one.num_likes, "num_dislikes": one.num_dislikes} for one in found
+        )
+        return
+    names = ("item", "title", "year", "genres", "likes", "dislikes", "catalog")
+    listed = table(*names, right=["year", "likes", "dislikes"])
+    for one in found:
+        item = one.item
+        listed.add_row(
+            item.item_id, item.title, str(item.release_year or ""), ", ".join(item.genres), f"{one.num_likes:,}",
+            f"{one.num_dislikes:,}", "no" if item.is_placeholder else "yes",
+        )  # fmt: skip
+    if found:
+        out.print(listed)
+    else:
+        out.print(f"No title holds {title!r}." if title else "No items yet: `recsys import items FILE` brings them in.")
 
 
 @items.command("show")
-def show_item(item_id: ItemId, as_json: AsJson = False) -> None:
+def show_item(item_id: ItemId, as_json: Json = False) -> None:
     """Show an item, whether it may be recommended, and how that was changed."""
-    with _store() as store:
-        item = store.items([item_id]).get(item_id)
-        changes = store.list_item_changes(item_id)
+    from recsys.nightly.workplace import Workplace
+
+    with Workplace.open() as place:
+        item = place.store.items([item_id]).get(item_id)
+        changes = place.store.list_item_changes(item_id)
     if item is None:
         raise NotFoundError(f"Expected an item of the catalog, got {item_id!r}: `recsys import items` brings items in.")
     if as_json:
-        out.print_json(data={**asdict(item), "changes": [asdict(change) for change in changes]}, default=str)
+        print_json_lines([{**asdict(item), "changes": [asdict(change) for change in changes]}])
         return
     _print_item(item)
     for change in changes:
@@ -49,7 +78,7 @@ def show_item(item_id: ItemId, as_json: AsJson = False) -> None:
         words = (
             f"{'hidden' if change.is_hidden else 'visible'}, available {span}, tags {', '.join(change.tags) or 'none'}"
         )
-        out.print(f"changed {change.recorded_at:%Y-%m-%d %H:%M:%S} UTC: {words}", soft_wrap=True)
+        say(f"changed {change.recorded_at:%Y-%m-%d %H:%M:%S} UTC: {words}")
 
 
 @items.command("set")
@@ -68,67 +97,38 @@ def set_item(
         list[str] | None, typer.Option("--tag", help="Its tags, all of them; give the option once for each.")
     ] = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say when and whether an item may be recommended; it leaves the lists at once. Training still sees it."""
+    from recsys.nightly.workplace import Workplace
+
     if tags and no_tags:
         raise InputError("Expected either --tag or --no-tags, got both: leave one of them out.")
     values: dict[str, Any] = {} if hidden is None else {"is_hidden": hidden}
     for name, text in (("available_from", available_from), ("available_until", available_until)):
-        values |= {} if text is None else {name: _moment(text)}
+        values |= {} if text is None else {name: None if text.lower() == NONE else parse_moment(text)}
     values |= {"tags": tuple(tags or ())} if tags or no_tags else {}
     if not values:
         raise InputError("Expected something to change, got no option: see `recsys items set --help`.")
-    with _store() as store:
-        _print_item(store.change_item(item_id, values, datetime.now(UTC)))
-
-
-@exclusions.command("add")
-def exclude(user_id: UserId, item_id: ItemId) -> None:
-    """Keep an item out of a user's lists from now on. It is no dislike: nothing is learned from it."""
-    with _store() as store:
-        found = store.exclude_item(user_id, item_id, datetime.now(UTC))
-    out.print(f"Item {item_id} is excluded for user {user_id} since {found.recorded_at:%Y-%m-%d %H:%M:%S} UTC.")
-
-
-@exclusions.command("remove")
-def include(user_id: UserId, item_id: ItemId) -> None:
-    """Take an exclusion back: the item may be in the user's lists again."""
-    with _store() as store:
-        store.include_item(user_id, item_id, datetime.now(UTC))
-    out.print(f"Item {item_id} is no longer excluded for user {user_id}.")
-
-
-@exclusions.command("list")
-def list_excluded(user_id: UserId, as_json: AsJson = False) -> None:
-    """Show what a user excludes, newest first."""
-    with _store() as store:
-        found = store.list_exclusions(user_id)
-        titles = store.items([one.item_id for one in found])
+    with Workplace.open() as place:
+        changed = place.store.change_item(item_id, values, datetime.now(UTC))
     if as_json:
-        out.print_json(json.dumps([asdict(one) for one in found], default=str))
-        return
-    table = Table("item", "title", "since (UTC)", title=f"Excluded for user {escape(user_id)}")
-    for one in found:
-        table.add_row(escape(one.item_id), escape(titles[one.item_id].title), f"{one.recorded_at:%Y-%m-%d %H:%M:%S}")
-    out.print(table if found else f"User {user_id} excludes nothing.")
-
-
-def _moment(text: str) -> datetime | None:
-    from recsys.cli.loop import parse_moment
-
-    return None if text.lower() == NONE else parse_moment(text)
+        print_json_lines([asdict(changed)])
+    else:
+        _print_item(changed)
 
 
 def _span(start: datetime | None, end: datetime | None) -> str:
     if start is None and end is None:
         return "at any time"
-    first = "" if start is None else f"from {start:%Y-%m-%d %H:%M} "
-    return f"{first}{'' if end is None else f'until {end:%Y-%m-%d %H:%M} '}UTC"
+    first = "" if start is None else f"from {minute(start)} "
+    return f"{first}{'' if end is None else f'until {minute(end)} '}UTC"
 
 
 def _print_item(item: Item) -> None:
     year = "" if item.release_year is None else f" ({item.release_year})"
-    out.print(f"{item.item_id}  {item.title}{year}  {', '.join(item.genres)}", soft_wrap=True, markup=False)
+    say(f"{item.item_id}  {item.title}{year}  {', '.join(item.genres)}")
     state = "hidden" if item.is_hidden else "visible"
-    span = _span(item.available_from, item.available_until)
-    out.print(f"{state}, available {span}, tags: {', '.join(item.tags) or 'none'}", soft_wrap=True, markup=False)
+    say(
+        f"{state}, available {_span(item.available_from, item.available_until)}, tags: {', '.join(item.tags) or 'none'}"
+    )

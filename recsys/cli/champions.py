@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from recsys import pipeline
-from recsys.cli.loop import parse_moment
-from recsys.cli.tensorflow_loading import load_for
-from recsys.nightly import history, registry_check, rolling_back
-from recsys.nightly.workplace import Workplace
+from recsys.cli.options import Json, K, parse_moment
+from recsys.cli.output import count_of, minute, out, print_json_lines, say, table
 
-out = Console()
-models = typer.Typer()
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+models = typer.Typer(add_completion=False)
+A_DAY = len("2013-06-14")
 
 
 @models.callback(invoke_without_command=True)
@@ -32,55 +24,53 @@ def list_models(
             "--at", help="Only who was champion on this day, such as 2026-11-27, or at this time, by the wall clock."
         ),
     ] = None,
+    k: K = 20,
     as_json: Json = False,
 ) -> None:
     """Every version: when it was made, what the gate said, when it was champion and who let it; or who was on a day.
 
-    Times are UTC.
+    Of many, the newest. Times are UTC.
     """
     if context.invoked_subcommand is not None:
         return
+    from recsys.nightly import history
+    from recsys.nightly.workplace import Workplace
+
+    moment = None if at is None else parse_moment(at)
     with Workplace.open() as place:
-        if at is not None:
-            promotions = place.store.list_promotions()
-            found = history.champions_at(promotions, parse_moment(at), is_day=len(at) == len("2013-06-14"))
-            _show_champions([history.reign_as_dict(reign) for reign in found], at, as_json)
+        if at is not None and moment is not None:
+            found = history.champions_at(place.store.list_promotions(), moment, is_day=len(at) == A_DAY)
+            _show_champions([history.reign_as_dict(tenure) for tenure in found], at, as_json)
             return
         rows = [version.as_dict() for version in history.version_histories(place)]
     if as_json:
-        for row in rows:
-            print(json.dumps(row))
+        print_json_lines(rows[-k:])
         return
-    table = Table(
-        *(Column(name, overflow="fold") for name in ("version", "made", "fit", "verdict", "champion", "aliases"))
-    )
-    for row in rows:
-        table.add_row(
-            row["version"], _minute(row["created_at"]) or "deleted", row["fit"], row["verdict"],
-            "\n".join(map(_reign, row["champion"])), "\n".join(row["aliases"]),
+    listed = table("version", "made", "fit", "verdict", "champion", "aliases", right=["version"])
+    for row in rows[-k:]:
+        listed.add_row(
+            row["version"], minute(row["created_at"]) if row["created_at"] else "deleted", row["fit"], row["verdict"],
+            "\n".join(map(_tenure, row["champion"])), "\n".join(row["aliases"]),
         )  # fmt: skip
-    out.print(table if rows else "No version yet: `recsys run` makes them.")
+    out.print(listed if rows else "No version yet: `recsys run` makes them.")
+    if len(rows) > k:
+        say(f"And {count_of(len(rows) - k, 'older version')}: -k {len(rows)} shows all.")
 
 
 def _show_champions(found: list[dict[str, Any]], at: str, as_json: bool) -> None:
-    for reign in found:
-        if as_json:
-            print(json.dumps(reign))
-        else:
-            out.print(
-                f"version {reign['version']}: {_reign(reign)}; run {reign['run_id']}: {reign['reason']}", markup=False
-            )
-    if not found and not as_json:
-        out.print(f"No version was champion at {at}.")
+    if as_json:
+        print_json_lines(found)
+        return
+    for one in found:
+        say(f"version {one['version']}: {_tenure(one)}; run {one['run_id']}: {one['reason']}")
+    if not found:
+        say(f"No version was champion at {at}.")
 
 
-def _reign(reign: dict[str, Any]) -> str:
-    allowed = f", by {reign['approved_by']}" if reign["approved_by"] else ""
-    return f"{_minute(reign['from'])} to {_minute(reign['to']) or 'now'} ({reign['kind']}{allowed})"
-
-
-def _minute(moment: str | None) -> str:
-    return "" if moment is None else moment[:16].replace("T", " ")
+def _tenure(tenure: dict[str, Any]) -> str:
+    allowed = f", by {tenure['approved_by']}" if tenure["approved_by"] else ""
+    until = minute(tenure["to"]) if tenure["to"] else "now"
+    return f"{minute(tenure['from'])} to {until} ({tenure['kind']}{allowed})"
 
 
 @models.command("check")
@@ -91,15 +81,18 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Whether aliases and versions in the registry are as the audit says. Exit code 1: something is not."""
+    from recsys.nightly import registry_check
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
         findings = registry_check.check_registry(place, datetime.now(UTC), repairs=repair)
-    for finding in findings:
-        if as_json:
-            print(json.dumps(asdict(finding)))
-        else:
-            out.print(f"{'repaired: ' if finding.is_repaired else ''}{finding.message}", soft_wrap=True, markup=False)
-    if not findings and not as_json:
-        out.print("Aliases and champion are as the audit has them.")
+    if as_json:
+        print_json_lines(map(asdict, findings))
+    else:
+        for finding in findings:
+            say(f"{'repaired: ' if finding.is_repaired else ''}{finding.message}")
+        if not findings:
+            say("Aliases and champion are as the audit has them.")
     if not all(finding.is_repaired for finding in findings):
         raise typer.Exit(1)
 
@@ -111,34 +104,42 @@ def rollback(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")] = False,
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
+    as_json: Json = False,
 ) -> None:
     """Make an earlier champion champion again, and publish its lists. The loop goes on from there.
 
     The version that is rolled back from is never promoted again by a run; naming it with --to takes it back.
     """
+    from recsys import pipeline
+    from recsys.cli.tensorflow_loading import load_for
+    from recsys.nightly import rolling_back
+    from recsys.nightly.workplace import Workplace
+
     now = datetime.now(UTC)
     if dry_run:
         with Workplace.open() as place:
             last, version = rolling_back.plan_rollback(place, to)
-        out.print(f"Would roll back from version {last.to_version} to version {version}. Nothing was written.")
+        if as_json:
+            print_json_lines([{"from_version": last.to_version, "to_version": version, "written": "nothing"}])
+        else:
+            say(f"Would roll back from version {last.to_version} to version {version}. Nothing was written.")
         return
     done = pipeline.rollback(f"rollback__{now.isoformat()}", reason, now, to, _who())
-    out.print(f"Version {done['to_version']} is champion instead of version {done['from_version']}.")
-    if not publish:
-        return
-    load_for("publish_recommendations")
-    published = pipeline.publish_recommendations(now, now, done["to_version"])
-    out.print(f"Published the lists of {published['num_users']} users.")
+    if not as_json:
+        say(f"Version {done['to_version']} is champion instead of version {done['from_version']}.")
+    if publish:
+        load_for("publish_recommendations")
+        done["published"] = pipeline.publish_recommendations(now, now, done["to_version"])
+    if as_json:
+        print_json_lines([done])
+    elif publish:
+        say(f"Published the lists of {count_of(done['published']['num_users'], 'user')}.")
 
 
 def _who() -> str | None:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may have no name for its user
         return None
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    app.add_typer(models, name="models", help="Every version, and who was champion when.")
-    app.command()(rollback)

@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from recsys.cli.loop import parse_moment
-from recsys.nightly import replaying
-from recsys.nightly.workplace import Workplace
-from recsys.records import Decision
+from recsys.cli.options import Json, parse_moment
+from recsys.cli.output import DASH, minute, number, paragraph, print_json_lines, say
+from recsys.errors import InputError
 
-out = Console()
-decisions = typer.Typer()
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from recsys.nightly.replaying import Replay
+    from recsys.records import Decision
+
+# Step -> the verdicts that it may come to.
+VERDICTS = {
+    "check_backlog": ("skip", "retrain"),
+    "decide_promotion": ("promote", "reject", "insufficient_evidence"),
+    "await_approval": ("pending", "approve", "reject"),
+    "measure_drift": ("drift", "stable", "not_enough"),
+}
+KNOWN = tuple(dict.fromkeys(verdict for verdicts in VERDICTS.values() for verdict in verdicts))
+
+decisions = typer.Typer(add_completion=False)
 
 
 @decisions.callback(invoke_without_command=True)
 def list_decisions(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    k: Annotated[int, typer.Option("-k", "--limit", min=1, max=1000, help="How many to show at most.")] = 20,
     run_id: Annotated[str | None, typer.Option("--run-id", help="Only of this run.")] = None,
-    verdict: Annotated[
-        str | None,
-        typer.Option(help="Only with this verdict: skip, retrain, promote, reject, insufficient_evidence ..."),
-    ] = None,
+    verdict: Annotated[str | None, typer.Option(help=f"Only with this verdict: {', '.join(KNOWN)}.")] = None,
     since: Annotated[str | None, typer.Option(help="Only recorded from this day or time on.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with all numbers.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Why each night skipped, trained, promoted or refused."""
+    """Why each night skipped, trained, promoted or refused, newest first."""
     if context.invoked_subcommand is not None:
         return
+    if verdict is not None and verdict not in KNOWN:
+        raise InputError(f"Expected --verdict to be one of {', '.join(KNOWN)}, got {verdict!r}: nothing was looked up.")
     start = None if since is None else parse_moment(since)
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
-        rows = place.store.list_decisions(limit=limit, run_id=run_id, verdict=verdict, since=start)
+        rows = place.store.list_decisions(limit=k, run_id=run_id, verdict=verdict, since=start)
     if as_json:
-        for row in rows:
-            print(json.dumps(_as_dict(row)))
+        print_json_lines(_as_dict(row) for row in rows)
         return
-    table = Table("id", "run", "step", "verdict", "reasons")
     for row in rows:
-        table.add_row(str(row.decision_id), row.run_id, row.step, row.verdict, "\n".join(row.reasons))
-    out.print(table)
+        say(f"{row.decision_id}  {row.verdict}: {row.step} of run {row.run_id}, recorded {minute(row.recorded_at)} UTC")
+        for reason in row.reasons:
+            paragraph(reason)
+    if not rows:
+        say("No decision of that kind is on record.")
 
 
 @decisions.command("show")
 def show(
     decision_id: Annotated[int, typer.Argument(help="Its number; `recsys decisions` shows it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="All of it, as one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """One decision in full. A verdict of the gate is judged again from its stored evidence and thresholds.
 
     Exit code 1: the evidence is gone, or it does not lead to the same verdict, reasons and numbers any more.
     """
+    from recsys.nightly import replaying
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
         decision = place.store.get_decision(decision_id)
         again = replaying.replay(place, decision)
@@ -62,38 +77,47 @@ def show(
         replayed = None if again is None else {
             "is_same": again.is_same, "verdict": again.verdict, "differences": list(again.differences),
         }  # fmt: skip
-        print(json.dumps({**_as_dict(decision), "replay": replayed}))
+        print_json_lines([{**_as_dict(decision), "replay": replayed}])
     else:
         _show(decision, again)
     if again is not None and not again.is_same:
         raise typer.Exit(1)
 
 
-def _show(decision: Decision, again: replaying.Replay | None) -> None:
-    out.print(f"Decision {decision.decision_id}: {decision.step} of run {decision.run_id}", soft_wrap=True)
-    out.print(f"  verdict   {decision.verdict}")
-    out.print(f"  as of     {decision.as_of:%Y-%m-%d %H:%M} UTC, recorded {decision.recorded_at:%Y-%m-%d %H:%M} UTC")
+def _show(decision: Decision, again: Replay | None) -> None:
+    say(f"Decision {decision.decision_id}: {decision.step} of run {decision.run_id}")
+    say(f"  verdict   {decision.verdict}")
+    say(f"  as of     {minute(decision.as_of)} UTC, recorded {minute(decision.recorded_at)} UTC")
     for reason in decision.reasons:
-        out.print(f"  - {reason}", soft_wrap=True, markup=False)
-    out.print_json(data=decision.numbers)
+        say(f"  - {reason}")
+    numbers = list(_flat(decision.numbers))
+    width = max((len(name) for name, _ in numbers), default=0)
+    for name, value in numbers:
+        say(f"  {name:<{width}}  {value}")
     if again is None:
-        out.print("Only verdicts of the gate can be judged again.")
+        say("Only verdicts of the gate can be judged again.")
     elif again.is_same:
-        out.print(f"Judged again from the stored evidence: {again.verdict}, the same verdict, reasons and numbers.")
+        say(f"Judged again from the stored evidence: {again.verdict}, the same verdict, reasons and numbers.")
     else:
-        out.print("Judged again from the stored evidence: [bold]not the same[/bold].")
+        say("Judged again from the stored evidence: not the same.")
         for difference in again.differences:
-            out.print(f"  - {difference}", soft_wrap=True, markup=False)
+            say(f"  - {difference}")
+
+
+def _flat(numbers: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Numbers in numbers as `triggers.backlog.threshold`, one row each."""
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            yield from _flat({str(place): one for place, one in enumerate(value, start=1)}, f"{above}{name}.")
+        else:
+            shown = ", ".join(map(number, value)) or DASH if isinstance(value, list) else number(value)
+            yield f"{above}{name}", shown
 
 
 def _as_dict(row: Decision) -> dict[str, Any]:
     return {
         "decision_id": row.decision_id, "run_id": row.run_id, "step": row.step, "verdict": row.verdict,
-        "reasons": list(row.reasons), "as_of": row.as_of.isoformat(), "recorded_at": row.recorded_at.isoformat(),
-        "numbers": row.numbers,
+        "reasons": list(row.reasons), "as_of": row.as_of, "recorded_at": row.recorded_at, "numbers": row.numbers,
     }  # fmt: skip
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    app.add_typer(decisions, name="decisions", help="Why each night skipped, trained, promoted or refused.")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from recsys.home import moving, pruning, storage
+from recsys.cli.options import Json
+from recsys.cli.output import out, print_json_lines, say, table
 from recsys.settings import Settings
-from recsys.store import FeedbackStore
 
-out = Console()
-home = typer.Typer(no_args_is_help=True)
+if TYPE_CHECKING:
+    from recsys.home import moving
+
+home = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="The folder of everything that is kept: move it, or repair it after a move.",
+)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
@@ -25,19 +28,22 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 def move(
     new_folder: Annotated[Path, typer.Argument(help="Where the home folder goes; there must be nothing yet.")],
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Move RECSYS_HOME, and rewrite the paths that MLflow, Airflow and logs keep in it.
 
     Stop what uses it first (`make down`). Killed half-way, the same command finishes. A database that is not in the folder,
     PostgreSQL or an MLflow server, is left alone.
     """
+    from recsys.home import moving
+
     settings = Settings.from_environment()
     new = new_folder.expanduser().resolve()
     with moving.unused(settings.home, settings, datetime.now(UTC)):
         moved = moving.move_home(settings.home, new, writes=not dry_run)
-    _show(moved, settings, dry_run)
-    if not dry_run:
-        out.print(f"From now on: export RECSYS_HOME='{new}'", soft_wrap=True, markup=False)
+    _show(moved, settings, dry_run, as_json)
+    if not (dry_run or as_json):
+        say(f"From now on: export RECSYS_HOME='{new}'")
 
 
 @home.command("repair")
@@ -46,29 +52,37 @@ def repair(
         Path | None, typer.Option("--from", help="Where it was. Default: where its MLflow store was made.")
     ] = None,
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Rewrite the paths in RECSYS_HOME after it was moved or copied by other means, such as mv, or from a backup."""
+    from recsys.home import moving
+
     settings = Settings.from_environment()
     old = None if old_folder is None else Path(old_folder.expanduser().absolute())
     with moving.unused(settings.home, settings, datetime.now(UTC)):
         moved = moving.repair_home(settings.home, old, writes=not dry_run)
-    _show(moved, settings, dry_run)
+    _show(moved, settings, dry_run, as_json)
 
 
-def _show(moved: moving.Moved, settings: Settings, dry_run: bool) -> None:
+def _show(moved: moving.Moved, settings: Settings, dry_run: bool, as_json: bool) -> None:
     done = moved.rewritten
-    out.print(f"from       {moved.old}", soft_wrap=True, markup=False)
-    out.print(f"to         {moved.new}", soft_wrap=True, markup=False)
+    if as_json:
+        print_json_lines([{**asdict(moved), "is_dry_run": dry_run}])
+        return
+    say(f"from       {moved.old}")
+    say(f"to         {moved.new}")
     verb = "would be rewritten" if dry_run else "rewritten"
-    out.print(f"paths      in {done.files} files and {done.rows} database values {verb}", soft_wrap=True)
+    say(f"paths      in {done.files} files and {done.rows} database values {verb}")
     for path in done.left:
-        out.print(f"not text   {path} mentions the old path and was left as it is", soft_wrap=True, markup=False)
+        say(f"not text   {path} mentions the old path and was left as it is")
     for line in left_alone(settings, moved.old, moved.new):
-        out.print(line, soft_wrap=True, markup=False)
+        say(line)
 
 
 def left_alone(settings: Settings, old: Path, new: Path) -> list[str]:
     """What does not move with the folder, and what to do about it."""
+    from recsys.home import moving
+
     lines = []
     for variable, url, what in (
         ("RECSYS_DATABASE_URL", settings.database_url, "the feedback database"),
@@ -80,13 +94,16 @@ def left_alone(settings: Settings, old: Path, new: Path) -> list[str]:
 
 
 def show_storage(
-    days: Annotated[float, typer.Option(help="Age of files that pruning removes.")] = pruning.DAYS,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    days: Annotated[float, typer.Option(help="Age of files that pruning removes.")] = 30.0,
+    as_json: Json = False,
 ) -> None:
     """What lies in RECSYS_HOME, how large it is, and what pruning would free.
 
     Pruning is a task of the DAG `feedback_monitoring`. Nothing is removed here.
     """
+    from recsys.home import pruning, storage
+    from recsys.store import FeedbackStore
+
     settings = Settings.from_environment()
     with FeedbackStore.open(settings.database_url) as store:
         kinds = storage.measure_home(settings, store)
@@ -95,22 +112,21 @@ def show_storage(
     if as_json:
         prunable = {"num_runs": len(unneeded.of_runs), "num_bytes": unneeded.num_bytes, "days": days}
         found = {"home": str(settings.home), "kinds": [asdict(kind) for kind in kinds], "versions": versions}
-        print(json.dumps({**found, "prunable": prunable}))
+        print_json_lines([{**found, "prunable": prunable}])
         return
-    table = Table("what", "number", "size", title=str(settings.home))
-    table.columns[1].justify = table.columns[2].justify = "right"
+    listed = table("what", "number", "size", title=str(settings.home), right=["number", "size"])
     for kind in kinds:
         if kind.num_bytes or kind.num:
-            table.add_row(kind.name, _counted(kind.num, kind.unit), format_size(kind.num_bytes))
-    table.add_section()
-    table.add_row("all", "", format_size(sum(kind.num_bytes for kind in kinds)))
-    out.print(table)
+            listed.add_row(kind.name, _counted(kind.num, kind.unit), format_size(kind.num_bytes))
+    listed.add_section()
+    listed.add_row("all", "", format_size(sum(kind.num_bytes for kind in kinds)))
+    out.print(listed)
     if versions:
         largest = max(versions, key=lambda version: versions[version])
         mean = format_size(sum(versions.values()) // len(versions))
-        out.print(f"A model version takes {mean} on average; the largest, {largest}, {format_size(versions[largest])}.")
+        say(f"A model version takes {mean} on average; the largest, {largest}, {format_size(versions[largest])}.")
     where = f"{_counted(len(unneeded.of_runs), 'run') or 'no run'}, {len(unneeded.scratch)} left by killed processes"
-    out.print(f"Pruning files older than {days:g} days would free {format_size(unneeded.num_bytes)} ({where}).")
+    say(f"Pruning files older than {days:g} days would free {format_size(unneeded.num_bytes)} ({where}).")
 
 
 def _counted(num: int, unit: str) -> str:
@@ -120,9 +136,3 @@ def _counted(num: int, unit: str) -> str:
 def format_size(num_bytes: int) -> str:
     """A size for people, in MB or GB of 1000."""
     return f"{num_bytes / 1e9:,.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    app.command("storage")(show_storage)
-    app.add_typer(home, name="home", help="The folder of everything that is kept: move it, or repair it after a move.")

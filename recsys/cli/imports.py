@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+from recsys.cli.options import Json
+from recsys.cli.output import err, out, print_json_lines, seconds, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from recsys.ingest import ImportOptions, ImportReport, ShiftRequest
     from recsys.ingest.writing import Watch
     from recsys.store import FeedbackStore
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help="Import ratings, interactions and items. Everything is checked before anything is written; the same import "
     "may be repeated and, when interrupted, run again: rows that are stored already are recognised and never changed.",
@@ -74,6 +77,7 @@ def movietweetings(
     dry_run: DryRun = False,
     ends_on: EndsOn = None,
     shift_days: ShiftDays = None,
+    as_json: Json = False,
 ) -> None:
     """Import a MovieTweetings folder: ratings.dat and movies.dat.
 
@@ -84,7 +88,7 @@ def movietweetings(
     options = ingest.ImportOptions(
         like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
     )
-    run_import(ingest.import_movietweetings, folder, options)
+    run_import(ingest.import_movietweetings, folder, options, as_json)
 
 
 @app.command("movielens")
@@ -96,6 +100,7 @@ def movielens(
     dry_run: DryRun = False,
     ends_on: EndsOn = None,
     shift_days: ShiftDays = None,
+    as_json: Json = False,
 ) -> None:
     """Import a MovieLens folder: ml-latest and ml-25m (.csv) or ml-1m and ml-10m (.dat).
 
@@ -107,7 +112,7 @@ def movielens(
     options = ingest.ImportOptions(
         like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
     )
-    run_import(ingest.import_movielens, folder, options)
+    run_import(ingest.import_movielens, folder, options, as_json)
 
 
 @app.command("interactions")
@@ -119,6 +124,7 @@ def interactions(
     dry_run: DryRun = False,
     ends_on: EndsOn = None,
     shift_days: ShiftDays = None,
+    as_json: Json = False,
 ) -> None:
     """Import likes, dislikes, ratings, clicks and watches from CSV or Parquet.
 
@@ -135,11 +141,11 @@ def interactions(
     options = ingest.ImportOptions(
         like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
     )
-    run_import(ingest.import_interactions, file, options)
+    run_import(ingest.import_interactions, file, options, as_json)
 
 
 @app.command("items")
-def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = False) -> None:
+def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Import the catalog from CSV or Parquet.
 
     Needed columns: item_id, title. Optional: genres and cast (separated by |, or Parquet lists), franchise,
@@ -149,11 +155,13 @@ def items(file: File, skip_bad_rows: SkipBadRows = False, dry_run: DryRun = Fals
     from recsys import ingest
 
     options = ingest.ImportOptions(skip_bad_rows=skip_bad_rows, dry_run=dry_run)
-    run_import(ingest.import_items, file, options)
+    run_import(ingest.import_items, file, options, as_json)
 
 
-def run_import(importer: Importer, path: Path, options: ImportOptions) -> ImportReport:
+def run_import(importer: Importer, path: Path, options: ImportOptions, as_json: bool = False) -> ImportReport:
     """Runs one import on the store of the environment with a progress bar, prints its report and returns it."""
+    from dataclasses import asdict
+
     from recsys.settings import Settings
     from recsys.store import FeedbackStore
 
@@ -161,11 +169,14 @@ def run_import(importer: Importer, path: Path, options: ImportOptions) -> Import
         with FeedbackStore.open(Settings.from_environment().database_url) as store, progress_bar() as watch:
             report = importer(store, path, options, watch)
     except KeyboardInterrupt:
-        Console(stderr=True).print(
+        err.print(
             "Interrupted. Whole batches are stored, nothing is half-written; run the same command again to finish."
         )
         raise typer.Exit(INTERRUPTED) from None
-    Console().print(report_table(report))
+    if as_json:
+        print_json_lines([asdict(report)])
+    else:
+        out.print(report_table(report))
     return report
 
 
@@ -180,9 +191,8 @@ def progress_bar() -> Iterator[Watch]:
     """A bar on stderr, on a terminal only; gives the function that moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as progress:
         task = progress.add_task("checking", total=None)
         yield lambda done, total: progress.update(task, description="writing", completed=done, total=total)
 
@@ -190,9 +200,8 @@ def progress_bar() -> Iterator[Watch]:
 def report_table(report: ImportReport) -> Table:
     """The report as a table for people."""
     verb = "would be" if report.is_dry_run else "are"
-    table = Table(title=report.source, show_header=False)
-    table.add_column("what")
-    table.add_column("number", justify="right")
+    listed = table("what", "number", title=report.source, right=["number"])
+    listed.show_header = False
     rows: list[tuple[str, str]] = [("items", f"{report.num_items:,}")]
     if report.num_placeholders:
         rows.append(("placeholder items, known from feedback only", f"{report.num_placeholders:,}"))
@@ -211,8 +220,8 @@ def report_table(report: ImportReport) -> Table:
     if report.shift_days:
         rows.append((f"days by which all times {verb} moved", f"{report.shift_days:+,}"))
     if report.ignored_columns:
-        rows.append(("columns not read", escape(", ".join(report.ignored_columns))))
-    rows.append(("seconds", f"{report.seconds:.1f}"))
+        rows.append(("columns not read", ", ".join(report.ignored_columns)))
+    rows.append(("time", seconds(report.seconds)))
     for row in rows:
-        table.add_row(*row)
-    return table
+        listed.add_row(*row)
+    return listed

@@ -1,148 +1,186 @@
-"""Commands that tell what users dislike, whether the loop makes it better, and whether what comes in has changed."""
+"""Commands that say what users dislike, whether the loop makes it better, and whether what comes in has changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from rich.console import Console
-from rich.table import Table
+from typer import Option
 
-from recsys.cli.loop import AsOf, parse_moment, progress_bar
-from recsys.cli.tensorflow_loading import load_for
+from recsys.cli.options import AsOf, Json, K, parse_moment
+from recsys.cli.output import DASH, count_of, minute, number, out, percent, print_json_lines, say, table
 from recsys.errors import InputError
-from recsys.feedback.improvement import get_feedback_improvement_metrics
-from recsys.feedback.patterns import get_dislike_pattern_analysis
-from recsys.nightly import drifting
-from recsys.nightly.workplace import Workplace
-from recsys.pipeline.monitoring import DRIFT_DAYS
 
-out = Console()
-Json = Annotated[bool, typer.Option("--json", help="All numbers, as one JSON object.")]
-SHOWN_FEATURES = 8  # of each kind
+if TYPE_CHECKING:
+    from recsys.nightly.drifting import DriftMeasurement
+
+SHARES = ("_rate", "_share", "change")  # how names of shares end; shown as percentages
+SHARED = {"items", "genres", "signals", "reasons"}  # quantities of drift whose changes are shares
+UNITS = {"_hours": "h", "_weeks": "weeks", "_days": "days"}  # how names end -> unit of the value
 
 
 def patterns(
-    user: Annotated[str | None, typer.Option("--user", help="Of this user. Default: over all users.")] = None,
+    user: Annotated[str | None, Option("--user", help="Of this user. Default: over all users.")] = None,
+    k: K = 8,
     as_json: Json = False,
     as_of: AsOf = None,
 ) -> None:
-    """What users dislike: reasons, recent trend, and what they dislike more often than they meet it."""
+    """What users dislike: reasons, recent trend, and what they dislike more often than they meet it.
+
+    -k is of each kind: genres, cast, franchises. Severity is *none* where the difference may be chance.
+    """
+    moment = parse_moment(as_of)
+    from recsys.feedback.patterns import get_dislike_pattern_analysis
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
-        analysis = get_dislike_pattern_analysis(place.store, user, as_of=parse_moment(as_of))
+        analysis = get_dislike_pattern_analysis(place.store, user, as_of=moment)
     if as_json:
-        out.print_json(data=analysis)
+        print_json_lines([analysis])
         return
-    reasons = ", ".join(f"{reason} {count}" for reason, count in analysis["reason_distribution"].items())
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in analysis["reason_distribution"].items())
     trend = analysis["recent_trend"]
-    out.print(f"dislikes   {analysis['total_dislikes']}: {reasons or 'none'}")
-    out.print(
-        f"recent     {trend['total_dislikes']} in the last {trend['days']} days with feedback, "
-        f"{trend['before']['total_dislikes']} in the {trend['days']} before; mean predicted score "
-        f"{_number(trend['avg_predicted_score'])}"
+    score = trend["avg_predicted_score"]
+    say(f"dislikes   {analysis['total_dislikes']:,}: {reasons or 'none'}")
+    say(
+        f"recent     {trend['total_dislikes']:,} in the last {trend['days']} days with feedback, "
+        f"{trend['before']['total_dislikes']:,} in the {trend['days']} days before; "
+        + ("no predicted score is known" if score is None else f"mean predicted score {score:.2f} (0 to 1)")
     )
-    table = Table("", "feature", "dislikes", "share", f"of {analysis['compared_with']}", "lift", "p", "severity")
+    met = f"share of {analysis['compared_with']}"
+    listed = table("", "feature", "dislikes", "share", met, "lift", "p", "severity", right=["dislikes", "share", met])
     for kind in ("genres", "cast", "franchises"):
-        for row in analysis[kind][:SHOWN_FEATURES]:
-            table.add_row(
-                kind, row["name"], str(row["dislikes"]), _share(row["share"]), _share(row["met_share"]),
-                _number(row["lift"]), "-" if row["p_value"] is None else f"{row['p_value']:.1g}", row["severity"] or "",
+        for row in analysis[kind][:k]:
+            listed.add_row(
+                kind, row["name"], number(row["dislikes"]), percent(row["share"]), percent(row["met_share"]),
+                number(row["lift"]), DASH if row["p_value"] is None else f"{row['p_value']:.1g}",
+                row["severity"] or "none",
             )  # fmt: skip
-    out.print(table)
+    out.print(listed)
 
 
 def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
     """Whether the loop makes it better: errors, dislike rate per version, waiting times, convergence, efficiency."""
+    moment = parse_moment(as_of)
+    from recsys.feedback.improvement import get_feedback_improvement_metrics
+    from recsys.nightly.workplace import Workplace
+
     with Workplace.open() as place:
-        metrics = get_feedback_improvement_metrics(place.store, parse_moment(as_of))
+        metrics = get_feedback_improvement_metrics(place.store, moment)
     if as_json:
-        out.print_json(data=metrics)
+        print_json_lines([metrics])
         return
-    table = Table("metric", "value", show_header=False)
+    listed = table("metric", "value", right=["value"])
     for name, value in metrics.items():
         if not isinstance(value, dict | list):
-            table.add_row(name, _number(value))
+            listed.add_row(*_measured(name, value))
     for group in ("time_to_champion", "loop_efficiency"):
         for name, value in metrics[group].items():
-            table.add_row(f"{group}: {name}", _number(value))
+            if not isinstance(value, dict | list):
+                listed.add_row(*_measured(name, value, f"{group}: "))
     for group in ("error_trend", "adjustment_convergence"):
-        table.add_row(f"{group}: slope_per_week", _number(metrics[group]["slope_per_week"]))
-    out.print(table)
-    rates = Table("version", "shown", "dislikes", "dislike rate", "prediction error", title="What was served")
+        listed.add_row(*_measured("slope_per_week", metrics[group]["slope_per_week"], f"{group}: "))
+    out.print(listed)
+    columns = ("version", "shown", "dislikes", "dislike rate", "prediction error")
+    rates = table(*columns, title="What was served", right=columns)
     for row in metrics["dislike_rates"]:
         rates.add_row(
-            row["model_version"], str(row["shown_items"]), str(row["dislikes"]), _share(row["dislike_rate"]),
-            _number(row["avg_prediction_error"]),
+            row["model_version"], number(row["shown_items"]), number(row["dislikes"]), percent(row["dislike_rate"]),
+            number(row["avg_prediction_error"]),
         )  # fmt: skip
     out.print(rates)
+
+
+def _measured(name: str, value: Any, group: str = "") -> tuple[str, str]:
+    """A metric's name in words, and its value with the unit that the name says."""
+    words = (group + name).replace("_", " ")
+    if value is None:
+        return words, DASH
+    if name.endswith("as_of"):
+        return words, f"{minute(value)} UTC"
+    if name.endswith(SHARES):
+        return words, percent(value)
+    for end, unit in UNITS.items():
+        if name.endswith(end):
+            return words.removesuffix(end.replace("_", " ")), f"{value:,.1f} {unit}"
+    return words, number(value)
 
 
 def drift(
     as_of: AsOf = None,
     days: Annotated[
-        float, typer.Option(min=0.01, help="Of the newest days so many, as far as the champion has not seen them.")
-    ] = DRIFT_DAYS,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the report here: one HTML file with its picture in it.")
-    ] = None,
+        float,
+        Option(min=0.01, help="Of the newest days so many, as far as the champion has not seen them."),
+    ] = 7.0,
+    report: Annotated[Path | None, Option(help="Write the report here: one HTML file with its picture in it.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How far the newest days are from what the champion learned from, and whether that is more than usual here.
+    """How far the newest days are from what the champion learned from, and whether that is more than earlier weeks were.
 
-    Distances are between 0 (the same) and 1 (nothing in common). *usual* are those of earlier windows of the same length, each
-    compared with what came before it: on a stream of new releases every week differs. Above *limit* it is drift.
+    Distances are between 0 (the same) and 1 (nothing in common). *earlier* are those of earlier windows of the same length,
+    each compared with what came before it: on a stream of new releases every week differs. Above *limit* it is drift.
     `feedback_monitoring` does the same every day, keeps the report with the champion in MLflow and alerts; this only looks.
     To let drift start a retraining: `recsys run --retrain-on-drift`, or the switch in the form of `feedback_retraining`.
     """
+    moment = parse_moment(as_of)
     if report is not None and not report.absolute().parent.is_dir():
         raise InputError(f"Expected a folder for the report, found none at {report.absolute().parent}: make it first.")
-    with progress_bar() as bar:
-        bar.add_task("loading TensorFlow", total=None)
-        load_for("measure_drift")
-        bar.update(bar.task_ids[0], description="comparing the newest days")
-        with Workplace.open() as place:
-            found = drifting.measure(place, parse_moment(as_of), drifting.drift_config(days))
+    found = _measure_drift(moment, days)
     if report is not None:
-        report.write_text(drifting.report_of(found), encoding="utf-8")
+        from recsys.nightly.drifting import report_of
+
+        report.write_text(report_of(found), encoding="utf-8")
     if as_json:
-        out.print_json(data=found.as_dict())
+        print_json_lines([found.as_dict()])
     else:
         _show_drift(found)
 
 
-def _show_drift(found: drifting.DriftMeasurement) -> None:
+def _measure_drift(moment: Any, days: float) -> DriftMeasurement:
+    """Loads TensorFlow, and the champion, only where there is something to compare."""
+    from recsys.nightly import drifting
+    from recsys.nightly.workplace import Workplace
+
+    with Workplace.open() as place:
+        newest = drifting.newest_days(place, moment)
+        if isinstance(newest, drifting.DriftMeasurement):
+            return newest
+        from recsys.cli.progress import progress_bar
+        from recsys.cli.tensorflow_loading import load_for
+
+        config = drifting.drift_config(days)
+        with progress_bar() as bar:
+            bar.add_task("loading TensorFlow", total=None)
+            load_for("measure_drift")
+            bar.update(bar.task_ids[0], description="comparing the newest days")
+            return drifting.compare(place, newest, config)
+
+
+def _show_drift(found: DriftMeasurement) -> None:
+    from recsys.nightly.drifting import DRIFT, title_of
+
     if not found.drifts or found.start is None:
-        out.print(*found.reasons, sep="\n")
+        for reason in found.reasons:
+            say(reason)
         return
-    title = f"Champion {found.champion}: {found.start:%Y-%m-%d %H:%M} to {found.as_of:%Y-%m-%d %H:%M} UTC"
-    table = Table("quantity", "distance", "usual", "limit", "verdict", "largest changes", title=title)
+    title = f"Champion {found.champion}: {minute(found.start)} to {minute(found.as_of)} UTC"
+    columns = ("quantity", "distance", "earlier", "limit", "verdict", "largest changes")
+    listed = table(*columns, title=title, right=["distance", "limit"])
     for one in found.drifts:
-        usual = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else "-"
-        shifts = "\n".join(f"{shift.name}: {shift.before:.3g} -> {shift.now:.3g}" for shift in one.shifts)
-        table.add_row(
-            drifting.title_of(one), _distance(one.distance), usual, _distance(one.limit),
-            one.verdict.replace("_", " "), shifts or one.reason.partition(": ")[2],
+        earlier = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else DASH
+        shown = percent if one.name in SHARED else number
+        shifts = "\n".join(f"{shift.name}: {shown(shift.before)} -> {shown(shift.now)}" for shift in one.shifts)
+        listed.add_row(
+            title_of(one), _distance(one.distance), earlier, _distance(one.limit), one.verdict.replace("_", " "),
+            shifts or one.reason.partition(": ")[2],
         )  # fmt: skip
-    out.print(table)
-    out.print("Nothing has drifted." if found.verdict != drifting.DRIFT else "\n".join(found.alerts))
+    out.print(listed)
+    if found.verdict == DRIFT:
+        for alert in found.alerts:
+            say(alert)
+    else:
+        say(f"Nothing has drifted: {count_of(len(found.drifts), 'quantity', 'quantities')} compared.")
 
 
 def _distance(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    for command in (patterns, feedback_metrics, drift):
-        app.command()(command)
+    return DASH if value is None else f"{value:.3f}"

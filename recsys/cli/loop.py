@@ -1,22 +1,12 @@
-"""Commands that run the loop."""
+"""`recsys run`: a night, or its rehearsal; and the options that it shares with a replay."""
 
 from __future__ import annotations
 
-import inspect
-import json
-import shutil
 from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from recsys import pipeline, process
 from recsys.cli.eligible_options import (
     AllItems,
     Genres,
@@ -26,27 +16,20 @@ from recsys.cli.eligible_options import (
     Year,
     eligibility_rule,
 )
-from recsys.cli.shown_night import show_night
+from recsys.cli.options import AsOf, Json, parse_moment, wall_clock
+from recsys.cli.output import count_of, number, out, print_json_lines, say, table
+from recsys.cli.progress import progress_bar
 from recsys.cli.tensorflow_loading import load_for
-from recsys.errors import InputError, RecsysError
 from recsys.feedback.triggers import TriggerConfig
-from recsys.loop import NIGHT_STEPS, NightOptions, run_night
-from recsys.nightly.planning import MAX_SEED, require_stream
-from recsys.nightly.workplace import Workplace
-from recsys.settings import Settings
-from recsys.simulation import replay as replays
-from recsys.simulation import replay_report
-from recsys.training.recipe import FAMILIES
+from recsys.training.recipe import FAMILIES, MAX_SEED
 
-out = Console()
-err = Console(stderr=True)
+if TYPE_CHECKING:
+    from datetime import datetime
 
-AsOf = Annotated[
-    str | None,
-    typer.Option(
-        "--as-of", help="Cut-off on when events were recorded: 2013-06-14 or 2013-06-14T02:00:00Z. Default: now."
-    ),
-]
+    from recsys.loop import Night, NightOptions
+
+__all__ = ["AsOf", "parse_moment", "progress_bar", "run", "wall_clock"]
+
 Threshold = Annotated[int, typer.Option(min=1, help="Retrain from so many new dislikes on.")]
 HalfLife = Annotated[
     float | None,
@@ -66,29 +49,8 @@ KeepCandidate = Annotated[
     ),
 ]
 DEFAULTS = TriggerConfig()
+SYSTEMS = ("challenger", "champion", "decayed_popularity", "popularity")  # as the names of a rehearsal's metrics begin
 Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
-
-
-def parse_moment(text: str | None) -> datetime:
-    """An aware datetime from a day or ISO 8601 text; UTC where no zone is given; now for None.
-
-    Raises:
-        InputError: if the text is neither.
-    """
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"Expected a day such as 2013-06-14 or a time such as 2013-06-14T02:00:00+00:00, got {text!r}."
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def wall_clock() -> datetime:
-    """What the records of this machine's doings carry, whatever the cut-off of the run."""
-    return datetime.now(UTC)
 
 
 def run(
@@ -128,6 +90,7 @@ def run(
     retrain_on_drift: Annotated[
         bool, typer.Option(help="Whether drift, as feedback_monitoring last measured it, asks for one.")
     ] = DEFAULTS.retrain_on_drift,
+    as_json: Json = False,
 ) -> None:
     """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
@@ -137,21 +100,38 @@ def run(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
         feature_significance, feature_trigger, retrain_on_drift,
     )  # fmt: skip
-    with Workplace.open() as place:  # the backlog of a day before the stream is 0, which would look like a quiet night
-        require_stream(place, moment)
+    from recsys.loop import NightOptions
+
+    options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate, rule)
+    _require_stream(moment)
     if dry_run:
-        arguments: dict[str, Any] = {"run_id": name, "as_of": moment, "now": wall_clock(), "force_reason": force}
-        checked = pipeline.check_backlog(**arguments, **asdict(triggers), record=False)
-        out.print_json(data=checked)
-        if not checked["retrain"]:
-            return
-        load_for("dry_run")
-        outcome = pipeline.dry_run(
-            **arguments, half_life_days=half_life_days, seed=seed, families=families or FAMILIES,
-            keep_candidate=keep_candidate, eligible=None if rule is None else rule.as_dict(),
-        )  # fmt: skip
-        out.print_json(data=outcome)
+        parts = _dry_run(name, moment, options)
+        if as_json:
+            print_json_lines(parts)
+        else:
+            _show_dry_run(*parts)
         return
+    night = _run(name, moment, options)
+    if as_json:
+        print_json_lines([{**asdict(night), "outcome": night.outcome, "reasons": night.reasons}])
+    else:
+        from recsys.cli.shown_night import show_night
+
+        show_night(night)
+
+
+def _require_stream(moment: datetime) -> None:
+    """The backlog of a day before the stream is 0, which would look like a quiet night."""
+    from recsys.nightly.planning import require_stream
+    from recsys.nightly.workplace import Workplace
+
+    with Workplace.open() as place:
+        require_stream(place, moment)
+
+
+def _run(name: str, moment: datetime, options: NightOptions) -> Night:
+    from recsys.loop import NIGHT_STEPS, run_night
+
     with progress_bar() as bar:
         task = bar.add_task("starting", total=len(NIGHT_STEPS))
 
@@ -159,146 +139,54 @@ def run(
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        options = NightOptions(
-            threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate, rule
-        )
-        night = run_night(name, moment, wall_clock, options, on_step=on_step)
-    show_night(night)
+        return run_night(name, moment, wall_clock, options, on_step=on_step)
 
 
-def progress_bar() -> Progress:
-    """A progress bar on stderr; silent where stderr is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+def _dry_run(name: str, moment: datetime, options: NightOptions) -> list[dict[str, Any]]:
+    """What `check_backlog` would decide and, if that is to retrain, what would come of it."""
+    from recsys import pipeline
 
-
-def step(
-    name: Annotated[str, typer.Argument(help="A step; see `recsys.pipeline`.")],
-    arguments: Annotated[str, typer.Option(help="Its arguments as a JSON object.")] = "{}",
-    result: Annotated[Path | None, typer.Option(help="Write the outcome here as JSON instead of printing it.")] = None,
-) -> None:
-    """One step in this process: what Airflow's tasks start, and what a container would run."""
-    try:
-        given = step_arguments(name, arguments)
-        load_for(name)
-        value = pipeline.STEPS[name](**given)
-    except RecsysError as error:
-        if result is not None:
-            process.write_result(result, error=error)
-        raise
-    if result is not None:
-        process.write_result(result, value=value)
-    else:
-        out.print_json(data=value, default=str)
-
-
-def step_arguments(name: str, text: str) -> dict[str, Any]:
-    """Arguments of a step from JSON, checked against its signature.
-
-    Raises:
-        InputError: if there is no such step, the text is no JSON object, or a name or a type does not fit.
-    """
-    if name not in pipeline.STEPS:
-        raise InputError(f"Expected one of the steps {', '.join(sorted(pipeline.STEPS))}, got {name!r}.")
-    try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"Expected --arguments to be a JSON object, got {text!r} ({error}).") from error
-    if not isinstance(given, dict):
-        raise InputError(f"Expected --arguments to be a JSON object, such as {{}}, got {text!r}.")
-    signature, hints = inspect.signature(pipeline.STEPS[name]), get_type_hints(pipeline.STEPS[name])
-    expected = ", ".join(str(parameter).replace("'", "") for parameter in signature.parameters.values())
-    try:
-        signature.bind(**given)
-    except TypeError as error:
-        raise InputError(f"Expected the --arguments {expected} of {name}, but: {error}.") from error
-    for key, value in given.items():
-        try:
-            TypeAdapter(hints[key]).validate_json(json.dumps(value), strict=True)
-        except ValidationError as error:
-            raise InputError(f"Expected the --arguments {expected} of {name}, got {value!r} as {key}.") from error
-    return given
-
-
-def replay(
-    first: Annotated[str, typer.Option("--from", help="First night, such as 2013-06-01: it makes the first champion.")],
-    last: Annotated[str, typer.Option("--to", help="Last night; its champion is scored on the day after.")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="One JSON object a night goes here.")] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Markdown of the totals; the plot goes beside it. Default: in the replay's folder."),
-    ] = None,
-    threshold: Threshold = 20,
-    half_life_days: HalfLife = None,
-    seed: Seed = 0,
-    families: Families = None,
-    keep_candidate: KeepCandidate = False,
-    publish: Annotated[
-        bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")
-    ] = True,
-) -> None:
-    """Run the loop night after night over the stored stream, and score each champion on the next day.
-
-    It works on a copy of the stream with an MLflow store of its own, in `replay/` of RECSYS_HOME: the champion that serves
-    is not touched. A replay starts afresh each time.
-    """
-    nights_at = replays.nights_between(parse_moment(first), parse_moment(last))
-    source = Settings.from_environment()
-    scratch = Settings.under(source.home / "replay" / f"{nights_at[0]:%Y%m%d}_{nights_at[-1]:%Y%m%d}")
-    replays.check_stream(source, nights_at)
-    for file in (json_file, report):
-        if file is not None:  # a folder that cannot be made is found out now, not after the first night
-            file.absolute().parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(scratch.home, ignore_errors=True)
+    arguments: dict[str, Any] = {
+        "run_id": name, "as_of": moment, "now": wall_clock(), "force_reason": options.force_reason,
+    }  # fmt: skip
+    checked = pipeline.check_backlog(**arguments, **asdict(options.triggers), record=False)
+    if not checked["retrain"]:
+        return [checked]
     with progress_bar() as bar:
-        task = bar.add_task("copying the stream", total=len(nights_at))
-        replays.start_from(source, scratch)
-        scratch.use()
-        nights = []
-        options = NightOptions(
-            threshold, half_life_days, seed, families=families or FAMILIES, keep_candidate=keep_candidate
-        )
-
-        def on_step(name: str, step: str) -> None:
-            bar.update(task, description=f"{name} {step}")
-            load_for(step)
-
-        for night in replays.replay(
-            nights_at[0], nights_at[-1], options, clock=wall_clock, publishes=publish, on_step=on_step
-        ):
-            nights.append(night)
-            bar.advance(task)
-            _show_replayed(night)
-            if json_file is not None:
-                lines = "".join(json.dumps(n.as_dict()) + "\n" for n in nights)
-                json_file.write_text(lines, encoding="utf-8")
-    _show_totals(nights, seed)
-    chosen = "".join(f" --family {name}" for name in families or ()) + " --keep-candidate" * keep_candidate
-    written = replay_report.write_report(nights, report or scratch.home / "replay.md", seed, chosen)
-    out.print(f"Report with plot: {written}")
+        bar.add_task("dry run of the night", total=None)
+        load_for("dry_run")
+        outcome = pipeline.dry_run(
+            **arguments, half_life_days=options.half_life_days, seed=options.seed, families=options.families,
+            keep_candidate=options.keep_candidate,
+            eligible=None if options.eligible is None else options.eligible.as_dict(),
+        )  # fmt: skip
+    return [checked, outcome]
 
 
-def _show_replayed(night: replays.ReplayedNight) -> None:
-    scores = "  ".join(f"{system} {night.systems[system]['ndcg_at_10'] or 0:.4f}" for system in replays.SYSTEMS)
-    seconds = sum(night.seconds.values())
-    out.print(
-        f"{night.as_of[:10]}  {night.outcome:<8} backlog {night.backlog:>4}  next day: {scores}  ({seconds:.0f} s)",
-        soft_wrap=True,
-    )
+def _show_dry_run(checked: dict[str, Any], outcome: dict[str, Any] | None = None) -> None:
+    say(f"backlog    {count_of(checked['backlog'], 'new dislike')} (threshold {checked['threshold']:,})")
+    say(f"triggers   {', '.join(name for name, fired in checked['triggers'].items() if fired) or 'none fired'}")
+    say(f"decision   {'retrain' if checked['retrain'] else 'skip'}. {checked['reason']}")
+    if outcome is not None:
+        rows = count_of(outcome["num_rows"], "example")
+        checks = count_of(outcome["num_expectations"], "data check")
+        say(f"data       {rows} up to {outcome['fit_through'][:16].replace('T', ' ')} UTC; {checks} passed")
+        say(f"verdict    would {outcome['would'].replace('_', ' ')}")
+        for reason in outcome["reasons"]:
+            say(f"  - {reason}")
+        _show_metrics(outcome["metrics"])
+    say("Nothing was written: dry run.")
 
 
-def _show_totals(nights: list[replays.ReplayedNight], seed: int) -> None:
-    table = Table(
-        "system", "NDCG@10", "Recall@20", "dislike exposure@10", "coverage@10", "champion beside it", title="All nights"
-    )
-    ahead = replay_report.leads(nights, seed)
-    for system, metrics in replay_report.totals(nights).items():
-        lead = replay_report.lead_in_words(ahead.get(system))
-        table.add_row(system, *(f"{value:.4f}" for value in metrics.values()), lead)
-    out.print(table)
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    for command in (run, step, replay):
-        app.command()(command)
+def _show_metrics(metrics: dict[str, float]) -> None:
+    """A row a metric, a column a system."""
+    by_metric: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        system = next((one for one in SYSTEMS if name.startswith(f"{one}_")), "")
+        by_metric.setdefault(name.removeprefix(f"{system}_"), {})[system] = value
+    systems = [one for one in (*SYSTEMS, "") if any(one in values for values in by_metric.values())]
+    titles = [one.replace("_", " ") or "all" for one in systems]
+    listed = table("metric", *titles, right=titles)
+    for name, values in by_metric.items():
+        listed.add_row(name.replace("_at_", "@").replace("_", " "), *(number(values.get(one)) for one in systems))
+    out.print(listed)

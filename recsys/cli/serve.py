@@ -1,4 +1,4 @@
-"""`recsys serve` and `recsys api-key`: the feedback API and who may use it."""
+"""`recsys serve`: the feedback API."""
 
 from __future__ import annotations
 
@@ -10,72 +10,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from recsys.cli.output import out, say
 from recsys.errors import ConflictError, InputError, TerminalError
 from recsys.settings import ApiSettings, Settings
-from recsys.store import FeedbackStore
-from recsys.store import api_keys as keys
-from recsys.store.api_keys import Scope
 
 GRACE_S = 30  # for requests under way when the service is told to stop
 MAX_PORT = 65_535
 BACKLOG = 2_048  # connections that may wait
 MAX_WORKERS = 64
-
-out = Console(soft_wrap=True, highlight=False)
-api_key = typer.Typer(
-    no_args_is_help=True,
-    help="Keys for programs that use the feedback API: the product's server, Prometheus, whoever erases users.",
-)
-
-
-@api_key.command("create")
-def create(
-    name: Annotated[str, typer.Option(help="Who uses it, such as shop-backend.", show_default=False)],
-    scope: Annotated[
-        list[Scope],
-        typer.Option(
-            help="What it may do; repeat the option for several. act-for-users: speak for the user that X-User-ID names. "
-            "metrics:read: numbers over all users. users:erase: erase any user.",
-            show_default=False,
-        ),
-    ],
-) -> None:
-    """Make a key and print it: this once, only its hash is kept."""
-    with FeedbackStore.open(Settings.from_environment().database_url) as store:
-        key, token = store.write(lambda c: keys.create_key(c, name, scope, datetime.now(UTC)))
-    print(token)  # alone on stdout, so that a script can take it
-    Console(stderr=True).print(
-        f"Key {key.key_id} ({key.name}: {', '.join(sorted(key.scopes))}). Keep it now, it is shown only this once. "
-        f"Revoke it with: recsys api-key revoke {key.key_id}",
-        highlight=False,
-    )
-
-
-@api_key.command("list")
-def list_all() -> None:
-    """Show all keys, without their secrets."""
-    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
-        found = keys.list_keys(connection)
-    table = Table("key", "name", "scopes", "created", "revoked")
-    for key in found:
-        revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
-        table.add_row(key.key_id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
-    out.print(table if found else "No API key yet: make one with `recsys api-key create --name NAME --scope SCOPE`.")
-
-
-@api_key.command("revoke")
-def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `recsys api-key list` shows it.")]) -> None:
-    """End a key for good; running services notice within two seconds."""
-    with FeedbackStore.open(Settings.from_environment().database_url) as store:
-        key = store.write(lambda c: keys.revoke_key(c, key_id, datetime.now(UTC)))
-    out.print(f"Key {key.key_id} ({key.name}) is revoked since {key.revoked_at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 def serve(
@@ -109,12 +55,15 @@ def serve(
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-metrics-"))
             settings = replace(settings, metrics_folder=folder)
         settings.use()
-        _tell(settings, listener, workers, is_configured)
+        _announce(settings, listener, workers, is_configured)
         _run(listener, workers)
 
 
 def _check(settings: ApiSettings) -> bool:
     """Finds what is wrong before anything listens. Returns whether anybody can be recognised."""
+    from recsys.store import FeedbackStore
+    from recsys.store.api_keys import list_keys
+
     try:
         from recsys.serving.backlog_ready import AnnouncerConfig
         from recsys.serving.config import ServingConfig
@@ -127,7 +76,7 @@ def _check(settings: ApiSettings) -> bool:
     TokenVerifier(config)
     RateLimits(config)
     with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
-        has_keys = any(key.revoked_at is None for key in keys.list_keys(connection))
+        has_keys = any(key.revoked_at is None for key in list_keys(connection))
     if not (has_keys or config.has_jwt) and not _is_loopback(settings.host):
         raise InputError(
             f"Expected an API key or a JWT configuration before other machines may connect, found none for --host "
@@ -175,22 +124,22 @@ def _listening(settings: ApiSettings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _tell(settings: ApiSettings, listener: socket.socket, workers: int, is_configured: bool) -> None:
+def _announce(settings: ApiSettings, listener: socket.socket, workers: int, is_configured: bool) -> None:
     port = listener.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
     url = f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}"
-    out.print(f"Feedback API   {url}")
-    out.print(f"Documentation  {url}/docs")
-    out.print("Authenticate   Authorization: Bearer <API key, with X-User-ID: user>  or  Bearer <the user's JWT>")
+    say(f"Feedback API   {url}")
+    say(f"Documentation  {url}/docs")
+    say("Authenticate   Authorization: Bearer <API key, with X-User-ID: user>  or  Bearer <the user's JWT>")
     if not settings.airflow_url:
-        out.print("Retraining     waits for the night; with RECSYS_AIRFLOW_URL it starts when a backlog is ready")
+        say("Retraining     waits for the night; with RECSYS_AIRFLOW_URL it starts when a backlog is ready")
     if not is_configured:
-        out.print(
+        say(
             "               No API key and no JWT is configured: listening on this machine only, and every request about a\n"
             "               user is refused. Make a key: recsys api-key create --name NAME --scope act-for-users"
         )
     if workers > 1 and settings.rate_limit_url.startswith("memory:"):
-        out.print(
+        say(
             f"Rate limits    Each of {workers} workers counts for itself; set RECSYS_RATE_LIMIT_URL=redis://... to share."
         )
     out.file.flush()
@@ -216,9 +165,3 @@ def _run(listener: socket.socket, workers: int) -> None:
         return
     if not server.started:
         raise TerminalError("Expected the service to start, but it did not: see above.")
-
-
-def register(app: typer.Typer) -> None:
-    """Hangs the commands on the main application."""
-    app.command()(serve)
-    app.add_typer(api_key, name="api-key")

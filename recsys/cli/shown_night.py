@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
-from recsys.loop import Night
+from recsys.cli.output import out, say, seconds, table
 from recsys.settings import Settings
 
-out = Console()
+if TYPE_CHECKING:
+    from recsys.loop import Night
+
 # What is worth reading of a step's result; `_line` has the three that take more than a format.
 LINES = {
     "check_backlog": "{reason}",
@@ -28,14 +27,14 @@ LINES = {
 
 def show_night(night: Night) -> None:
     """Prints what a night did, why it ended as it did, and where to look next."""
-    table = Table("step", "seconds", "what came of it", title=f"run {night.run_id}: {night.outcome}")
+    listed = table("step", "time", "what came of it", title=f"run {night.run_id}: {night.outcome}", right=["time"])
     for step, result in night.results.items():
-        table.add_row(step, f"{night.seconds[step]:.1f}", _line(night, step, result))
-    out.print(table)
+        listed.add_row(step, seconds(night.seconds[step]), _line(night, step, result))
+    out.print(listed)
     for reason in night.reasons:
-        out.print(f"- {reason}", markup=False)
+        out.print(f"- {reason}")
     for way in _ways(night):
-        out.print(way, soft_wrap=True, markup=False)
+        say(way)
 
 
 def _line(night: Night, step: str, result: dict[str, Any]) -> str:
@@ -46,8 +45,13 @@ def _line(night: Night, step: str, result: dict[str, Any]) -> str:
     if step == "evaluate_challenger":
         ndcg = result["metrics"].get("challenger_ndcg_at_10")
         return "nobody liked anything in the holdout" if ndcg is None else f"NDCG@10 {ndcg:.4f}"
-    line = LINES[step].format(**{name: "none" if value is None else value for name, value in result.items()})
+    line = LINES[step].format(**{name: "none" if value is None else _counted(value) for name, value in result.items()})
     return "\n".join([line, *(f"Warning: {warning}" for warning in result.get("warnings", ()))])
+
+
+def _counted(value: Any) -> Any:
+    """Whole numbers with their thousands apart."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _ways(night: Night) -> list[str]:

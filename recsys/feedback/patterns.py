@@ -6,10 +6,10 @@ Severity of a pattern, by how much more its films are disliked than met (see `fe
 |---|---|---|
 | high | >= 2 | <= 0.01 |
 | medium | >= 1.5 | <= 0.05 |
-| low | >= 1.25 | any |
+| low | >= 1.25 | <= 0.05 |
 
-A feature below is no pattern: it is disliked about as often as it is met. So is one that nobody met, or, over all users,
-one that a single user dislikes.
+A feature below is no pattern: it is disliked about as often as it is met, or the difference may be chance. So is one that
+nobody met, or, over all users, one that a single user dislikes. What is no pattern has no severity.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Severity(StrEnum):
     HIGH = "high"
 
 
-RULES = ((Severity.HIGH, 2.0, 0.01), (Severity.MEDIUM, 1.5, 0.05), (Severity.LOW, 1.25, 1.0))
+RULES = ((Severity.HIGH, 2.0, 0.01), (Severity.MEDIUM, 1.5, 0.05), (Severity.LOW, 1.25, 0.05))
 
 
 @dataclass(frozen=True)

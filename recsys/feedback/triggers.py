@@ -123,6 +123,11 @@ class TriggerReport:
         return {"fired": self.fired, "enabled": self.enabled, "reason": self.reason, **self.numbers}
 
 
+def new_dislikes(count: int) -> str:
+    """`1 new dislike`, `20 new dislikes`."""
+    return "1 new dislike" if count == 1 else f"{count:,} new dislikes"
+
+
 def evaluate_triggers(evidence: BacklogEvidence, config: TriggerConfig) -> tuple[TriggerReport, ...]:
     """What each trigger says: the backlog's size, its prediction error, its features, and drift."""
     judges = (_backlog, _prediction_error, _feature, _drift)
@@ -137,7 +142,7 @@ def _report(name: str, enabled: bool, holds: bool, reason: str, numbers: dict[st
 
 def _backlog(evidence: BacklogEvidence, config: TriggerConfig) -> TriggerReport:
     numbers = {"backlog": evidence.num_examples, "threshold": config.threshold}
-    reason = f"{evidence.num_examples} new dislikes, threshold {config.threshold}."
+    reason = f"{new_dislikes(evidence.num_examples)}, threshold {config.threshold}."
     return _report(BACKLOG, config.backlog_trigger, evidence.num_examples >= config.threshold, reason, numbers)
 
 
@@ -147,13 +152,13 @@ def _prediction_error(evidence: BacklogEvidence, config: TriggerConfig) -> Trigg
     holds = is_enough and error is not None and error > config.error_threshold
     if error is None or not is_enough:
         reason = (
-            f"{tracked} of {evidence.num_examples} new dislikes have a predicted score, {config.error_min_count} are "
+            f"{tracked} of {new_dislikes(evidence.num_examples)} have a predicted score, {config.error_min_count} are "
             "needed to judge the prediction error."
         )
     else:
         side = "above" if holds else "not above"
         reason = (
-            f"The mean prediction error of {tracked} new dislikes is {error:.2f}, {side} the threshold of "
+            f"The mean prediction error of {new_dislikes(tracked)} is {error:.2f}, {side} the threshold of "
             f"{config.error_threshold:.2f}."
         )
     numbers = {
@@ -224,7 +229,7 @@ def _told(
         )
     best = (standing_out or sorted(candidates, key=_strength))[0]
     numbers = (
-        f"{best.kind} {best.name} has {best.share or 0:.0%} of {comparison.num_compared} new dislikes and "
+        f"{best.kind} {best.name} has {best.share or 0:.0%} of {new_dislikes(comparison.num_compared)} and "
         f"{best.met_share or 0:.0%} of {comparison.num_met} {met} (lift {best.lift or 0:.2f}, p {best.p_value or 0:.2g})"
     )
     if not standing_out:

@@ -72,11 +72,18 @@ class DriftMeasurement:
         }  # fmt: skip
 
 
-def measure(place: Workplace, as_of: datetime, config: DriftConfig) -> DriftMeasurement:
-    """Compares the newest days up to a cut-off with what the champion learned from. Writes nothing."""
-    from recsys.evaluation.drift import overall_verdict
-    from recsys.evaluation.drift_inputs import DriftStream, cut_windows, input_drifts
+@dataclass(frozen=True)
+class NewestDays:
+    """What there is to compare: events up to `newest` that `champion`, which knows everything up to `cut_off`, has not seen."""
 
+    champion: str
+    cut_off: datetime
+    first: datetime
+    newest: datetime
+
+
+def newest_days(place: Workplace, as_of: datetime) -> NewestDays | DriftMeasurement:
+    """What there is to compare, or the measurement that says why there is nothing. Loads no model: it costs two queries."""
     summary = place.store.stream_summary(as_of)
     champion = audited_champion(place)
     cut_off = champion_cut_off(place, champion)
@@ -86,9 +93,24 @@ def measure(place: Workplace, as_of: datetime, config: DriftConfig) -> DriftMeas
     if newest <= cut_off:
         reason = f"Champion version {champion} knows everything up to {cut_off:%Y-%m-%d %H:%M} UTC: nothing is newer."
         return DriftMeasurement(NOT_ENOUGH, (reason,), newest, champion, cut_off)
+    return NewestDays(champion, cut_off, summary.first_recorded_at, newest)
+
+
+def measure(place: Workplace, as_of: datetime, config: DriftConfig) -> DriftMeasurement:
+    """Compares the newest days up to a cut-off with what the champion learned from. Writes nothing."""
+    days = newest_days(place, as_of)
+    return days if isinstance(days, DriftMeasurement) else compare(place, days, config)
+
+
+def compare(place: Workplace, days: NewestDays, config: DriftConfig) -> DriftMeasurement:
+    """The same, where there is something to compare."""
+    from recsys.evaluation.drift import overall_verdict
+    from recsys.evaluation.drift_inputs import DriftStream, cut_windows, input_drifts
+
+    champion, cut_off, newest = days.champion, days.cut_off, days.newest
     table = place.store.read_events(None, newest)
     stream = DriftStream(_training_events(table), _catalog(place))
-    windows = cut_windows(summary.first_recorded_at, cut_off, newest, config)
+    windows = cut_windows(days.first, cut_off, newest, config)
     drifts = [
         *input_drifts(stream, windows, cut_off, config),
         _score_drift(place, champion, table, stream, windows, config),

@@ -45,8 +45,8 @@ def current_recipe(batch: Batch) -> str:
 def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
     """Writes the inputs of the batch, or finds them: what a first try froze, a retry does not read again."""
     from recsys.model.eligible_items import catalog_frame
+    from recsys.training.recipe import MAX_USER_SHARE
     from recsys.training.training_set import read_summary, write_training_set
-    from recsys.training.weights import MAX_USER_SHARE
 
     existing = read_summary(folder)
     if existing is not None and existing.digest == batch.training_set_digest:

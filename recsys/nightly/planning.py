@@ -17,6 +17,7 @@ from recsys.feedback.triggers import (
     TriggerConfig,
     TriggerReport,
     evaluate_triggers,
+    new_dislikes,
 )
 from recsys.nightly.champion import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.nightly.drifting import last_drift
@@ -24,7 +25,7 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
-from recsys.training.recipe import FAMILIES, FitConfig, Trial
+from recsys.training.recipe import FAMILIES, MAX_SEED, FitConfig, Trial
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -32,7 +33,6 @@ HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, 
 FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to judge by
 MANY = 1.1  # times the users that make evidence: of some, the like was taken back
 SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
-MAX_SEED = 2**32 - 1  # what NumPy takes
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def backlog_decision(
     if not retrain and holder is not None and holder.batch_id != run_id:
         other = holder.batch_id
         reason += (
-            f" Run {other} holds {holder.num_examples} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC. If it died: "
+            f" Run {other} holds {holder.num_examples:,} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC. If it died: "
             f"`recsys run --run-id {other}` goes on with it, `recsys release {other}` gives them back."
         )
     return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
@@ -132,7 +132,10 @@ def backlog_decision(
 def _held_back(bursts: tuple[FlaggedBurst, ...]) -> str:
     count = sum(burst.num_held_back for burst in bursts)
     items = ", ".join(sorted({burst.item_id for burst in bursts}))
-    return f"{count} dislikes that look like brigading are held back, of {items}: look at them with `recsys brigading list`."
+    held = (
+        "1 dislike that looks like brigading is" if count == 1 else f"{count:,} dislikes that look like brigading are"
+    )
+    return f"{held} held back, of {items}: `recsys brigading list` shows them."
 
 
 def _retrain(
@@ -143,7 +146,7 @@ def _retrain(
     reports: tuple[TriggerReport, ...],
     force_reason: str | None,
 ) -> tuple[bool, str]:
-    counted = f"{backlog} new dislikes, threshold {config.threshold}"
+    counted = f"{new_dislikes(backlog)}, threshold {config.threshold}"
     if past := past_promotion(place, run_id):
         return False, (
             f"This run ended with the promotion of version {past.to_version}, and a later one, or a rollback, followed: "
@@ -160,7 +163,8 @@ def _retrain(
         return True, f"Forced: {force_reason} ({counted})."
     if backlog >= config.threshold:
         return False, f"{counted}: enough to retrain, but this trigger is switched off, and no other fired."
-    return False, f"{counted}: not enough to retrain, {config.threshold - backlog} more are needed."
+    missing = config.threshold - backlog
+    return False, f"{counted}: not enough to retrain, {missing} more {'is' if missing == 1 else 'are'} needed."
 
 
 def record_backlog_decision(

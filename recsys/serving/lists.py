@@ -51,7 +51,7 @@ def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -
         NotFoundError: if nothing was ever published.
     """
     while True:
-        served = _current_list(store, user_id, now, k)
+        served = current_list(store, user_id, now, k)
         set_id = served.recommendation_set_id
         if set_id is None:
             set_id = store.add_list(served)
@@ -61,7 +61,12 @@ def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -
         # A newer list took its place since it was read: nobody was shown this one, so it was deleted.
 
 
-def _current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> RecommendationSet:
+def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> RecommendationSet:
+    """What `serve_list` would give, without a record that it was given; it has no number unless it was given before.
+
+    Raises:
+        NotFoundError: if nothing was ever published.
+    """
     lists = store.served_lists(user_id)
     own, strangers = (None, None) if lists is None else (lists.own, lists.strangers)
     published = own or strangers
@@ -90,15 +95,6 @@ def _current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> 
 
 def _holds(one: RecommendationSet, barred: frozenset[str]) -> bool:
     return any(entry.item_id in barred for entry in one.entries)
-
-
-def without_barred(
-    store: FeedbackStore, user_id: str, published: RecommendationSet, now: datetime
-) -> RecommendationSet:
-    """A published list as its user may see it now, with new ranks; see `barred_entries`."""
-    barred = barred_entries(store, user_id, [published], now)
-    left = [entry for entry in published.entries if entry.item_id not in barred]
-    return replace(published, entries=tuple(replace(one, rank=rank) for rank, one in enumerate(left, start=1)))
 
 
 def barred_entries(

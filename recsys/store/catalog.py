@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from recsys.errors import InputError, NotFoundError
 from recsys.feedback.dislike_checks import has_title, validate_text
@@ -19,6 +18,9 @@ from recsys.records import Dislike, Item
 from recsys.store.item_changes import availability_of, record_changes
 from recsys.store.placeholders import TITLE, TMDB, adopt_placeholders
 from recsys.store.tables import items
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 CHUNK_SIZE = 5_000  # values in one IN list; SQLite takes 32,766 parameters
@@ -33,7 +35,13 @@ def chunks(values: Iterable[T], size: int = CHUNK_SIZE) -> Iterator[list[T]]:
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An insert that can do something on conflict, in the connection's dialect."""
-    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # what only reads, or has no PostgreSQL, does without
+
+    return postgresql.insert(table)
 
 
 def rows_with(

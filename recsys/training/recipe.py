@@ -14,10 +14,11 @@ from typing import Any
 from recsys import __version__
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
-from recsys.training.weights import MAX_USER_SHARE
 
 CLOSED_FORM, EMBEDDING = "closed_form", "embedding"
 FAMILIES = (CLOSED_FORM, EMBEDDING)
+MAX_SEED = 2**32 - 1  # what NumPy takes
+MAX_USER_SHARE = 0.01  # of a training set's weight; see `weights.user_share_factors`
 
 
 @dataclass(frozen=True)

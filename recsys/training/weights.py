@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-MAX_USER_SHARE = 0.01  # of a training set's weight; see `user_share_factors`
-
 
 def time_decay(age_days: npt.NDArray[np.float64], half_life_days: float) -> npt.NDArray[np.float64]:
     """Weights examples by age: `0.5 ** (age_days / half_life_days)`.

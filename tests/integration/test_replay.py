@@ -65,7 +65,7 @@ def replay(folder: Path, source: Settings, last: datetime) -> Replayed:
     left_behind.parent.mkdir(parents=True)
     left_behind.write_text("what an interrupted replay left")
     days = ("--from", f"{FIRST_AS_OF:%Y-%m-%d}", "--to", f"{last:%Y-%m-%d}")
-    how = ("--threshold", THRESHOLD, "--family", FAMILY, "--json", str(folder / f"{name}.jsonl"))
+    how = ("--threshold", THRESHOLD, "--family", FAMILY, "--nights", str(folder / f"{name}.jsonl"))
     finished = quick(settings, "replay", *days, *how)
     assert finished.code == 0, finished.err
     lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()

@@ -21,8 +21,10 @@ def lift_of(lift: float | None, p_value: float | None, compared: int = 12, sever
         (2.0, 0.011, Severity.MEDIUM),
         (1.99, 0.001, Severity.MEDIUM),
         (1.5, 0.05, Severity.MEDIUM),
-        (1.5, 0.051, Severity.LOW),
-        (1.25, 1.0, Severity.LOW),
+        (1.49, 0.05, Severity.LOW),
+        (1.25, 0.01, Severity.LOW),
+        (9.0, 0.051, None),  # what may be chance is no pattern
+        (1.25, 1.0, None),
         (1.24, 0.0, None),
         (0.5, 1.0, None),
         (None, None, None),

@@ -39,6 +39,11 @@ def horror(dislikes: int, others: int, met: int = 50, met_others: int = 450, las
     return compare(items, {"h": ItemFeatures(("Horror",)), "c": ItemFeatures(("Comedy",))}, Basis.EXPOSURES)
 
 
+def test_one_dislike_is_no_dislikes() -> None:
+    assert report(BACKLOG, replace(NOTHING, num_examples=1)).reason == "1 new dislike, threshold 20."
+    assert report(BACKLOG, replace(NOTHING, num_examples=2166)).reason == "2,166 new dislikes, threshold 20."
+
+
 @pytest.mark.parametrize(("backlog", "fires"), [(0, False), (19, False), (20, True), (21, True)])
 def test_backlog_fires_from_its_threshold_on(backlog: int, fires: bool) -> None:
     found = report(BACKLOG, replace(NOTHING, num_examples=backlog))

@@ -1,0 +1,106 @@
+"""What commands print: text for people with units on its numbers, or JSON lines for programs, never both.
+
+Markup is off: titles, genres and ids come from users and files, and `[red]` in one is text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from recsys.records import Item
+
+out = Console(markup=False, highlight=False)
+err = Console(stderr=True, markup=False, highlight=False)
+DASH = "-"  # where there is no value
+WHOLE_FROM = 1000  # floats from here on are shown without decimals
+
+
+def say(text: str) -> None:
+    """Prints a line; the terminal wraps it, so that what is copied from it is whole."""
+    out.print(text, soft_wrap=True)
+
+
+def paragraph(text: str, indent: int = 4) -> None:
+    """Prints a text in lines as wide as the terminal, set in from the left."""
+    from textwrap import fill
+
+    space = " " * indent
+    say(fill(text, max(out.width, 40), initial_indent=space, subsequent_indent=space))
+
+
+def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object a line; moments as ISO 8601."""
+    for row in rows:
+        print(json.dumps(row, default=_as_json, ensure_ascii=False))
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def table(*names: str, title: str | None = None, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+    """An empty table whose cells wrap and are never cut off.
+
+    Args:
+        names: of the columns.
+        title: above it; a title may hold text of users.
+        right: columns of numbers.
+        whole: columns of short values that no narrow terminal shall break into pieces.
+    """
+    from rich.text import Text
+
+    numbers, unbroken = set(right), set(whole)
+    columns = [
+        Column(name, overflow="fold", justify="right" if name in numbers else "left", no_wrap=name in unbroken)
+        for name in names
+    ]
+    return Table(*columns, title=None if title is None else Text(title))
+
+
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 dislike`, `2,166 dislikes`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def seconds(value: float) -> str:
+    """`0.4 s`, `75 s`, `12 min`, `3.5 h`: what a person can compare."""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 600:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """`12.5 %`; a dash where nothing is known."""
+    return DASH if share is None else f"{100 * share:.{digits}f} %"
+
+
+def number(value: Any) -> str:
+    """Three digits of a float, thousands apart in whole numbers, yes or no; a dash for None."""
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < WHOLE_FROM else f"{value:,.0f}"
+
+
+def minute(moment: datetime | str | None) -> str:
+    """`2013-06-14 02:00`, UTC; a dash for None."""
+    if moment is None:
+        return DASH
+    return (moment if isinstance(moment, str) else moment.isoformat())[:16].replace("T", " ")
+
+
+def titled(item_id: str, items: Mapping[str, Item]) -> str:
+    """`Alien (tt0078748)`: a title with the id that commands take; the id alone where nothing else is known."""
+    item = items.get(item_id)
+    return item_id if item is None or item.title == item_id else f"{item.title} ({item_id})"

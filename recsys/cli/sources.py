@@ -1,0 +1,73 @@
+"""Where each command is: the table that `recsys --help` lists, in its order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+
+LISTS, LOOP, LOOK, DATA, SERVING = (
+    "Users, items and their lists", "The loop", "What happened", "Data", "Serving",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a command is.
+
+    Attributes:
+        module: below `recsys.cli`.
+        name: the function, or the Typer application of a group, in that module.
+        panel: of `recsys --help` that shows it.
+    """
+
+    module: str
+    name: str
+    panel: str
+
+    def load(self, word: str) -> Any:
+        """The command that `word` calls."""
+        holder = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        holder.callback()(_nothing)  # with a callback, one command stays a command of a group
+        found = getattr(import_module(f"recsys.cli.{self.module}"), self.name)
+        if isinstance(found, typer.Typer):
+            holder.add_typer(found, name=word, rich_help_panel=self.panel)
+        else:
+            holder.command(word, rich_help_panel=self.panel)(found)
+        return typer.main.get_command(holder).commands[word]  # type: ignore[attr-defined] # it is a group
+
+
+def _nothing() -> None:
+    """Holds a command until it is taken out."""
+
+
+SOURCES = {
+    "recommend": Source("show", "recommend", LISTS),
+    "users": Source("users", "users", LISTS),
+    "items": Source("catalog", "items", LISTS),
+    "exclusions": Source("exclusions", "exclusions", LISTS),
+    "dislike": Source("users", "dislike", LISTS),
+    "undo": Source("users", "undo", LISTS),
+    "status": Source("show", "status", LOOK),
+    "decisions": Source("decided", "decisions", LOOK),
+    "models": Source("champions", "models", LOOK),
+    "patterns": Source("insight", "patterns", LOOK),
+    "feedback-metrics": Source("insight", "feedback_metrics", LOOK),
+    "drift": Source("insight", "drift", LOOK),
+    "run": Source("loop", "run", LOOP),
+    "replay": Source("replays", "replay", LOOP),
+    "step": Source("steps", "step", LOOP),
+    "rollback": Source("champions", "rollback", LOOP),
+    "release": Source("show", "release", LOOP),
+    "db": Source("show", "db", DATA),
+    "import": Source("imports", "app", DATA),
+    "storage": Source("home", "show_storage", DATA),
+    "home": Source("home", "home", DATA),
+    "brigading": Source("care", "brigading", DATA),
+    "erase-user": Source("care", "erase_user", DATA),
+    "erasures": Source("care", "erasures", DATA),
+    "serve": Source("serve", "serve", SERVING),
+    "api-key": Source("api_keys", "api_key", SERVING),
+}
