@@ -1,11 +1,15 @@
 """Publishing makes no dislike wait, shows all lists or none, doubles nothing, and leaves no more than is needed."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from recsys.store import FeedbackStore
 from recsys.store.publications import LISTS_PER_TRANSACTION
 from recsys.store.tables import publications, recommendation_entries, recommendation_exposures, recommendation_sets
 
+ROOT = Path(__file__).resolve().parents[3]
 AS_OF = datetime(2013, 6, 12, tzinfo=UTC)
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -148,6 +153,39 @@ def test_a_publication_that_died_shows_nothing_and_is_finished_by_the_next(stock
     assert len(left & {row.recommendation_set_id for row in now}) == 2 * LISTS_PER_TRANSACTION, "the rest was written"
     assert len(rows(stocked, publications)) == 2
     assert len(rows(stocked, recommendation_entries)) == 5 * (NUM_USERS + 1)
+
+
+DYING = """
+import os, signal, sys
+from recsys.store import FeedbackStore, publications
+from tests.integration.store.test_publications import AS_OF, lists
+
+written, insert = 0, publications._insert
+
+def dies_in_its_second_transaction(*arguments):
+    global written
+    insert(*arguments)
+    written += 1
+    if written == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+publications._insert = dies_in_its_second_transaction
+with FeedbackStore.open(sys.argv[1]) as store:
+    store.replace_recommendation_sets("1", AS_OF, lists(first=3))
+"""
+
+
+def test_a_process_that_is_killed_while_it_publishes_changes_nothing_for_users(
+    stocked: FeedbackStore, database_url: str
+) -> None:
+    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    died = subprocess.run([sys.executable, "-c", DYING, database_url], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert served(stocked) == {("1", "i0"): NUM_USERS + 1}
+    assert len(rows(stocked, recommendation_sets)) == NUM_USERS + 1 + LISTS_PER_TRANSACTION, "one transaction's"
+    assert stocked.replace_recommendation_sets("1", AS_OF, lists(first=3)) == NUM_USERS + 1
+    assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
+    assert len(rows(stocked, recommendation_sets)) == NUM_USERS + 1
 
 
 def test_lists_of_users_that_a_dead_publication_had_and_the_next_has_not_are_dropped(stocked: FeedbackStore) -> None:
