@@ -24,8 +24,8 @@ def read_lists_size(connection: Connection) -> ListsSize:
     """Counts the lists and asks the database for their size."""
     num_lists = connection.execute(select(func.count()).select_from(recommendation_sets)).scalar_one()
     if connection.dialect.name == "postgresql":
-        sizes = [connection.execute(select(func.pg_total_relation_size(name))).scalar_one() for name in LISTS]
-        return ListsSize(num_lists, sum(sizes))
+        total = text("SELECT pg_total_relation_size(CAST(:name AS regclass))")
+        return ListsSize(num_lists, sum(connection.scalars(total, {"name": name}).one() for name in LISTS))
     own = text("SELECT name FROM sqlite_master WHERE tbl_name IN :lists").bindparams(bindparam("lists", expanding=True))
     trees = connection.scalars(own, {"lists": LISTS}).all()  # the tables and their indexes
     size = text("SELECT sum(pgsize) FROM dbstat WHERE name = :tree")

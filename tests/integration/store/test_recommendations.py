@@ -102,3 +102,19 @@ def test_more_lists_than_one_write_holds(stocked: FeedbackStore) -> None:
     found = stocked.get_recommendations("u2498")
     assert found is not None
     assert found.entries == sets[2_498].entries
+
+
+def test_the_space_that_lists_take_grows_with_them(stocked: FeedbackStore) -> None:
+    before = stocked.lists_size()
+    stocked.replace_recommendation_sets("1", NOW, [list_for(f"u{number}", num_items=10) for number in range(300)])
+    after = stocked.lists_size()
+    assert (before.num_lists, after.num_lists) == (0, 300)
+    assert before.num_bytes is not None
+    assert after.num_bytes is not None
+    assert after.num_bytes > before.num_bytes + 100_000
+
+
+def test_only_where_files_were_can_be_forgotten(stocked: FeedbackStore) -> None:
+    with pytest.raises(InputError, match="Expected columns from training_set_uri, data_docs_uri, got evidence_uri"):
+        stocked.forget_files("r", ["evidence_uri"])
+    assert stocked.list_batches() == []
