@@ -24,11 +24,12 @@ from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import recommendation_entries, recommendation_sets
 from recsys.training.training_set import TrainingSet
 from tests.integration.command_line import quick
-from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, GENRES, SECOND_AS_OF, write_stream
+from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 pytestmark = pytest.mark.slow
-RULE = EligibilityRule(without_genres=(GENRES[0].upper(),))
-HIDDEN, EXPIRED, EXCLUDED, COMING = "f01", "f04", "f02", "f05"  # all of an admitted genre
+RULE = EligibilityRule(without_tags=("SHELVED",))
+HIDDEN, EXPIRED, EXCLUDED, COMING = "f21", "f22", "f23", "f24"  # all of them admitted by the rule
+SHELVED = [f"f{n}" for n in range(12, 60, 8)]
 USER = "u001"
 
 
@@ -42,6 +43,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         migrate(settings.database_url)
         with FeedbackStore.open(settings.database_url) as store:
             write_stream(store)
+            for item_id in SHELVED:
+                store.change_item(item_id, {"tags": ("shelved",)}, FIRST_AS_OF)
             store.change_item(HIDDEN, {"is_hidden": True}, FIRST_AS_OF)
             store.change_item(EXPIRED, {"available_until": FIRST_AS_OF - timedelta(days=20)}, FIRST_AS_OF)
             store.change_item(COMING, {"available_from": FIRST_AS_OF}, FIRST_AS_OF)  # when the holdout is over
@@ -71,7 +74,7 @@ def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
         found, catalog = listed(place), place.store.catalog()
         assert found["user_id"].nunique() > 700
         assert all(is_eligible(catalog[item], RULE, FIRST_AS_OF) for item in found["item_id"].unique())
-        assert {HIDDEN, EXPIRED} & set(found["item_id"]) == set()
+        assert {HIDDEN, EXPIRED, *SHELVED} & set(found["item_id"]) == set()
         assert COMING in set(found["item_id"])  # available by then
         assert EXCLUDED not in set(found.loc[found["user_id"] == USER, "item_id"])
         assert EXCLUDED in set(found.loc[found["user_id"] != USER, "item_id"])
@@ -88,8 +91,10 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
         known = place.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
     for name in ("examples", "neutral", "items"):
         pd.testing.assert_frame_equal(getattr(own, name), getattr(free, name))
-    assert {HIDDEN, EXPIRED} <= set(own.examples["item_id"])
-    assert {HIDDEN, EXPIRED} <= set(challenger.item_ids)  # the model knows them, its lists do not hold them
+    assert {HIDDEN, EXPIRED, *SHELVED[:4]} <= set(own.examples["item_id"])
+    assert {HIDDEN, EXPIRED, *SHELVED[:2]} <= set(
+        challenger.item_ids
+    )  # the model knows them, its lists do not hold them
     pd.testing.assert_frame_equal(own.histories, known)
 
 
@@ -122,9 +127,9 @@ def test_a_version_knows_its_rule(night: Night) -> None:
         version = str(batch_of(place).refit_version)
         assert place.store.rule_of_version(version) == RULE
         assert place.recommender(version).rule == RULE
-        assert place.registry.get_tags(version)["eligible"] == '{"without_genres": ["COMEDY"]}'
+        assert place.registry.get_tags(version)["eligible"] == '{"without_tags": ["SHELVED"]}'
         card = (place.folder(FIRST) / "refit" / "model_card.md").read_text(encoding="utf-8")
-    assert "no genre COMEDY" in card
+    assert "no tag SHELVED" in card
 
 
 def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night: Night) -> None:
