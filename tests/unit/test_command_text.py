@@ -7,7 +7,7 @@ import pytest
 from recsys.cli.api_keys import SCOPES
 from recsys.cli.decided import KNOWN, VERDICTS
 from recsys.cli.insight import _measured
-from recsys.cli.loop import _show_rehearsal
+from recsys.cli.loop import _show_dry_run
 from recsys.cli.output import count_of, minute, number, percent, seconds, titled
 from recsys.evaluation.drift import DriftVerdict
 from recsys.nightly import approval
@@ -68,7 +68,7 @@ def test_a_rehearsal_is_text_with_a_column_a_system(capsys: pytest.CaptureFixtur
         "reason": "Why.",
     }
     metrics = {"challenger_ndcg_at_10": 0.25, "decayed_popularity_ndcg_at_10": 0.125, "popularity_ndcg_at_10": 0.0625}
-    _show_rehearsal(checked, {
+    _show_dry_run(checked, {
         "would": "insufficient_evidence", "reasons": ["Few users."], "fit_through": "2024-03-20T10:00:00+00:00",
         "num_rows": 1234, "num_expectations": 44, "metrics": metrics,
     })  # fmt: skip
