@@ -10,15 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from recsys.evaluation.comparisons import EXPOSURE
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
-from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, told
+from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, signed
 from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table
 
 PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
 WHOLE_CARD = "_The whole card is `evaluation/model_card.md` among the run's artifacts._"
+WINDOWS = {"holdout": "this holdout", "pooled": "with those of earlier verdicts"}
+EXAMPLES = "What users are given, and why"
 NUM_FEW = 6  # slices on a page that has no room for all
-OUTCOMES = {"not_worse": "not worse", "not_surely_worse": "not surely worse", "too_small": "too few users"}
+OUTCOMES = {
+    "not_worse": "not worse",
+    "not_significantly_worse": "not significantly worse",
+    "too_small": "too few users",
+}
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,11 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[S
     sections = [
         Section(f"{facts.about}\n\n{_verdict(verdict, evidence)}"),
         Section(_metrics(numbers.get("metrics", {}), str(numbers.get("comparator", "champion")).replace("_", " "))),
+        Section(_exposure(numbers.get("exposure", {}).get("findings", [])), "", 0),
         Section(_section("All systems on the holdout", accuracy_table(evidence))),
         Section(_slices(numbers.get("slices", [])), _few_slices(numbers.get("slices", [])), 2),
         Section(_behaviour(facts.behaviour), _behaviour_in_short(facts.behaviour), 3),
-        Section(_list("What users are told", facts.examples), _list("What users are told", facts.examples[:1]), 1),
+        Section(_list(EXAMPLES, facts.examples), _list(EXAMPLES, facts.examples[:1]), 1),
         Section(_fit(facts)),
         Section(_limits(verdict, facts)),
         Section(_section("What the lists are like", lists_table(evidence)), "", 4),
@@ -106,17 +114,40 @@ def _verdict(verdict: Verdict, evidence: Evidence) -> str:
 def _metrics(metrics: Mapping[str, Mapping[str, Any]], against: str) -> str:
     """A row per metric that was compared."""
     rows = []
-    for found in metrics.values():
+    for name, found in metrics.items():
         margin = margin_from_dict(found["margin"])
-        sign = "-" if found["higher_is_better"] else "+"
+        allowed = signed(margin, "-" if found["higher_is_better"] else "+")
+        if name == EXPOSURE.name:
+            allowed = "no significant rise"
         rows.append([
             found["title"], _number(found["challenger"]), _number(found["comparator"]),
-            _change(found["change"], isinstance(margin, AbsoluteMargin)), told(margin, sign), str(found["num_users"]),
+            _change(found["change"], isinstance(margin, AbsoluteMargin)), allowed, str(found["num_users"]),
             _outcome(found["outcome"]),
         ])  # fmt: skip
     return _table(
         f"Against the {against}", ["metric", "this", against, "change (interval)", "allowed", "users", "outcome"], rows
     )
+
+
+def _exposure(findings: Iterable[Mapping[str, Any]]) -> str:
+    """A row per window over which dislike exposure was judged."""
+    rows = [
+        [WINDOWS[one["window"]],
+         _change(one["change"], "absolute" in one["margin"]), f"{one['num_worse']} / {one['num_better']}",
+         f"{one['adjusted_p_value']:.4f}", *_mix(one["likes_per_dislike"]), "refuses" if one["refuses"] else "passes"]
+        for one in findings
+    ]  # fmt: skip
+    head = [
+        "opinions", "change (interval)", "users worse / better off", "p", "likes per dislike", "of the other",
+        "change (interval)", "outcome",
+    ]  # fmt: skip
+    return _table("Dislike exposure@10, and likes per dislike among listed items that users met", head, rows)
+
+
+def _mix(mix: Mapping[str, Any] | None) -> list[str]:
+    if mix is None:
+        return ["-", "-", "-"]
+    return [f"{mix['challenger']:.2f}", f"{mix['comparator']:.2f}", _change(mix["change"], False)]
 
 
 def _slices(slices: Iterable[Mapping[str, Any]]) -> str:

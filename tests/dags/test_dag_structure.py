@@ -246,6 +246,7 @@ def test_a_model_version_is_a_number_in_the_registry(dag_bag: Any, dag_id: str) 
         ("if_insufficient", ["hold", "extend"], ["reject", "", None, True]),
         ("as_of", GOOD_TIMES, BAD_TIMES),
         ("accept_gain", [True, False], ["yes", None]),
+        ("accept_thin_evidence", [None, "a recall"], ["", True]),
     ],
 )
 def test_the_form_of_promotion_refuses_what_makes_no_sense(

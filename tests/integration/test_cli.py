@@ -46,9 +46,9 @@ def test_the_commands_are_those_of_the_design() -> None:
         " ".join(path) for path, command in commands() if path and getattr(command, "invoke_without_command", True)
     }
     assert words == {
-        "run", "step", "replay", "status", "decisions", "decisions show", "models", "models check", "rollback", "recommend",
-        "release", "db upgrade", "import movietweetings", "import movielens", "import interactions", "import items",
-        "patterns", "feedback-metrics", "drift", "serve", "api-key create", "api-key list", "api-key revoke",
+        "run", "step", "replay", "status", "decisions", "decisions show", "models", "models check", "promote", "rollback",
+        "recommend", "release", "db upgrade", "import movietweetings", "import movielens", "import interactions",
+        "import items", "patterns", "feedback-metrics", "drift", "serve", "api-key create", "api-key list", "api-key revoke",
         "brigading list", "brigading release", "erase-user", "erasures",
     }  # fmt: skip
 
