@@ -24,6 +24,7 @@ class Population:
         num_liked: `(num_users,)`, liked holdout items, >= 1.
         hits: per system, `user` (position) and `rank` of each liked item in the first 20 of the user's list.
         exposure: `(num_users, num_systems)`, dislike exposure@10; NaN for users who dislike nothing in the holdout.
+        num_disliked: `(num_users,)`, disliked holdout items, >= 0.
         slices: `(num_users, ...)`, one text column per dimension.
     """
 
@@ -31,7 +32,25 @@ class Population:
     num_liked: npt.NDArray[np.int64]
     hits: tuple[pd.DataFrame, ...]
     exposure: FloatArray
+    num_disliked: npt.NDArray[np.int64]
     slices: pd.DataFrame
+
+    def listed_likes(self) -> npt.NDArray[np.int64]:
+        """Liked holdout items in the first ten of each user's list, `(num_users, num_systems)`."""
+        users = np.arange(len(self.num_liked))
+        first = (own.loc[own["rank"] <= K, "user"] for own in self.hits)
+        return np.column_stack([np.bincount(found, minlength=len(users)) for found in first])
+
+    def listed_dislikes(self) -> npt.NDArray[np.int64]:
+        """The same of disliked ones."""
+        return np.rint(np.nan_to_num(self.exposure) * K).astype(np.int64)
+
+    def lost_share(self) -> float:
+        """Of the disliked items in the first ten of one system, the share that are not in another's; mean over pairs."""
+        listed = self.listed_dislikes()
+        systems = range(listed.shape[1])
+        pairs = [(listed[:, a], listed[:, b]) for a in systems for b in systems if a != b]
+        return float(np.mean([np.maximum(one - other, 0).sum() / max(one.sum(), 1) for one, other in pairs]))
 
     def metrics(self, system: int) -> FloatArray:
         """NDCG@10, Recall@20 and MRR of each user, `(num_users, 3)`."""
@@ -88,7 +107,7 @@ def synthetic_population(num_users: int, seed: int, num_systems: int = 2, likene
         num_users: how many.
         seed: of everything.
         num_systems: equal ones: each places an item at its own rank around a common one.
-        likeness: share of items that a system places exactly at the common rank.
+        likeness: share of items that a system ranks exactly as is common; for dislikes it differs a quarter as often.
     """
     rng = np.random.default_rng(seed)
     num_liked = 1 + rng.geometric(0.5, num_users) - 1 + (rng.random(num_users) < 0.1) * rng.integers(2, 10, num_users)
@@ -99,13 +118,17 @@ def synthetic_population(num_users: int, seed: int, num_systems: int = 2, likene
         moved = np.maximum(1, np.rint(common * rng.lognormal(0.0, 0.5, len(user)))).astype(np.int64)
         own = pd.DataFrame({"user": user, "rank": np.where(rng.random(len(user)) < likeness, common, moved)})
         hits.append(own[own["rank"] <= LIST_LENGTH].drop_duplicates(["user", "rank"]).reset_index(drop=True))
-    dislikes = rng.random(num_users) < 0.3
-    exposure = np.where(dislikes[:, None], 0.1 * (rng.random((num_users, num_systems)) < 0.1), np.nan)
+    num_disliked = np.where(rng.random(num_users) < 0.3, rng.geometric(0.7, num_users), 0)
+    # Systems mostly agree on whether they list what a user will dislike, too, which is so for 15 % of the users.
+    chances = rng.random((num_users, num_systems + 1)) < 0.15
+    own_way = rng.random((num_users, num_systems)) >= (3.0 + likeness) / 4.0
+    listed = np.where(own_way, chances[:, 1:], chances[:, :1])
+    exposure = np.where(num_disliked[:, None] > 0, 0.1 * listed, np.nan)
     slices = pd.DataFrame({
         "activity": rng.choice(["new", "light", "regular", "heavy"], num_users),
         "taste": rng.choice(["Comedy", "Drama", "Horror", "Western", "other"], num_users, p=[0.3, 0.3, 0.2, 0.1, 0.1]),
     })  # fmt: skip
-    return Population("synthetic", num_liked, tuple(hits), exposure, slices)
+    return Population("synthetic", num_liked, tuple(hits), exposure, num_disliked, slices)
 
 
 def real_population(folder: Path, num_systems: int, kept: float, seed: int) -> Population:
@@ -141,9 +164,12 @@ def real_population(folder: Path, num_systems: int, kept: float, seed: int) -> P
         own = judge({"system": lists}, judged).set_index("user_id")["dislike_exposure_at_10"]
         exposure.append(own.reindex(users).to_numpy(np.float64))
     num_liked = liked.groupby("user_id").size().reindex(users).to_numpy(np.int64)
+    num_disliked = (
+        judged[judged["label"] == 0].groupby("user_id").size().reindex(users, fill_value=0).to_numpy(np.int64)
+    )
     name = f"{folder.name}, each fit on {kept:.0%} of the events"
     return Population(
-        name, num_liked, tuple(hits), np.column_stack(exposure), _slices(split.train, stream.items, users)
+        name, num_liked, tuple(hits), np.column_stack(exposure), num_disliked, _slices(split.train, stream.items, users)
     )
 
 

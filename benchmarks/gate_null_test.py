@@ -2,7 +2,8 @@
 
 Holdouts are drawn from per-user results of fits that are equal but for their seed. For each user of each holdout a coin says
 which of two fits is the champion and which the challenger, so the truth is known: no difference. A worse challenger is made
-from the same lists. Writes docs/gate_null_test.md; ends with an error if a bound is broken.
+from the same lists, and so is one that shows more of what is disliked (`shown_dislikes`). Writes docs/gate_null_test.md;
+ends with an error if a bound is broken.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 import typer
 
+from benchmarks import shown_dislikes
 from benchmarks.gate_null_population import FloatArray, Population, real_population, synthetic_population
 from recsys.cli.tensorflow_loading import load_for
 from recsys.evaluation.evidence import Evidence
@@ -29,9 +31,16 @@ from recsys.evaluation.gate_config import GateConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "data" / "movietweetings"
-EQUAL, LEVELS = 0.0, (0.0, 0.02, 0.05, 0.10, 0.20)
-SIZES = (100, 300, 1_000, 3_000, 10_000)
-NUM_CHALLENGERS = {100: 200, 300: 200, 1_000: 200, 3_000: 100, 10_000: 50}  # the bound on equal ones takes 200 at least
+EQUAL, LEVELS, HALF = 0.0, (0.0, 0.02, 0.05, 0.10, 0.20), 0.50  # half: only where the fewest users judge a refresh
+SIZES = (30, 100, 300, 1_000, 3_000, 10_000)
+NUM_CHALLENGERS = {
+    30: 200,
+    100: 200,
+    300: 200,
+    1_000: 200,
+    3_000: 100,
+    10_000: 50,
+}  # the bound on equal ones takes 200 at least
 MAX_FALSE_BETTER, WORSENED, MIN_REFUSED, MIN_USERS = 0.05, 0.05, 0.95, 1_000
 BEGIN, END = datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC)
 
@@ -129,7 +138,7 @@ def broken_bounds(results: pd.DataFrame) -> list[str]:
 
 def settings_of(num_populations: int, seed: int, smaller: int = 1) -> list[Setting]:
     """Every size and level of the first population; 1,000 users, equal and 5 % worse, of the others."""
-    cells = [(0, share, size) for size in SIZES for share in LEVELS]
+    cells = [(0, share, size) for size in SIZES for share in LEVELS] + [(0, HALF, SIZES[0])]
     cells += [(number, share, MIN_USERS) for number in range(1, num_populations) for share in (EQUAL, WORSENED)]
     return [
         Setting(population, share, size, max(1, NUM_CHALLENGERS[size] // smaller), seed + 1_000_000 * n)
@@ -162,6 +171,23 @@ def run_all(tables: list[Tables], settings: Sequence[Setting]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["size", "share"], kind="stable", ignore_index=True)
 
 
+def _run_case(case: shown_dislikes.Case) -> dict[str, float]:
+    config = GateConfig(num_resamples=shown_dislikes.NUM_RESAMPLES)
+    return shown_dislikes.simulate(TABLES[case.population].population, case, config)
+
+
+def run_cases(tables: list[Tables], cases: Sequence[shown_dislikes.Case]) -> pd.DataFrame:
+    """Every case of the exposure rule, on all processors; one row each."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), context, _prepare, (tables,)) as pool:
+        found = list(pool.map(_run_case, cases))
+    return pd.DataFrame([
+        {"population": tables[case.population].population.name, "more": case.more, "size": case.size,
+         "nights": case.nights, "num": case.num, **rates}
+        for case, rates in zip(cases, found, strict=True)
+    ])  # fmt: skip
+
+
 def null_test(
     data: Annotated[Path, typer.Option(help="Folder, MovieLens or MovieTweetings, split by time.")] = SHIPPED,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -180,10 +206,11 @@ def null_test(
         real_population(data, num_systems=2, kept=0.5, seed=seed),
         synthetic_population(5_000, seed),
     ]
-    tables = [Tables.of(own, LEVELS, seed) for own in populations]
+    tables = [Tables.of(own, (*LEVELS, HALF), seed) for own in populations]
     results = run_all(tables, settings_of(len(tables), seed, smaller))
-    broken = broken_bounds(results)
-    write_report(report, tables, results, broken, seed, time.perf_counter() - started)
+    shown = run_cases(tables, shown_dislikes.cases_of(len(tables), seed, smaller))
+    broken = [*broken_bounds(results), *shown_dislikes.broken_promises(shown)]
+    write_report(report, tables, results, shown, broken, seed, time.perf_counter() - started)
     print(f"Written: {report} and {report.with_suffix('.png')}")
     if broken:
         raise SystemExit("Expected the bounds to hold, but:\n- " + "\n- ".join(broken))

@@ -9,6 +9,8 @@ on everything up to its cut-off, tests that, and moves the alias `champion`. Tha
 evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* keeps the champion; *extend*, some days
 later, compares the same two versions on all that was recorded up to `as_of`, and decides on that. A refused challenger is
 not judged again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
+`accept_thin_evidence`: you want what too few users could judge, and say why. It is refitted, but promoted only once a
+person has approved it by name in `champion_approval`.
 
 **With a person's approval:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
 the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
@@ -63,6 +65,14 @@ PARAMS = {
         "holdout, up to the cut-off below.",
         section=EVIDENCE,
     ),
+    "accept_thin_evidence": Param(
+        None,
+        type=["null", "string"],
+        minLength=1,
+        title="Accept thin evidence",
+        description="Why a person wants a challenger that too few users could judge. champion_approval then asks for a name.",
+        section=EVIDENCE,
+    ),
     "as_of": as_of_field("End of the longer holdout; counts only with extend. Empty: the run's own time.", EVIDENCE),
 }
 
@@ -84,12 +94,16 @@ def _is_promoted(context) -> tuple[bool, str]:
     return decision["verdict"] == "promote", f"{decision['verdict']}: {' '.join(decision['reasons'])}"
 
 
+def _needs_a_person(context) -> bool:
+    return bool(context["params"]["needs_approval"] or context["params"]["accept_thin_evidence"])
+
+
 def _asks_nobody(context) -> tuple[bool, str]:
-    return not context["params"]["needs_approval"], "a person is asked first: see champion_approval"
+    return not _needs_a_person(context), "a person is asked first: see champion_approval"
 
 
 def _asks_a_person(context) -> tuple[bool, str]:
-    return context["params"]["needs_approval"], "nobody is asked: needs_approval is off"
+    return _needs_a_person(context), "nobody is asked: needs_approval is off"
 
 
 def _is_extending(context) -> tuple[bool, str]:
@@ -112,7 +126,8 @@ def decide_promotion(*, run_id: str, params: dict, triggering_asset_events) -> d
     from recsys import pipeline
 
     version = _named_version(params, triggering_asset_events)
-    return pipeline.decide_promotion(version, run_id, wall_clock(), accept_gain=params["accept_gain"])
+    accepted = {name: params[name] for name in ("accept_gain", "accept_thin_evidence")}
+    return pipeline.decide_promotion(version, run_id, wall_clock(), **accepted)
 
 
 @task.run_if(_is_promoted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -95,6 +96,93 @@ def check(
             say("Aliases and champion are as the audit has them.")
     if not all(finding.is_repaired for finding in findings):
         raise typer.Exit(1)
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="An evaluated challenger; `recsys models` shows them.")],
+    reason: Annotated[
+        str,
+        typer.Option("--accept-thin-evidence", help="Why it is wanted without enough evidence; goes into the audit."),
+    ],
+    by: Annotated[str | None, typer.Option("--by", help="Who approves it. Default: the user of this machine.")] = None,
+    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
+) -> None:
+    """Promote a challenger that too few users could judge, on a person's word: name and reason go into the audit.
+
+    What the gate refuses for any other reason stays refused. Exit code 1: it was refused.
+    """
+    now, name = datetime.now(UTC), by or _who()
+    if not name:
+        raise InputError("Expected the name of whoever approves, found none on this machine: give it with --by NAME.")
+    run_id = f"accepted__{now.isoformat()}"
+    decided = pipeline.decide_promotion(version, run_id, now, accept_thin_evidence=reason)
+    for sentence in decided["reasons"]:
+        out.print(f"- {sentence}", soft_wrap=True, markup=False)
+    if decided["verdict"] != "promote":
+        out.print(f"Version {version} is not promoted: {decided['verdict'].replace('_', ' ')}.")
+        raise typer.Exit(1)
+    load_for("refit_challenger")
+    refit = pipeline.refit_challenger(version)
+    pipeline.request_approval(refit["model_version"], run_id, now)
+    pipeline.record_answer(refit["model_version"], "approve", name, now)
+    done = pipeline.promote(refit["model_version"], run_id, now)
+    out.print(
+        f"Version {done['to_version']} is champion instead of version {done['from_version']}, approved by {name}."
+    )
+    if publish:
+        published = pipeline.publish_recommendations(refit["as_of"], now, done["to_version"])
+        out.print(f"Published the lists of {published['num_users']} users.")
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="An evaluated challenger; `recsys models` shows them.")],
+    reason: Annotated[
+        str,
+        typer.Option("--accept-thin-evidence", help="Why it is wanted without enough evidence; goes into the audit."),
+    ],
+    by: Annotated[str | None, typer.Option("--by", help="Who approves it. Default: the user of this machine.")] = None,
+    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Promote a challenger that too few users could judge, on a person's word: name and reason go into the audit.
+
+    What the gate refuses for any other reason stays refused. Exit code 1: it was refused.
+    """
+    from recsys import pipeline
+    from recsys.cli.tensorflow_loading import load_for
+    from recsys.errors import InputError
+
+    now, name = datetime.now(UTC), by or _who()
+    if not name:
+        raise InputError("Expected the name of whoever approves, found none on this machine: give it with --by NAME.")
+    run_id = f"accepted__{now.isoformat()}"
+    decided = pipeline.decide_promotion(version, run_id, now, accept_thin_evidence=reason)
+    if decided["verdict"] != "promote":
+        if as_json:
+            print_json_lines([{"verdict": decided["verdict"], "reasons": decided["reasons"]}])
+        else:
+            _say_all(decided["reasons"])
+            say(f"Version {version} is not promoted: {decided['verdict'].replace('_', ' ')}.")
+        raise typer.Exit(1)
+    load_for("refit_challenger")
+    refit = pipeline.refit_challenger(version)
+    pipeline.request_approval(refit["model_version"], run_id, datetime.now(UTC))
+    pipeline.record_answer(refit["model_version"], "approve", name, datetime.now(UTC))
+    done = pipeline.promote(refit["model_version"], run_id, datetime.now(UTC))
+    if publish:
+        done |= pipeline.publish_recommendations(refit["as_of"], datetime.now(UTC), done["to_version"])
+    if as_json:
+        print_json_lines([{**done, "approved_by": name, "reasons": decided["reasons"]}])
+        return
+    _say_all(decided["reasons"])
+    say(f"Version {done['to_version']} is champion instead of version {done['from_version']}, approved by {name}.")
+    if publish:
+        say(f"Published the lists of {count_of(done['num_users'], 'user')}.")
+
+
+def _say_all(reasons: Iterable[str]) -> None:
+    for reason in reasons:
+        say(f"- {reason}")
 
 
 def rollback(

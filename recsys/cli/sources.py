@@ -57,6 +57,7 @@ SOURCES = {
     "feedback-metrics": Source("insight", "feedback_metrics", LOOK),
     "drift": Source("insight", "drift", LOOK),
     "run": Source("loop", "run", LOOP),
+    "promote": Source("champions", "promote", LOOP),
     "replay": Source("replays", "replay", LOOP),
     "step": Source("steps", "step", LOOP),
     "rollback": Source("champions", "rollback", LOOP),

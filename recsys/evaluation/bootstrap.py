@@ -69,7 +69,7 @@ class PairedChange:
         return Interval(self.observed, float(low), float(high))
 
     def p_value_below(self, bound: float) -> float:
-        """One-sided, of "the change is at least `bound`": small if it is surely below.
+        """One-sided, of "the change is at least `bound`": small if it is significantly below.
 
         References:
             Davison, Hinkley, Bootstrap Methods and their Application, 1997, section 4.2 (plus one above and below: never 0).

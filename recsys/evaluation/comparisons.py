@@ -75,7 +75,8 @@ class MetricComparison:
         num_better: users who are better off.
         num_worse: users who are worse off.
         outcome: `better` (the interval is on the good side of 0), `not_worse` (it does not reach beyond the margin), `worse`
-            (a loss beyond the margin, and surely a loss) or `unknown`. The first two need the minimum of users.
+            (a loss beyond the margin, and significantly a loss; of dislike exposure any significant rise, see
+            `dislike_exposure`) or `unknown`. The first two need the minimum of users.
     """
 
     metric: Metric
@@ -141,7 +142,7 @@ def compare_metrics(evidence: Evidence, pair: Pair, against: str, config: GateCo
         values = _values(metric, challenger, other)
         if len(values[0]):
             role = _role(metric, evidence, len(values[0]), config)
-            found.append(_compare_users(metric, *values, role, evidence.seed, config))
+            found.append(compare_users(metric, *values, role, evidence.seed, config))
     num_users = int(challenger["ndcg_at_10"].notna().sum())
     for metric in OF_SYSTEMS:
         mine, theirs = (evidence.per_system.get(name, {}).get(metric.name) for name in ("challenger", against))
@@ -165,7 +166,7 @@ def _role(metric: Metric, evidence: Evidence, num_users: int, config: GateConfig
     return "is_shown" if shown else "guards"
 
 
-def _compare_users(
+def compare_users(
     metric: Metric,
     mine: FloatArray,
     theirs: FloatArray,
@@ -173,6 +174,16 @@ def _compare_users(
     seed: int,
     config: GateConfig,
 ) -> MetricComparison:
+    """One metric that users have, each for themselves.
+
+    Args:
+        metric: which.
+        mine: `(num_users,)`, of the challenger.
+        theirs: `(num_users,)`, of the comparator, for the same users.
+        role: of the metric.
+        seed: of the bootstrap.
+        config: the thresholds.
+    """
     margin: Margin = getattr(config, metric.margin)
     change = paired_difference(
         mine, theirs, relative=isinstance(margin, RelativeMargin), seed=seed, num_resamples=config.num_resamples,
@@ -181,7 +192,8 @@ def _compare_users(
     gains = (mine - theirs) * (1 if metric.higher_is_better else -1)
     num_better, num_worse = int((gains > 0).sum()), int((gains < 0).sum())
     enough = len(mine) >= (config.min_users_with_dislikes if metric in FEEDBACK else config.min_users)
-    outcome = _outcome(_as_gain(metric, change), margin, enough, num_better, num_worse, config)
+    tolerated = 0.0 if metric == EXPOSURE else margin_size(margin)  # of dislikes no rise is, whatever its size
+    outcome = _outcome(_as_gain(metric, change), margin, tolerated, enough, num_better, num_worse, config)
     means = float(mine.mean()), float(theirs.mean())
     return MetricComparison(metric, role, len(mine), *means, change, margin, num_better, num_worse, outcome)
 
@@ -192,11 +204,11 @@ def _as_gain(metric: Metric, change: Interval) -> Interval:
 
 
 def _outcome(
-    gain: Interval, margin: Margin, enough: bool, num_better: int, num_worse: int, config: GateConfig
+    gain: Interval, margin: Margin, tolerated: float, enough: bool, num_better: int, num_worse: int, config: GateConfig
 ) -> MetricOutcome:
     """What an interval says. One of few users, or of few who differ, is not believed."""
     size = margin_size(margin)
-    if gain.mean < -size - TOLERANCE and gain.high < 0 and num_worse >= config.min_differing_users:
+    if gain.mean < -tolerated - TOLERANCE and gain.high < 0 and num_worse >= config.min_differing_users:
         return "worse"
     if not enough:
         return "unknown"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,7 +15,8 @@ from recsys.errors import InputError
 from recsys.whole_folder import whole_folder
 
 Kind = Literal["first", "refresh", "recipe_change"]
-PER_USER, SLICES, REST = "per_user.parquet", "slices.parquet", "evidence.json"
+PER_USER, REST = "per_user.parquet", "evidence.json"
+OPTIONAL = {"slices": "slices.parquet", "opinions": "opinions.parquet"}  # older evidence has none
 TIMES = ("as_of", "fit_through", "challenger_trained_through", "champion_trained_through")
 COLUMNS = {"system", "user_id", "num_liked", "num_disliked", "ndcg_at_10", "dislike_exposure_at_10"}  # the gate's
 
@@ -40,6 +41,11 @@ class Evidence:
         behaviour: results of the judged fit's behaviour tests: `name`, `version`, `passed`, `detail`, `metrics`.
         challenger_trained_through: the newest event that the judged fit may have seen; None if nobody knows.
         champion_trained_through: the same of the champion.
+        opinions: see `opinions.opinions_of`, with `recorded_at` and the `batch_id` whose lists are meant: those of this
+            holdout, and what earlier verdicts on the same champion add. Kept here whole, so that the verdict can be reached
+            again when the earlier evidence is gone.
+        pooled_from: of each earlier verdict whose evidence was read: `batch_id`, `as_of`, `num_opinions` that it added.
+        not_pooled: sentences: which earlier evidence could not be read.
     """
 
     batch_id: str
@@ -56,6 +62,9 @@ class Evidence:
     behaviour: list[dict[str, Any]] = field(default_factory=list)
     challenger_trained_through: datetime | None = None
     champion_trained_through: datetime | None = None
+    opinions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pooled_from: list[dict[str, Any]] = field(default_factory=list)
+    not_pooled: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -71,6 +80,18 @@ class Evidence:
     def systems(self) -> list[str]:
         """Names of the compared systems."""
         return sorted(self.per_user["system"].unique())
+
+    @property
+    def own_opinions(self) -> pd.DataFrame:
+        """Those of this batch's holdout."""
+        return self.opinions if self.opinions.empty else self.opinions[self.opinions["batch_id"] == self.batch_id]
+
+    def opinions_within(self, days: float) -> pd.DataFrame:
+        """Those of this batch's holdout, and of earlier ones what was recorded in so many days before `as_of`."""
+        if self.opinions.empty:
+            return self.opinions
+        since = pd.Timestamp(self.as_of - timedelta(days=days))
+        return self.opinions[(self.opinions["batch_id"] == self.batch_id) | (self.opinions["recorded_at"] > since)]
 
     def users(self, system: str) -> pd.DataFrame:
         """One row per user of the holdout for one system, by user."""
@@ -105,11 +126,12 @@ class Evidence:
 
     def save(self, folder: Path) -> Path:
         """Writes all files, or none, and returns `folder`; what was there is replaced."""
-        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", "slices")}
+        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", *OPTIONAL)}
         with whole_folder(folder) as building:
             self.per_user.to_parquet(building / PER_USER, index=False)
-            if not self.slices.empty:
-                self.slices.to_parquet(building / SLICES, index=False)
+            for name, file in OPTIONAL.items():
+                if not getattr(self, name).empty:
+                    getattr(self, name).to_parquet(building / file, index=False)
             (building / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
         return folder
 
@@ -129,8 +151,11 @@ class Evidence:
             rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name)}
             coverage: dict[str, float] = rest.pop("coverage", {})  # what evidence had of systems before `per_system`
             rest.setdefault("per_system", {name: {"coverage_at_10": share} for name, share in coverage.items()})
-            slices = pd.read_parquet(folder / SLICES) if (folder / SLICES).is_file() else pd.DataFrame()
-            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), slices=slices)
+            tables: dict[str, Any] = {
+                name: pd.read_parquet(folder / file) if (folder / file).is_file() else pd.DataFrame()
+                for name, file in OPTIONAL.items()
+            }
+            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), **tables)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(
                 f"Expected evidence in {folder}, got files that cannot be read ({error}): run evaluate_challenger for this "

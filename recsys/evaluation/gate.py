@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys.evaluation import gate_reasons as say
-from recsys.evaluation.comparisons import EXPOSURE, NDCG, Metric, MetricComparison, compare_metrics
+from recsys.evaluation.comparisons import AUC, EXPOSURE, NDCG, Metric, MetricComparison, compare_metrics
+from recsys.evaluation.dislike_exposure import ExposureFinding, judge_exposure
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate_config import TOLERANCE, GateConfig
 from recsys.evaluation.margins import margin_size
@@ -20,7 +21,7 @@ __all__ = ["BASELINES", "GateConfig", "Verdict", "baseline_means", "comparator",
 Outcome = Literal["promote", "reject", "insufficient_evidence"]
 Claim = Literal["better", "not_worse", "worse", "unknown"]
 BASELINES = ("decayed_popularity", "popularity")
-SCHEMA = 2  # of `Verdict.numbers`
+SCHEMA = 3  # of `Verdict.numbers`
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class Verdict:
         verdict: the decision.
         reasons: sentences with the numbers in them; what refuses comes first.
         numbers: JSON-able:
-            `schema` 2; `kind`; `comparator`; `claim`; `holdout` (`after`, `through`);
+            `schema` 3; `kind`; `comparator`; `claim`; `holdout` (`after`, `through`);
             `num_users` with a liked holdout item; `num_users_with_dislikes`;
             `metrics` name -> `MetricComparison.as_dict`; `slices` list of `SliceComparison.as_dict`;
+            `exposure`: `findings`, a list of `ExposureFinding.as_dict`, and `pooled_from`, `not_pooled` of the evidence;
             `leaks`, `failed_behaviour` lists of sentences; `implausible_gain` sentence or None;
             `best_baseline`, `best_baseline_ndcg_at_10` where baselines were judged; `superseded_by` if another version has
-            become champion; `gate` the thresholds: with `GateConfig.from_dict`, `superseded_by` and the evidence, `decide`
-            gives this verdict again.
+            become champion; `accepted_thin_evidence` why a person wants it without enough evidence, if one does; `gate` the
+            thresholds: with `GateConfig.from_dict`, these two and the evidence, `decide` gives this verdict again.
+            Schema 2 had no `exposure` and another rule for it.
         claim: what may be said of accuracy: `better` only if the interval of NDCG@10 is above 0.
     """
 
@@ -63,15 +66,24 @@ def baseline_means(evidence: Evidence) -> dict[str, float]:
     return {name: float(np.nan_to_num(evidence.users(name)["ndcg_at_10"].mean())) for name in present}
 
 
-def decide(evidence: Evidence, config: GateConfig, superseded_by: str | None = None) -> Verdict:
+def decide(
+    evidence: Evidence,
+    config: GateConfig,
+    superseded_by: str | None = None,
+    accepted_thin_evidence: str | None = None,
+) -> Verdict:
     """Promote, reject, or insufficient evidence.
 
     Whatever the accuracy, these refuse: a model that may have seen the holdout, a gain too good to be true, a failed
-    behaviour test, a guard rail that is surely broken (see `GateConfig`), a slice that is surely hurt. Then NDCG@10: with at
-    least `min_users` users, promote if the interval does not reach below the margin. With fewer, a refresh is promoted
-    within `sanity_ratio` unless the whole interval lies below the margin, since a stale model costs more than noise;
-    anything else is insufficient evidence. So is what passed beside a champion that serves no more (`superseded_by` names
-    the version that does): nothing was said about that one.
+    behaviour test, a guard rail that is significantly broken (see `GateConfig`), a significant rise of dislike exposure that
+    nothing makes up for (see `dislike_exposure`), a slice that is significantly hurt. Then NDCG@10: with at least `min_users`
+    users, promote if the interval does not reach below the margin. With fewer, but at least `min_refresh_users`, a refresh
+    is promoted within `sanity_ratio` unless the whole interval lies below the margin, since a stale model costs more than
+    noise; anything else is insufficient evidence. So is what passed beside a champion that serves no more (`superseded_by`
+    names the version that does): nothing was said about that one.
+
+    Too little evidence is made up for by a person only: `accepted_thin_evidence` says why they want the challenger promoted
+    all the same. What is refused stays refused, and whoever acts on such a verdict has to ask for a person's approval.
 
     The same evidence and configuration give the same verdict. A challenger whose NDCG@10 is higher for every user never
     turns "promote" into something else, unless the gain becomes implausible.
@@ -82,15 +94,17 @@ def decide(evidence: Evidence, config: GateConfig, superseded_by: str | None = N
     found = _look(evidence, config)
     name = say.whose(evidence, found.against)
     accuracy, accuracy_reason = _accuracy(found.metric(NDCG), name, evidence.kind, config)
-    exposure = found.metric(EXPOSURE)
     broken = [say.broken(one, name, config) for one in found.metrics if one.refuses and one.metric != EXPOSURE]
     hurt = [say.hurt(one, config) for one in found.slices if one.outcome == "worse"]
     reasons = (
-        *found.stops, accuracy_reason, say.exposure(exposure, name, config), *broken, *hurt,
+        *found.stops, accuracy_reason, *say.exposure(evidence, found.exposure, name, config), *broken, *hurt,
         *say.weak_champion(evidence.kind, found.metric(NDCG), found.baselines),
     )  # fmt: skip
-    refused = bool(found.stops or broken or hurt) or (exposure is not None and exposure.refuses)
+    refused = bool(found.stops or broken or hurt) or any(one.refuses for one in found.exposure)
     outcome, numbers = "reject" if refused else accuracy, _numbers(evidence, found, config)
+    if outcome == "insufficient_evidence" and accepted_thin_evidence is not None:
+        outcome, numbers = "promote", {**numbers, "accepted_thin_evidence": accepted_thin_evidence}
+        reasons = (say.accepted(accepted_thin_evidence), *reasons)
     if outcome == "promote" and superseded_by is not None:
         reasons = (say.superseded(evidence, superseded_by), *reasons)
         return Verdict("insufficient_evidence", reasons, {**numbers, "superseded_by": superseded_by}, found.claim)
@@ -104,6 +118,7 @@ class _Findings:
     against: str
     metrics: list[MetricComparison]
     slices: list[SliceComparison]
+    exposure: list[ExposureFinding]
     baselines: dict[str, float]
     leaks: list[str]
     failed_behaviour: list[str]
@@ -129,10 +144,14 @@ def _look(evidence: Evidence, config: GateConfig) -> _Findings:
     against = comparator(evidence)
     pair = evidence.pair("challenger", against)
     baselines = baseline_means(evidence)
+    metrics = {one.metric: one for one in compare_metrics(evidence, pair, against, config)}
+    exposure = judge_exposure(evidence, against, metrics.get(EXPOSURE), metrics.get(AUC), config)
+    metrics |= {one.found.metric: one.found for one in exposure if one.window == "holdout"}
     return _Findings(
         against,
-        compare_metrics(evidence, pair, against, config),
+        list(metrics.values()),
         compare_slices(evidence, pair, config),
+        exposure,
         baselines,
         leaks(evidence),
         failed_behaviour(evidence),
@@ -153,6 +172,10 @@ def _numbers(evidence: Evidence, found: _Findings, config: GateConfig) -> dict[s
         "num_users_with_dislikes": 0 if exposure is None else exposure.num_users,
         "metrics": {one.metric.name: one.as_dict() for one in found.metrics},
         "slices": [one.as_dict() for one in found.slices],
+        "exposure": {
+            "findings": [one.as_dict() for one in found.exposure],
+            "pooled_from": evidence.pooled_from, "not_pooled": evidence.not_pooled,
+        },
         **best,
         "leaks": found.leaks, "failed_behaviour": found.failed_behaviour, "implausible_gain": found.implausible_gain,
         "gate": config.as_dict(),
@@ -162,22 +185,24 @@ def _numbers(evidence: Evidence, found: _Findings, config: GateConfig) -> dict[s
 def _accuracy(ndcg: MetricComparison | None, name: str, kind: str, config: GateConfig) -> tuple[Outcome, str]:
     """What NDCG@10 alone asks for, and why."""
     if ndcg is None:
-        return ("promote" if kind == "refresh" else "insufficient_evidence"), say.nobody_liked(kind)
-    surely_below = ndcg.change.high < -margin_size(ndcg.margin) and ndcg.num_worse >= config.min_differing_users
+        return "insufficient_evidence", say.nobody_liked(kind, config)
+    is_below = ndcg.change.high < -margin_size(ndcg.margin) and ndcg.num_worse >= config.min_differing_users
     compared = say.compared(ndcg, name, config)
     if ndcg.num_users >= config.min_users:
         if ndcg.outcome == "better":
-            return "promote", f"{compared}; surely better."
+            return "promote", f"{compared}; significantly better."
         if ndcg.outcome == "not_worse":
-            return "promote", f"{compared}; surely not worse than {say.allowed(ndcg)}."
-        return "reject", f"{compared}; {'surely' if surely_below else 'may be'} worse than {say.allowed(ndcg)}."
+            return "promote", f"{compared}; not worse than {say.allowed(ndcg)}, as the whole interval says."
+        return "reject", f"{compared}; {'significantly' if is_below else 'may be'} worse than {say.allowed(ndcg)}."
+    if kind == "refresh" and ndcg.num_users < config.min_refresh_users:
+        return "insufficient_evidence", f"{compared}; {say.too_few_for_a_refresh(config)}"
     thin = f"{compared}; fewer than the {config.min_users} users that make evidence"
     if kind == "first":
         return "insufficient_evidence", f"{thin}. {say.NO_FIRST_CHAMPION}"
     if kind != "refresh":
         return "insufficient_evidence", f"{thin}, and this is no refresh of the champion's recipe."
-    if surely_below:
-        return "reject", f"{thin}, but surely worse than {say.allowed(ndcg)}."
+    if is_below:
+        return "reject", f"{thin}, but significantly worse than {say.allowed(ndcg)}."
     if ndcg.challenger >= config.sanity_ratio * ndcg.comparator - TOLERANCE:
         bounds = f"at least {config.sanity_ratio:.0%}"
         return "promote", f"{thin}, but a refresh of the same recipe within bounds ({bounds})."

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from recsys.evaluation.comparisons import MetricComparison
+from recsys.evaluation.dislike_exposure import ExposureFinding, Mix
 from recsys.evaluation.evidence import Evidence
-from recsys.evaluation.gate_config import TOLERANCE, GateConfig
-from recsys.evaluation.margins import RelativeMargin, margin_size, told
+from recsys.evaluation.gate_config import GateConfig
+from recsys.evaluation.margins import RelativeMargin, signed
 from recsys.evaluation.slice_comparisons import SliceComparison
 
 NO_FIRST_CHAMPION = (
     "There is no champion yet, and it takes so many to make a first one. The dislikes behind this challenger count as used: "
     "when more users have recorded likes, force a run (`recsys run --force TEXT`, or the form), or extend this holdout."
+)
+
+CHAMPION_STAYS = (
+    "the champion stays. The next night has a longer holdout to judge by. A person may promote without evidence, in their "
+    'name: `recsys promote VERSION --accept-thin-evidence "WHY"`, or the form of model_promotion.'
 )
 
 
@@ -34,7 +40,7 @@ def percent(share: float) -> str:
 
 def allowed(found: MetricComparison) -> str:
     """The margin in words."""
-    return f"the allowed {told(found.margin, '-' if found.metric.higher_is_better else '+')}"
+    return f"the allowed {signed(found.margin, '-' if found.metric.higher_is_better else '+')}"
 
 
 def compared(found: MetricComparison, name: str, config: GateConfig) -> str:
@@ -51,10 +57,25 @@ def compared(found: MetricComparison, name: str, config: GateConfig) -> str:
     )
 
 
-def nobody_liked(kind: str) -> str:
+def nobody_liked(kind: str, config: GateConfig) -> str:
     """Why there is no accuracy."""
     reason = "No user with a liked item in the holdout: nothing to compare accuracy on."
-    return f"{reason} A refresh of the champion's recipe, so the newer data are taken." if kind == "refresh" else reason
+    if kind != "refresh":
+        return reason
+    return f"{reason} Too little to judge even a refresh by ({config.min_refresh_users} users): {CHAMPION_STAYS}"
+
+
+def too_few_for_a_refresh(config: GateConfig) -> str:
+    """Why a refresh is not judged by its accuracy."""
+    return f"fewer than the {config.min_refresh_users} users that it takes to judge even a refresh: {CHAMPION_STAYS}"
+
+
+def accepted(reason: str) -> str:
+    """Why a challenger without enough evidence passes after all."""
+    return (
+        f'There is too little evidence for the gate, and a person accepts that: "{reason}". Nothing is promoted before a '
+        "person has approved it by name."
+    )
 
 
 def superseded(evidence: Evidence, champion: str) -> str:
@@ -66,38 +87,75 @@ def superseded(evidence: Evidence, champion: str) -> str:
     )
 
 
-def exposure(found: MetricComparison | None, name: str, config: GateConfig) -> str:
-    """What became of dislike exposure."""
-    if found is None:
-        return "No user disliked anything in the holdout: nothing to compare dislike exposure on."
-    least = config.min_users_with_dislikes
+def exposure(evidence: Evidence, findings: Sequence[ExposureFinding], name: str, config: GateConfig) -> tuple[str, ...]:
+    """What became of dislike exposure, on the holdout and with earlier opinions; and which of those are missing."""
+    said = [_finding(one, evidence, name, config) for one in findings]
+    if not any(one.window == "holdout" for one in findings):
+        said.insert(0, "No user disliked anything in the holdout: nothing to compare dislike exposure on.")
+    return (*said, *evidence.not_pooled)
+
+
+def _finding(one: ExposureFinding, evidence: Evidence, name: str, config: GateConfig) -> str:
+    found, least = one.found, config.min_users_with_dislikes
+    over = "" if one.window == "holdout" else f"{_pool(evidence, config)}: "
     thin = f" Few users: below {least}, so read it with care." if found.num_users < least else ""
-    return f"{compared(found, name, config)}; {_rise(found, config)}.{thin}"
+    mix = f" {_mix(one)}" if one.has_risen else ""
+    return f"{over}{compared(found, name, config)}; {_rise(one, config)}.{mix}{thin}"
 
 
-def _rise(found: MetricComparison, config: GateConfig) -> str:
-    if found.refuses:
-        return f"more than {allowed(found)}, and surely a rise"
-    if found.change.mean <= margin_size(found.margin) + TOLERANCE:
-        return f"not more than {allowed(found)}"
-    chance = f"more than {allowed(found)}, but it may be chance, since"
-    if found.change.low <= 0:
-        return f"{chance} the interval holds 0"
-    return f"{chance} only {found.num_worse} users are worse off (at least {config.min_differing_users} must be)"
+def _pool(evidence: Evidence, config: GateConfig) -> str:
+    count = len(evidence.pooled_from)
+    earlier = "an earlier verdict" if count == 1 else f"{count} earlier verdicts"
+    return f"Over {config.exposure_days:g} days, with what {earlier} on the same champion saw"
+
+
+def _rise(one: ExposureFinding, config: GateConfig) -> str:
+    found = one.found
+    users = f"{found.num_worse} users see more of what they dislike, {found.num_better} less (p = {one.adjusted_p_value:.4f})"
+    if one.has_risen:
+        return f"{users}, a significant rise"
+    if found.change.mean <= 0:
+        return "no rise"
+    if found.outcome == "not_worse":
+        return f"{users}, not a significant rise, and at most {allowed(found)}"
+    return f"{users}, which may be chance"
+
+
+def _mix(one: ExposureFinding) -> str:
+    """Whether more of what users like makes up for the rise."""
+    if one.mix is None:
+        return "The evidence does not say how many liked items were listed, so nothing makes up for it."
+    mine, theirs = one.mix.ratios
+    likes, dislikes = one.mix.likes, one.mix.dislikes
+    numbers = (
+        f"Likes per dislike among the listed items that users met: {mine:.2f} ({likes[0]} to {dislikes[0]}) against "
+        f"{theirs:.2f} ({likes[1]} to {dislikes[1]}), {_interval(one.mix)}"
+    )
+    if not one.mix.has_risen:
+        return f"{numbers}, not significantly better, so nothing makes up for it."
+    if one.auc_has_fallen:
+        return f"{numbers}, significantly better, but AUC has fallen significantly, so nothing makes up for it."
+    return (
+        f"{numbers}, significantly better, and AUC has not fallen significantly: the better mix makes up for the rise."
+    )
+
+
+def _interval(mix: Mix) -> str:
+    return f"{percent(mix.change.mean)} (interval {percent(mix.change.low)} to {percent(mix.change.high)})"
 
 
 def broken(found: MetricComparison, name: str, config: GateConfig) -> str:
     """Why a guard rail refuses."""
     way = "a fall" if found.metric.higher_is_better else "a rise"
-    sure = "" if math.isnan(found.change.low) else f", and surely {way}"
+    sure = "" if math.isnan(found.change.low) else f", and significantly {way}"
     return f"{compared(found, name, config)}; more than {allowed(found)}{sure}."
 
 
 def hurt(one: SliceComparison, config: GateConfig) -> str:
     """Why a slice refuses."""
     return (
-        f"Users of the slice {one.dimension} = {one.name} are surely hurt: NDCG@10 {one.challenger:.4f} against "
-        f"{one.comparator:.4f} on {one.num_users} users, worse than the allowed {told(config.slice_margin)} "
+        f"Users of the slice {one.dimension} = {one.name} are significantly worse off: NDCG@10 {one.challenger:.4f} against "
+        f"{one.comparator:.4f} on {one.num_users} users, worse than the allowed {signed(config.slice_margin)} "
         f"(p = {one.adjusted_p_value:.4f}, corrected for the number of slices)."
     )
 
@@ -112,5 +170,5 @@ def weak_champion(kind: str, ndcg: MetricComparison | None, baselines: Mapping[s
     also = "above" if ndcg.challenger > baselines[best] else "not above"
     return (
         f"Note: {words(best)} alone reaches {baselines[best]:.4f} on these users, more than the champion; the challenger is "
-        f"{also} it. Compared was with the champion, as always.",
+        f"{also} it. The verdict compares with the champion only.",
     )

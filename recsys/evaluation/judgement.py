@@ -13,6 +13,7 @@ from recsys.evaluation.discrimination import auc_per_user, model_scores, ordered
 from recsys.evaluation.holdout import baseline_orders, compared_lists
 from recsys.evaluation.known_items import KnownItems
 from recsys.evaluation.list_spread import spread_of
+from recsys.evaluation.opinions import opinions_of
 from recsys.evaluation.ranking_metrics import METRICS, judge
 from recsys.evaluation.user_slices import slice_users
 from recsys.model.recommender import Recommender
@@ -25,7 +26,7 @@ class Holdout:
     """Events that no system has seen, and what was known before them.
 
     Attributes:
-        judgements: the holdout: `user_id`, `item_id`, `label` (1 liked, 0 disliked), one row per pair.
+        judgements: the holdout: `user_id`, `item_id`, `label` (1 liked, 0 disliked), one row per pair; `recorded_at`.
         examples: training examples up to its begin, for the baselines, popularity and what was lately disliked.
         histories: what every system may know of its users, see `recsys.model.histories`.
         items: the catalog: `item_id`, `genres`, `cast`, `franchise`.
@@ -56,11 +57,13 @@ class Judgement:
         per_user: one row per system and user of the holdout; see `ranking_metrics.judge` and `USER_METRICS`.
         per_system: system -> see `list_spread.spread_of`.
         slices: see `user_slices.slice_users`.
+        opinions: see `opinions.opinions_of`; the holdout's, with all its columns.
     """
 
     per_user: pd.DataFrame
     per_system: dict[str, dict[str, float]]
     slices: pd.DataFrame
+    opinions: pd.DataFrame
 
 
 def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num_items: int) -> Judgement:
@@ -95,6 +98,7 @@ def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num
         slices=slice_users(
             users, own, holdout.judgements, holdout.examples, tastes.genres, known, holdout.begins_at
         ),
+        opinions=opinions_of(lists, holdout.judgements),
     )  # fmt: skip
 
 

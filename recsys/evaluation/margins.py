@@ -66,7 +66,7 @@ def margin_from_dict(given: Mapping[str, float]) -> Margin:
     raise ValueError(f'Expected a margin such as {{"relative": 0.05}} or {{"absolute": 0.005}}, got {given}.')
 
 
-def told(margin: Margin, sign: str = "-") -> str:
+def signed(margin: Margin, sign: str = "-") -> str:
     """In words, with a sign: -5.0% or +0.0050."""
     size = margin_size(margin)
     return f"{sign}{size:.1%}" if isinstance(margin, RelativeMargin) else f"{sign}{size:.4f}"

@@ -10,21 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recsys.evaluation.comparisons import FEEDBACK
+from recsys.evaluation.comparisons import EXPOSURE, FEEDBACK
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
-from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, told
+from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, signed
 from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table, with_room
 
 PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
 WHOLE_CARD = "_The whole card is `evaluation/model_card.md` among the run's artifacts._"
+WINDOWS = {"holdout": "this holdout", "pooled": "with those of earlier verdicts"}
 OF_DISLIKES = {metric.title for metric in FEEDBACK}
+EXAMPLES = "What users are given, and why"
 NUM_FEW = 6  # slices on a page that has no room for all
 OUTCOMES = {
     "better": "significantly better",
     "not_worse": "not worse",
     "worse": "significantly worse",
-    "not_surely_worse": "not significantly worse",
+    "not_significantly_worse": "not significantly worse",
     "too_small": "too few users",
 }
 
@@ -73,10 +75,11 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[S
     sections = [
         Section(f"{facts.about}\n\n{_verdict(verdict, evidence)}"),
         Section(_metrics(numbers)),
+        Section(_exposure(numbers.get("exposure", {}).get("findings", [])), "", 0),
         Section(_section("All systems on the holdout", accuracy_table(evidence))),
         Section(_slices(numbers.get("slices", [])), _few_slices(numbers.get("slices", [])), 2),
         Section(_behaviour(facts.behaviour), _behaviour_in_short(facts.behaviour), 3),
-        Section(_list("What users are shown", facts.examples), _list("What users are shown", facts.examples[:1]), 1),
+        Section(_list(EXAMPLES, facts.examples), _list(EXAMPLES, facts.examples[:1]), 1),
         Section(_fit(facts)),
         Section(_limits(verdict, facts)),
         Section(_usage(facts)),
@@ -139,17 +142,40 @@ def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
 def _metrics(numbers: Mapping[str, Any]) -> str:
     """A row per metric that was compared."""
     against, rows = str(numbers.get("comparator", "champion")).replace("_", " "), []
-    for found in numbers.get("metrics", {}).values():
+    for name, found in numbers.get("metrics", {}).items():
         margin = margin_from_dict(found["margin"])
-        sign = "-" if found["higher_is_better"] else "+"
+        allowed = signed(margin, "-" if found["higher_is_better"] else "+")
+        if name == EXPOSURE.name:
+            allowed = "no significant rise"
         rows.append([
             found["title"], _number(found["challenger"]), _number(found["comparator"]),
-            _change(found["change"], isinstance(margin, AbsoluteMargin)), told(margin, sign), str(found["num_users"]),
+            _change(found["change"], isinstance(margin, AbsoluteMargin)), allowed, str(found["num_users"]),
             _not_judged(found, numbers) if found["outcome"] == "unknown" else _outcome(found["outcome"]),
         ])  # fmt: skip
     return _table(
         f"Against the {against}", ["metric", "this", against, "change (interval)", "allowed", "users", "outcome"], rows
     )
+
+
+def _exposure(findings: Iterable[Mapping[str, Any]]) -> str:
+    """A row per window over which dislike exposure was judged."""
+    rows = [
+        [WINDOWS[one["window"]],
+         _change(one["change"], "absolute" in one["margin"]), f"{one['num_worse']} / {one['num_better']}",
+         f"{one['adjusted_p_value']:.4f}", *_mix(one["likes_per_dislike"]), "refuses" if one["refuses"] else "passes"]
+        for one in findings
+    ]  # fmt: skip
+    head = [
+        "opinions", "change (interval)", "users worse / better off", "p", "likes per dislike", "of the other",
+        "change (interval)", "outcome",
+    ]  # fmt: skip
+    return _table("Dislike exposure@10, and likes per dislike among listed items that users met", head, rows)
+
+
+def _mix(mix: Mapping[str, Any] | None) -> list[str]:
+    if mix is None:
+        return ["-", "-", "-"]
+    return [f"{mix['challenger']:.2f}", f"{mix['comparator']:.2f}", _change(mix["change"], False)]
 
 
 def _slices(slices: Iterable[Mapping[str, Any]]) -> str:

@@ -35,7 +35,7 @@ def failed_behaviour(evidence: Evidence) -> list[str]:
 
 
 def implausible_gain(evidence: Evidence, baselines: Mapping[str, float], config: GateConfig) -> str | None:
-    """A sentence if NDCG@10 is surely above a multiple of the champion's and of every baseline's; else None.
+    """A sentence if NDCG@10 is significantly above a multiple of the champion's and of every baseline's; else None.
 
     From one night to the next the same users and items do not become several times as predictable; a model that has
     learned what it is asked does that. The baselines are fitted up to the holdout's begin, so a champion that is merely
@@ -65,7 +65,7 @@ def implausible_gain(evidence: Evidence, baselines: Mapping[str, float], config:
         return None
     return (
         f"Too good to be true: NDCG@10 {mine.mean():.4f} is {1.0 + change.mean:.1f} times that of {best.replace('_', ' ')} "
-        f"({theirs.mean():.4f}), the best of champion and baselines, and surely more than "
+        f"({theirs.mean():.4f}), the best of champion and baselines, and significantly more than "
         f"{config.max_plausible_ratio:g} times: a sign of a leak. Somebody has to look; if the gain is real, decide again "
         "with accept_gain."
     )

@@ -1,4 +1,4 @@
-"""Challenger beside comparator in slices of the users: a gain on average must not hide that some are surely hurt."""
+"""Challenger beside comparator in slices of the users: a gain on average must not hide that some lose significantly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recsys.evaluation.gate_config import TOLERANCE, GateConfig
 from recsys.evaluation.holm import holm_adjusted
 from recsys.evaluation.margins import RelativeMargin, margin_size
 
-SliceOutcome = Literal["not_surely_worse", "worse", "too_small"]
+SliceOutcome = Literal["not_significantly_worse", "worse", "too_small"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SliceComparison:
         change: as in `MetricComparison`; None if too small.
         p_value: one-sided, of "not worse than the margin"; None if too small.
         adjusted_p_value: the same after Holm's correction over all slices that were judged.
-        outcome: `worse` (surely, beyond the margin), `not_surely_worse` or `too_small`.
+        outcome: `worse` (significantly, beyond the margin), `not_significantly_worse` or `too_small`.
     """
 
     dimension: str
@@ -113,4 +113,4 @@ def _corrected(slices: list[SliceComparison], config: GateConfig) -> list[SliceC
 def _with_outcome(one: SliceComparison, adjusted: float | None, level: float) -> SliceComparison:
     if adjusted is None:
         return one
-    return replace(one, adjusted_p_value=adjusted, outcome="worse" if adjusted <= level else "not_surely_worse")
+    return replace(one, adjusted_p_value=adjusted, outcome="worse" if adjusted <= level else "not_significantly_worse")

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from recsys.evaluation.evidence import Evidence
+from recsys.evaluation.opinions import likes_per_dislike, met_in_lists
 
 ACCURACY = {
     "ndcg_at_10": "NDCG@10",
@@ -33,8 +34,8 @@ TITLES = {**ACCURACY, **OF_LISTS, **OF_SYSTEMS}
 
 
 def comparison_tables(evidence: Evidence) -> str:
-    """All that was measured of the systems: accuracy, what the lists are like, slices."""
-    parts = [accuracy_table(evidence), lists_table(evidence), slices_table(evidence)]
+    """All that was measured of the systems: accuracy, which opinions they met, what the lists are like, slices."""
+    parts = [accuracy_table(evidence), opinions_table(evidence), lists_table(evidence), slices_table(evidence)]
     return "\n".join(part for part in parts if part)
 
 
@@ -52,6 +53,26 @@ def accuracy_table(evidence: Evidence) -> str:
         markdown_table(["system", *ACCURACY.values(), "users"], rows)
         + "\nMeans over users with a liked holdout item; dislike exposure over the "
         + f"{with_dislike} with a disliked one, AUC (of like over dislike) over the {with_both} with both.\n"
+    )
+
+
+def opinions_table(evidence: Evidence) -> str:
+    """How many liked and disliked items each system listed; empty for evidence that does not say so."""
+    if evidence.opinions.empty:
+        return ""
+    windows = [("this holdout", evidence.own_opinions)]
+    if len(evidence.own_opinions) < len(evidence.opinions):
+        windows.append(("with those of earlier verdicts", evidence.opinions))
+    rows = [
+        [words, _words(system), *map(str, counts), _number(likes_per_dislike(*counts)), str(len(opinions))]
+        for words, opinions in windows
+        for system in evidence.systems
+        for counts in [met_in_lists(opinions, system)]
+    ]
+    head = ["opinions", "system", "liked and listed", "disliked and listed", "likes per dislike", "all opinions"]
+    return (
+        markdown_table(head, rows)
+        + "\nListed: in the first ten of the user's list. Earlier verdicts are those on the same champion, each opinion once.\n"
     )
 
 

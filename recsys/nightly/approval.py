@@ -1,7 +1,8 @@
 """A person's answer between the gate's verdict and the promotion, where one was asked for.
 
 The question and its answer are one entry of the decision ledger, step `await_approval`: pending, then approve or reject.
-It holds for the version, whichever run would promote it.
+It holds for the version, whichever run would promote it. What passed although there was too little evidence takes an answer
+in any case, and one to that very run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime
 
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.judging import as_decided, load_evidence, passed_batch
+from recsys.nightly.judging import accepted_reason, as_decided, load_evidence, passed_batch
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 
@@ -59,9 +60,11 @@ def ask(place: Workplace, model_version: str, run_id: str, now: datetime) -> Bat
         numbers = {
             "model_version": model_version, "judged_version": batch.challenger_version, "batch_id": batch.batch_id,
         }  # fmt: skip
-        reason = (
-            f"Version {model_version} passed the gate as version {batch.challenger_version} and waits for an answer."
+        accepted = accepted_reason(place, run_id)
+        passed = (
+            "passed the gate" if accepted is None else f'was judged on too little evidence, accepted for "{accepted}",'
         )
+        reason = f"Version {model_version} {passed} as version {batch.challenger_version} and waits for an answer."
         place.store.record_decision(Decision(run_id, STEP, PENDING, (reason,), batch.as_of, now, numbers))
     return batch
 
@@ -89,13 +92,24 @@ def answer(place: Workplace, asked: Decision, verdict: str, by: str | None, at: 
     )
 
 
-def require_approval(place: Workplace, model_version: str) -> Answer | None:
+def require_approval(place: Workplace, model_version: str, of_run: str | None = None) -> Answer | None:
     """The answer that lets a version pass; None if nobody was asked about it.
 
+    Args:
+        place: stores and folders.
+        model_version: a refit.
+        of_run: a person must have been asked in this run; None: only if anybody was asked.
+
     Raises:
-        ConflictError: if the question is open, or the answer was no.
+        ConflictError: if the question is open, the answer was no, or nobody was asked who had to be.
     """
     asked = find_request(place, model_version)
+    if of_run is not None and (asked is None or asked.run_id != of_run):
+        raise ConflictError(
+            f"Expected a person's approval of version {model_version}, since too little evidence was accepted in run "
+            f"{of_run}, but nobody was asked: nothing was promoted. Trigger model_promotion with accept_thin_evidence, or run "
+            "`recsys promote`: both ask for it."
+        )
     if asked is None:
         return None
     if asked.verdict != APPROVE:
@@ -126,6 +140,8 @@ def describe_request(place: Workplace, asked: Decision) -> str:
             f"**The champion has changed** since the gate compared with version {batch.champion_version or 'none'}: an "
             "approval will be refused. The next run compares with the new champion."
         )
+    if accepted := accepted_reason(place, asked.run_id):
+        lines.append(f"**There is too little evidence for the gate.** It was asked to accept that: {accepted}")
     lines.append(f"It is the refit of version {batch.challenger_version}, which the gate judged:")
     lines.append(verdict_markdown(verdict, load_evidence(place, as_decided(batch, decided))))
     lines.append(f"More about it in MLflow: {place.registry.link(version)}")

@@ -13,6 +13,7 @@ from recsys.errors import ConflictError, DataCheckError, InputError
 from recsys.nightly.cards import write_card
 from recsys.nightly.champion import audited_champion
 from recsys.nightly.fitting import current_recipe, fit_into, register, rule_of
+from recsys.nightly.pooling import pool_opinions
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 
@@ -69,6 +70,10 @@ def evaluate(
         barred=barred_items(training_set.items, rule_of(batch), batch.fit_through),
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
+    pool = pool_opinions(
+        place, batch, judgement.opinions, as_of or batch.as_of,
+        load=lambda other, decision: load_evidence(place, as_decided(other, decision)),
+    )  # fmt: skip
     behaviour = run_behaviour_tests(challenger, training_set.histories, seed=batch.config["seed"])
     return Evidence(
         batch_id=batch.batch_id,
@@ -85,6 +90,7 @@ def evaluate(
         behaviour=[result.as_dict() for result in behaviour],
         challenger_trained_through=through["challenger"],
         champion_trained_through=through.get("champion"),
+        **vars(pool),
     )
 
 
@@ -92,7 +98,7 @@ def trained_through(place: Workplace, version: str | None, recommender: Recommen
     """The newest event that a model may have seen: the later of what its own files and its tags say."""
     tags = {} if version is None else place.registry.get_tags(version)
     said = [recommender.recipe.get("cut_off"), tags.get("trained_through")]
-    return max((datetime.fromisoformat(moment) for moment in said if moment), default=None)
+    return max((datetime.fromisoformat(one) for one in said if one), default=None)
 
 
 def _kind(place: Workplace, batch: Batch) -> Any:
@@ -102,18 +108,25 @@ def _kind(place: Workplace, batch: Batch) -> Any:
     return "refresh" if same else "recipe_change"
 
 
-def judge(evidence: Evidence, *, accept_gain: bool = False, superseded_by: str | None = None) -> Verdict:
+def judge(
+    evidence: Evidence,
+    *,
+    accept_gain: bool = False,
+    superseded_by: str | None = None,
+    accepted_thin_evidence: str | None = None,
+) -> Verdict:
     """The gate's verdict with its default thresholds.
 
     Args:
         evidence: of a challenger.
         accept_gain: a person found no leak behind an implausible gain.
         superseded_by: see `superseding_champion`.
+        accepted_thin_evidence: why a person wants the challenger although there is too little evidence.
     """
     from recsys.evaluation.gate import GateConfig, decide
 
     config = GateConfig(max_plausible_ratio=None) if accept_gain else GateConfig()
-    return decide(evidence, config, superseded_by)
+    return decide(evidence, config, superseded_by, accepted_thin_evidence)
 
 
 def superseding_champion(place: Workplace, batch: Batch, run_id: str) -> str | None:
@@ -128,11 +141,18 @@ def superseding_champion(place: Workplace, batch: Batch, run_id: str) -> str | N
     return None if champion in (batch.champion_version, batch.refit_version) else champion
 
 
+def accepted_reason(place: Workplace, run_id: str) -> str | None:
+    """Why a person wanted what this run judged on too little evidence; None if the evidence was enough."""
+    decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
+    return decided[0].numbers.get("accepted_thin_evidence") if decided else None
+
+
 def metrics_of(evidence: Evidence) -> dict[str, float]:
     """What MLflow shows of an evaluation: means by system, as `<system>_<metric>`, and what was measured of the challenger.
 
     A metric that no user could give is left out.
     """
+    from recsys.evaluation.opinions import likes_per_dislike, met_in_lists
     from recsys.evaluation.tables import ACCURACY, OF_LISTS
 
     means = evidence.per_user.groupby("system")[
@@ -142,6 +162,9 @@ def metrics_of(evidence: Evidence) -> dict[str, float]:
         f"{system}_{name}": float(value) for system, row in means.iterrows() for name, value in row.dropna().items()
     }
     flat |= {f"{system}_{name}": value for system, own in evidence.per_system.items() for name, value in own.items()}
+    for system in evidence.systems if len(evidence.opinions) else ():
+        ratio = likes_per_dislike(*met_in_lists(evidence.own_opinions, system))
+        flat |= {} if ratio is None else {f"{system}_likes_per_dislike_at_10": ratio}
     for result in evidence.behaviour:
         flat |= result["metrics"]
     challenger = evidence.per_user[evidence.per_user["system"] == "challenger"]

@@ -21,6 +21,7 @@ from recsys.feedback.triggers import (
 )
 from recsys.nightly.champion import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.nightly.drifting import last_drift
+from recsys.nightly.thin_evidence import MANY, enough_now
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
@@ -31,7 +32,6 @@ DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
 HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, while there is none
 FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to judge by
-MANY = 1.1  # times the users that make evidence: of some, the like was taken back
 SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
 
 
@@ -116,6 +116,9 @@ def backlog_decision(
     evidence = replace(place.store.backlog_evidence(as_of), drift=drift)
     reports = evaluate_triggers(evidence, config)
     retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
+    if not retrain and past_promotion(place, run_id) is None:
+        waiting = enough_now(place, as_of, lambda through: _fit_through(place.store, through, as_of))
+        retrain, reason = waiting is not None, " ".join(filter(None, (reason, waiting)))
     held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
     if held_back:
         reason += " " + _held_back(held_back)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.gate import GateConfig
 
 STEP = "decide_promotion"
-NOT_THE_GATES = {"model_version", "batch_id", "evidence_uri"}  # what the step adds to the gate's numbers
+NOT_THE_GATES = {"model_version", "batch_id", "evidence_uri", "recipe"}  # what the step adds to the gate's numbers
 TOLERANCE = 1e-9  # relative: other processors sum in another order
 
 
@@ -54,7 +54,8 @@ def replay(place: Workplace, decision: Decision) -> Replay | None:
     try:
         batch = place.store.get_batch(decision.numbers["batch_id"])
         evidence = load_evidence(place, as_decided(batch, decision))
-        verdict = decide(evidence, gate_config(decision.numbers), decision.numbers.get("superseded_by"))
+        people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
+        verdict = decide(evidence, gate_config(decision.numbers), *people_said)
     except (InputError, NotFoundError) as error:
         return Replay(None, (f"It cannot be judged again: {error}",))
     except (KeyError, TypeError, ValueError) as error:

@@ -42,7 +42,13 @@ def extend_holdout(model_version: str, as_of: datetime | str) -> dict[str, Any]:
 
 
 @step
-def decide_promotion(model_version: str, run_id: str, now: datetime | str, accept_gain: bool = False) -> dict[str, Any]:
+def decide_promotion(
+    model_version: str,
+    run_id: str,
+    now: datetime | str,
+    accept_gain: bool = False,
+    accept_thin_evidence: str | None = None,
+) -> dict[str, Any]:
     """The gate: promote, reject or insufficient evidence, with reasons; decides and records, never acts.
 
     Args:
@@ -50,15 +56,25 @@ def decide_promotion(model_version: str, run_id: str, now: datetime | str, accep
         run_id: names the run whose verdict this is.
         now: wall clock, for the record.
         accept_gain: a person has looked at a gain that is too good to be true, and found no leak.
+        accept_thin_evidence: why a person wants what there is too little evidence about. The verdict is "promote" then,
+            and says so; `promote` refuses it until a person has approved it by name (`request_approval`). What the gate
+            refuses stays refused.
+
+    Raises:
+        InputError: if the reason is empty.
     """
+    if accept_thin_evidence is not None and not accept_thin_evidence.strip():
+        raise InputError("Expected a reason to accept thin evidence, got an empty one: it goes into the audit.")
     with Workplace.open() as place:
         batch = place.store.find_batch_by_version(model_version)
         evidence = judging.load_evidence(place, batch)
         superseded_by = judging.superseding_champion(place, batch, run_id)
-        verdict = judging.judge(evidence, accept_gain=accept_gain, superseded_by=superseded_by)
+        verdict = judging.judge(
+            evidence, accept_gain=accept_gain, superseded_by=superseded_by, accepted_thin_evidence=accept_thin_evidence
+        )
         numbers = {
             "model_version": model_version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
-            **verdict.numbers,
+            "recipe": place.registry.get_tags(model_version).get("recipe"), **verdict.numbers,
         }  # fmt: skip
         place.store.record_decision(
             Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, moment(now), numbers)
@@ -106,7 +122,8 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
 
     Raises:
         ConflictError: if the champion is not the one that the gate compared with, another promotion came first, the alias
-            was moved by hand, the version was rolled back from, or a person was asked and has not approved.
+            was moved by hand, the version was rolled back from, or a person was asked, or has to be since thin evidence
+            was accepted, and has not approved.
         InputError: if no verdict "promote" of this run stands behind the version.
     """
     at = moment(now)
@@ -117,11 +134,12 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         batch = judging.passed_batch(place, model_version, run_id)
         champion = None if last is None else last.to_version
         promoting.require_promotable(place, batch, champion)
-        answer = approval.require_approval(place, model_version)
+        accepted = judging.accepted_reason(place, run_id)
+        answer = approval.require_approval(place, model_version, None if accepted is None else run_id)
         place.store.begin_promotion(
             Promotion(
                 1 if last is None else last.sequence + 1, run_id, champion, model_version,
-                f"passed the gate as version {batch.challenger_version}", at, is_complete=False,
+                _why(batch.challenger_version, accepted), at, is_complete=False,
                 approved_by=None if answer is None else answer.answered_by,
                 approved_at=None if answer is None else answer.answered_at,
             )
@@ -132,6 +150,12 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
                 f"Expected version {model_version} to be the newest promotion, got {done}: another came first."
             )
         return _promoted(done)
+
+
+def _why(challenger_version: str | None, accepted: str | None) -> str:
+    if accepted is None:
+        return f"passed the gate as version {challenger_version}"
+    return f"thin evidence about version {challenger_version} was accepted: {accepted}"
 
 
 def _promoted(promotion: Promotion) -> dict[str, Any]:

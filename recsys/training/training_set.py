@@ -177,7 +177,7 @@ class TrainingSet:
 
     @property
     def holdout(self) -> pd.DataFrame:
-        """`user_id`, `item_id`, `label` of the holdout, without pairs that were in a history before it."""
-        rows = self.examples.loc[self.examples["split"] == "holdout", ["user_id", "item_id", "label"]]
+        """`user_id`, `item_id`, `label`, `recorded_at` of the holdout, without pairs that were in a history before it."""
+        rows = self.examples.loc[self.examples["split"] == "holdout", ["user_id", "item_id", "label", "recorded_at"]]
         known = pd.MultiIndex.from_frame(self.histories[["user_id", "item_id"]])
         return rows[~pd.MultiIndex.from_frame(rows[["user_id", "item_id"]]).isin(known)].reset_index(drop=True)

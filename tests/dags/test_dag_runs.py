@@ -196,7 +196,7 @@ def test_an_accepted_challenger_is_refitted_and_the_refit_promoted(steps: Steps,
     assert tasks.pop("extend_holdout") == "skipped"
     assert set(tasks.values()) == {"success"}
     (version, run_id, now), options = steps.calls["decide_promotion"]
-    assert (version, options) == ("7", {"accept_gain": False})
+    assert (version, options) == ("7", {"accept_gain": False, "accept_thin_evidence": None})
     assert is_now(now)
     assert steps.calls["refit_challenger"] == ((), {"model_version": "7"})
     (*promoted, now), _ = steps.calls["promote"]
@@ -234,7 +234,15 @@ def test_a_holdout_that_cannot_be_extended_is_no_verdict(steps: Steps, run: Any)
 
 def test_a_person_may_accept_a_gain_that_looks_like_a_leak(steps: Steps, run: Any) -> None:
     run("model_promotion", NIGHT, model_version="7", accept_gain=True)
-    assert steps.calls["decide_promotion"][1] == {"accept_gain": True}
+    assert steps.calls["decide_promotion"][1] == {"accept_gain": True, "accept_thin_evidence": None}
+
+
+def test_who_accepts_thin_evidence_says_why_and_is_asked_for_a_name(steps: Steps, run: Any) -> None:
+    state, tasks = run("model_promotion", NIGHT, model_version="7", accept_thin_evidence="a recall")
+    assert state == "success"
+    assert steps.calls["decide_promotion"][1] == {"accept_gain": False, "accept_thin_evidence": "a recall"}
+    assert (tasks["request_approval"], tasks["promote"]) == ("success", "skipped")
+    assert "promote" not in steps.calls
 
 
 def test_a_promotion_without_a_version_says_what_to_name(steps: Steps, run: Any) -> None:

@@ -213,11 +213,9 @@ def test_a_title_is_the_field_s_name_in_words(dag_bag: Any, dag_id: str) -> None
 
 
 def test_the_form_of_retraining_has_the_words_of_the_command_line(dag_bag: Any) -> None:
-    from typer.main import get_command
+    from recsys.cli.sources import SOURCES
 
-    from recsys.cli import app
-
-    options = {option.name for option in get_command(app).commands["run"].params}  # type: ignore[attr-defined]
+    options = {option.name for option in SOURCES["run"].load("run").params}
     renamed = {"force_reason": "force"}
     params = dag_bag.dags["feedback_retraining"].params
     rules = set(params.get_param("eligible").schema["properties"])  # one field, an option for each of its rules
@@ -319,6 +317,7 @@ def test_a_model_version_is_a_number_in_the_registry(dag_bag: Any, dag_id: str) 
         ("if_insufficient", ["hold", "extend"], ["reject", "", None, True]),
         ("as_of", GOOD_TIMES, BAD_TIMES),
         ("accept_gain", [True, False], ["yes", None]),
+        ("accept_thin_evidence", [None, "a recall"], ["", True]),
     ],
 )
 def test_the_form_of_promotion_refuses_what_makes_no_sense(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +61,22 @@ class AuditedLoop:
         self.place.store.record_decision(
             Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, self.later(), numbers)
         )
+
+    def accept_thin_evidence(self, batch_id: str, reason: str) -> str:
+        """A run in which a person wants a challenger that too few users could judge; its id."""
+        batch, run_id = self.place.store.get_batch(batch_id), f"accepted-{batch_id}"
+        evidence = Evidence.load(self.folder / batch_id)
+        few = evidence.per_user[evidence.per_user["user_id"] < "u005"]
+        verdict = decide(replace(evidence, per_user=few), GateConfig(), None, reason)
+        numbers = {"model_version": batch.challenger_version, "batch_id": batch_id, **verdict.numbers}
+        self.place.store.record_decision(
+            Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, self.later(), numbers)
+        )
+        return run_id
+
+    def reason_of(self, run_id: str, step: str) -> str:
+        """The first reason of a decision."""
+        return next(d.reasons[0] for d in self.place.store.list_decisions(run_id=run_id) if d.step == step)
 
     def promote(self, version: str, run_id: str | None = None) -> None:
         pipeline.promote(version, run_id or f"run-{version}", self.later())

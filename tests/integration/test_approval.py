@@ -83,3 +83,25 @@ def test_only_what_passed_the_gate_is_asked_about(loop: AuditedLoop) -> None:
         with pytest.raises(InputError, match="Expected approve or reject, and a name with the first"):
             pipeline.record_answer(refit, answer, by, loop.later())
     assert loop.place.store.list_decisions(step="await_approval")[0].verdict == "pending"
+
+
+def test_what_passed_on_thin_evidence_takes_a_person_by_name_in_that_very_run(loop: AuditedLoop) -> None:
+    (champion,) = loop.champions(1)
+    refit = loop.night(champion)
+    ask(loop, refit)
+    pipeline.record_answer(refit, "Approve", "ann", loop.later())  # of a verdict with enough evidence
+    run_id = loop.accept_thin_evidence(f"run-{refit}", "a recall")
+    for answer in (None, "Reject"):
+        if answer is not None:
+            pipeline.request_approval(refit, run_id, loop.later())
+            assert 'judged on too little evidence, accepted for "a recall"' in loop.reason_of(run_id, "await_approval")
+            assert "**There is too little evidence for the gate.**" in pipeline.show_verdict(refit)["markdown"]
+            pipeline.record_answer(refit, answer, "bob", loop.later())
+        with pytest.raises(ConflictError, match="nobody was asked" if answer is None else "was rejected by bob"):
+            loop.promote(refit, run_id)
+    assert loop.aliases() == (champion, None)
+    pipeline.record_answer(refit, "Approve", "cid", loop.later())
+    loop.promote(refit, run_id)
+    last = loop.place.store.list_promotions()[-1]
+    assert (last.run_id, last.approved_by) == (run_id, "cid")
+    assert last.reason == "thin evidence about version 3 was accepted: a recall"

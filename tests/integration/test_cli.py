@@ -51,7 +51,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "patterns", "feedback-metrics", "drift", "serve", "api-key create", "api-key list", "api-key revoke",
         "brigading list", "brigading release", "erase-user", "erasures", "users", "items", "items list", "dislike", "undo",
         "storage", "home move", "home repair", "items show", "items set", "exclusions add", "exclusions remove",
-        "exclusions list",
+        "exclusions list", "promote",
     }  # fmt: skip
 
 

@@ -94,11 +94,11 @@ def learned_nothing(recommender: Recommender) -> Recommender:
     return recommender
 
 
-def test_one_that_learned_nothing_is_surely_less_accurate(challenger: Judgement) -> None:
+def test_one_that_learned_nothing_is_significantly_less_accurate(challenger: Judgement) -> None:
     challenger.put(learned_nothing)
     reasons = challenger.refusal()
     assert reasons.startswith("NDCG@10 ")
-    assert "surely worse than the allowed -4.5%." in reasons
+    assert "significantly worse than the allowed -4.5%." in reasons
 
 
 def test_one_that_was_trained_on_the_future_is_a_leak(challenger: Judgement) -> None:

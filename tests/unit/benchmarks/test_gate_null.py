@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import gate_null_test
+from benchmarks import gate_null_test, shown_dislikes
 from benchmarks.gate_null_population import Population, demoted, synthetic_population
 from benchmarks.gate_null_report import power_figure, write_report
 from benchmarks.gate_null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
+from benchmarks.shown_dislikes import MANY_USERS, MORE, NIGHTS, Case, broken_promises, draw_opinions, shows_more
 from recsys.evaluation.gate_config import GateConfig
 
 
@@ -34,6 +36,53 @@ def results(tables: Tables) -> pd.DataFrame:
         for share in (EQUAL, WORSENED)
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def shown() -> pd.DataFrame:
+    population = synthetic_population(5_000, seed=0)  # as the command has it
+    config = GateConfig(num_resamples=200)
+    rows = [
+        {"population": "synthetic", "more": more, "size": MANY_USERS, "nights": nights, "num": 40,
+         **shown_dislikes.simulate(population, Case(0, more, MANY_USERS, nights, 40, seed=0), config)}
+        for more in (0.0, MORE) for nights in (1, NIGHTS)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_week_shows_that_a_tenth_more_is_disliked_and_one_day_does_not(shown: pd.DataFrame) -> None:
+    assert broken_promises(shown) == []
+    refused = shown.set_index(["more", "nights"])["refused"]
+    assert refused[MORE, NIGHTS] >= 0.9
+    assert refused[MORE, 1] < 0.5  # few users differ: no test could see it
+    assert shown["lost"].max() < shown_dislikes.MAX_LOST  # or the promise would be about nothing
+
+
+def test_broken_promises_are_said(shown: pd.DataFrame) -> None:
+    fooled = broken_promises(shown.assign(refused=0.5))
+    assert [words.split(": ")[1] for words in fooled] == [
+        "50.0% of equal challengers refused, allowed 2.5%",
+        "50.0% of equal challengers refused, allowed 2.5%",
+        "50.0% that show 10% more refused, at least 90% must be",
+    ]
+    assert broken_promises(shown[shown["more"] == 0].assign(refused=0.026, num=600)) == []
+    assert len(broken_promises(shown[shown["more"] == 0].assign(refused=0.05, num=600))) == 2
+    less_alike = shown[shown["more"] > 0].assign(refused=0.5, lost=0.2)
+    assert broken_promises(less_alike) == []
+
+
+def test_a_challenger_that_shows_more_has_the_same_likes_and_a_tenth_more_dislikes(population: Population) -> None:
+    listed, more = population.listed_dislikes(), shows_more(population, MORE, seed=3)
+    assert (more >= listed).all()
+    assert (more <= np.maximum(population.num_disliked[:, None], listed)).all()
+    assert more.sum(axis=0) == pytest.approx(1.1 * listed.sum(axis=0), rel=0.01)
+    evidence = draw_opinions(population, more, 200, 3, seed=1)
+    liked = evidence.opinions[evidence.opinions["label"] == 1]
+    assert abs(int(liked["challenger"].sum()) - int(liked["champion"].sum())) < 0.2 * len(liked)
+    disliked = evidence.opinions[evidence.opinions["label"] == 0]
+    assert disliked["user_id"].nunique() == 600
+    own = evidence.users("challenger")["dislike_exposure_at_10"].sum() * 10
+    assert own == pytest.approx(disliked.loc[disliked["batch_id"] == "0", "challenger"].sum())
 
 
 def test_the_gate_is_not_fooled_by_noise_and_refuses_what_got_worse(results: pd.DataFrame) -> None:
@@ -60,7 +109,7 @@ def test_demotions_lower_the_mean_by_the_share_and_nobody_gains(population: Popu
     assert (worse["rank"] >= own["rank"]).all()
     assert not worse.duplicated(["user", "rank"]).any()
     before = population.metrics(0)
-    after = Population("", population.num_liked, (worse,), population.exposure, population.slices).metrics(0)
+    after = replace(population, hits=(worse,)).metrics(0)
     assert after[:, 0].mean() == pytest.approx(0.95 * before[:, 0].mean(), rel=0.005)
     assert (after <= before + 1e-12).all()
     assert (after[:, 0] < before[:, 0]).mean() < 0.3  # not a factor for everybody
@@ -87,12 +136,13 @@ def test_the_same_seed_draws_the_same_holdout(tables: Tables) -> None:
 
 @pytest.mark.parametrize("refused", [0.99, 0.5])
 def test_the_command_writes_the_page_and_fails_if_a_bound_is_broken(
-    results: pd.DataFrame, refused: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results: pd.DataFrame, shown: pd.DataFrame, refused: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = synthetic_population(300, seed=1)
     for name in ("real_population", "synthetic_population"):
         monkeypatch.setattr(gate_null_test, name, lambda *_, **__: few)
     monkeypatch.setattr(gate_null_test, "run_all", lambda *_: results.assign(refused=refused, called_better=0.0))
+    monkeypatch.setattr(gate_null_test, "run_cases", lambda *_: shown)
     page = tmp_path / "docs" / "gate_null_test.md"
     if refused < 0.95:
         with pytest.raises(SystemExit, match=r"synthetic, 1,000 users: 50.0% worse by 5% refused"):
@@ -105,9 +155,25 @@ def test_the_command_writes_the_page_and_fails_if_a_bound_is_broken(
     assert page.with_suffix(".png").stat().st_size > 5_000
 
 
-def test_a_page_of_several_populations_names_each(tables: Tables, results: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_command_fails_if_the_rule_on_dislikes_breaks_its_promise(
+    results: pd.DataFrame, shown: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = synthetic_population(300, seed=1)
+    for name in ("real_population", "synthetic_population"):
+        monkeypatch.setattr(gate_null_test, name, lambda *_, **__: few)
+    monkeypatch.setattr(gate_null_test, "run_all", lambda *_: results.assign(refused=0.99, called_better=0.0))
+    monkeypatch.setattr(gate_null_test, "run_cases", lambda *_: shown.assign(refused=0.02))
+    page = tmp_path / "page.md"
+    with pytest.raises(SystemExit, match=r"300 disliking users in each of 7 holdouts: 2.0% that show 10% more refused"):
+        gate_null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
+    assert "**The bounds do not hold.**" in page.read_text(encoding="utf-8")
+
+
+def test_a_page_of_several_populations_names_each(
+    tables: Tables, results: pd.DataFrame, shown: pd.DataFrame, tmp_path: Path
+) -> None:
     more = pd.concat([results, results.assign(population="other")])
-    write_report(tmp_path / "page.md", [tables], more, ["a bound"], 0, 60.0)
+    write_report(tmp_path / "page.md", [tables], more, shown, ["a bound"], 0, 60.0)
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert text.count("| other | 1,000 |") == 2
     assert "\n\n- a bound.\n\n## How" in text

@@ -29,7 +29,7 @@ def test_what_was_saved_is_read_back_and_gives_the_same_verdict(make_evidence, t
     again = Evidence.load(evidence.save(tmp_path / "evidence"))
     pd.testing.assert_frame_equal(again.per_user, evidence.per_user, check_exact=True)
     pd.testing.assert_frame_equal(again.slices, evidence.slices)
-    frames = {"per_user": evidence.per_user, "slices": evidence.slices}
+    frames = {name: getattr(evidence, name) for name in ("per_user", "slices", "opinions")}
     assert replace(again, **frames).__dict__ == evidence.__dict__
     assert decide(again, CONFIG) == decide(evidence, CONFIG)
 

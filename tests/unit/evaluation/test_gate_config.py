@@ -3,7 +3,7 @@ import json
 import pytest
 
 from recsys.evaluation.gate_config import GateConfig
-from recsys.evaluation.margins import AbsoluteMargin, RelativeMargin, margin_from_dict, told
+from recsys.evaluation.margins import AbsoluteMargin, RelativeMargin, margin_from_dict, signed
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from recsys.evaluation.margins import AbsoluteMargin, RelativeMargin, margin_fro
         {"max_plausible_ratio": 0.9},
         {"confidence": 95},
         {"min_users": 0},
+        {"min_refresh_users": 0},
+        {"min_refresh_users": 201},  # more than any challenger needs
+        {"exposure_days": 0},
         {"min_users_with_dislikes": 0},
         {"min_slice_users": 0},
         {"num_resamples": 0},
@@ -34,7 +37,7 @@ def test_a_margin_is_a_share_or_points_not_percent(kind, size: float) -> None:
 
 def test_the_two_kinds_of_margins_are_never_equal_and_read_differently() -> None:
     assert RelativeMargin(0.05) != AbsoluteMargin(0.05)
-    assert (told(RelativeMargin(0.05)), told(AbsoluteMargin(0.05), "+")) == ("-5.0%", "+0.0500")
+    assert (signed(RelativeMargin(0.05)), signed(AbsoluteMargin(0.05), "+")) == ("-5.0%", "+0.0500")
     for margin in (RelativeMargin(0.05), AbsoluteMargin(0.05)):
         assert margin_from_dict(json.loads(json.dumps(margin.as_dict()))) == margin
     with pytest.raises(ValueError, match="Expected a margin such as"):
@@ -58,3 +61,12 @@ def test_thresholds_of_another_gate_are_refused(change) -> None:
 
 def test_more_confidence_asks_for_more_differing_users() -> None:
     assert [GateConfig(confidence=c).min_differing_users for c in (0.5, 0.9, 0.95, 0.99)] == [2, 5, 6, 8]
+
+
+def test_the_thresholds_of_the_gate_with_an_absolute_margin_of_exposure_are_of_another_gate() -> None:
+    """What verdicts of schema 2 carry: `recsys decisions show` says so."""
+    older = {**GateConfig().as_dict(), "exposure_margin": {"absolute": 0.005}}
+    for newer in ("exposure_days", "min_refresh_users"):
+        del older[newer]
+    with pytest.raises(ValueError, match=r"\(exposure_days, min_refresh_users\): the verdict is of another version"):
+        GateConfig.from_dict(older)

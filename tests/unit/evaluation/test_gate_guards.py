@@ -60,12 +60,12 @@ def test_the_challenger_of_these_tests_passes_as_it_is(better: Evidence) -> None
     assert len(verdict.reasons) == 2
 
 
-def test_one_that_learned_nothing_is_surely_worse(make_evidence) -> None:
+def test_one_that_learned_nothing_is_significantly_worse(make_evidence) -> None:
     nothing = np.where(np.random.default_rng(1).random(NUM_USERS) < 0.02, 0.3, 0.0)  # a hit by chance
     for kind, other in (("refresh", "champion"), ("recipe_change", "champion"), ("first", "popularity")):
         verdict = refused(make_evidence(kind, challenger=nothing, **{other: CHAMPION}))
         assert verdict.claim == "worse"
-        assert "surely worse than the allowed -4.5%." in verdict.reasons[0]
+        assert "significantly worse than the allowed -4.5%." in verdict.reasons[0]
 
 
 @pytest.mark.parametrize("model", ["challenger", "champion"])
@@ -108,7 +108,7 @@ def test_collapsed_diversity_is_refused_however_accurate(better: Evidence) -> No
     verdict = refused(with_column(better, "diversity_shortfall_at_10", before + 0.3, before))
     assert verdict.claim == "better"  # of accuracy
     assert verdict.reasons[-1].startswith("List diversity shortfall@10 0.4")
-    assert verdict.reasons[-1].endswith("; more than the allowed +0.1000, and surely a rise.")
+    assert verdict.reasons[-1].endswith("; more than the allowed +0.1000, and significantly a rise.")
     assert decide(with_column(better, "diversity_shortfall_at_10", before + 0.09, before), CONFIG).verdict == "promote"
 
 
@@ -142,19 +142,19 @@ def test_one_that_raises_disliked_genres_is_refused_by_exposure_and_by_auc(bette
     shown = better.per_user["dislike_exposure_at_10"].to_numpy().copy()
     shown[better.per_user["system"] == "challenger"] += 0.05
     verdict = refused(replace(better, per_user=better.per_user.assign(dislike_exposure_at_10=shown)))
-    assert "more than the allowed +0.0050, and surely a rise" in verdict.reasons[1]
+    assert "a significant rise" in verdict.reasons[1]
     rng = np.random.default_rng(4)
     before = rng.uniform(0.5, 1.0, 200)
     verdict = refused(with_column(better, "auc", before - rng.uniform(0.0, 0.2, 200), before))
     assert verdict.reasons[-1].startswith("AUC of like over dislike 0.6")
-    assert verdict.reasons[-1].endswith("more than the allowed -0.0200, and surely a fall.")
+    assert verdict.reasons[-1].endswith("more than the allowed -0.0200, and significantly a fall.")
 
 
 def test_lists_of_genres_that_users_do_not_like_are_refused(better: Evidence) -> None:
     before = np.random.default_rng(4).uniform(0.2, 0.4, 900)
     verdict = refused(with_column(better, "calibration_error_at_10", before + 0.2, before))
     assert "Genre calibration error@10" in verdict.reasons[-1]
-    assert verdict.reasons[-1].endswith("more than the allowed +0.1000, and surely a rise.")
+    assert verdict.reasons[-1].endswith("more than the allowed +0.1000, and significantly a rise.")
 
 
 def test_wrong_explanations_are_refused_with_the_example(better: Evidence) -> None:
@@ -184,11 +184,11 @@ def test_a_slice_that_is_hurt_is_refused_while_the_mean_gains(better: Evidence, 
     assert decide(evidence, CONFIG).claim == "better"
     evidence = replace(evidence, slices=slices_of(activity=ACTIVITY, taste=np.tile(["Comedy", "Horror"], 500)))
     verdict = refused(evidence)
-    assert verdict.reasons[-1].startswith("Users of the slice activity = new are surely hurt: NDCG@10 0.0")
+    assert verdict.reasons[-1].startswith("Users of the slice activity = new are significantly worse off: NDCG@10 0.0")
     assert "on 250 users, worse than the allowed -10.0% (p = 0.00" in verdict.reasons[-1]
     found = {(one["dimension"], one["slice"]): one["outcome"] for one in verdict.numbers["slices"]}
     assert found.pop(("activity", "new")) == "worse"
-    assert set(found.values()) == {"not_surely_worse"}
+    assert set(found.values()) == {"not_significantly_worse"}
     assert len(found) == 5
 
 

@@ -56,7 +56,7 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
     low, high = (f"{found['change'][end]:+.1%}" for end in ("low", "high"))
     assert f"| NDCG@10 | 0.2000 | 0.1818 | +10.0% ({low} to {high}) | -4.5% | 240 | significantly better |" in text
     assert (
-        "| Dislike exposure@10 | 0.1000 | 0.2000 | -0.1000 (-0.1000 to -0.1000) | +0.0050 | 120 | significantly better |"
+        "| Dislike exposure@10 | 0.1000 | 0.2000 | -50.0% (-50.0% to -50.0%) | no significant rise | 120 | significantly better |"
         in text
     )
     assert "| decayed popularity | 0.0500 |" in text
@@ -72,8 +72,24 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
 def test_every_table_has_the_blank_line_before_it_that_the_pages_need(evidence: Evidence) -> None:
     lines = as_text(card(evidence)).split("\n")
     starts = [n for n, line in enumerate(lines) if line.startswith("|---")]
-    assert len(starts) == 5
+    assert len(starts) == 6
     assert all(lines[n - 2] == "" and lines[n - 1].startswith("| ") for n in starts)
+
+
+def test_dislike_exposure_has_a_row_for_each_look_with_the_mix(evidence: Evidence) -> None:
+    users = [f"u{n:05d}" for n in range(120)]
+    own = pd.DataFrame({
+        "batch_id": "run-1", "user_id": users, "item_id": "i", "label": [0] * 60 + [1] * 60, "challenger": True,
+        "champion": [True] * 50 + [False] * 10 + [True] * 60, "recorded_at": pd.Timestamp(evidence.as_of),
+    })  # fmt: skip
+    both = pd.concat([own, own.assign(batch_id="run-0", user_id=[f"v{n}" for n in range(120)])], ignore_index=True)
+    text = as_text(card(replace(evidence, opinions=both, pooled_from=[{"batch_id": "run-0"}])))
+    assert "### Dislike exposure@10, and likes per dislike among listed items that users met" in text
+    assert "| this holdout | -50.0% (-50.0% to -50.0%) | 0 / 120 | 1.0000 | 1.00 | 1.20 | -16.5% (" in text
+    assert "| with those of earlier verdicts | +20.0% (" in text
+    (row,) = (line for line in text.split("\n") if line.startswith("| with those"))
+    assert "| 20 / 0 | 0.0000 | 1.00 | 1.20 |" in row
+    assert row.endswith("| refuses |")
 
 
 def test_a_failed_behaviour_stands_out(evidence: Evidence) -> None:
@@ -91,7 +107,7 @@ def test_a_page_that_is_full_tells_less_of_each_and_still_the_whole_story(eviden
     sections = card(replace(evidence, slices=slices), replace(FACTS, behaviour=BEHAVED, examples=["one " * 40] * 3))
     page = as_page(sections)
     assert len(as_text(sections)) > PAGE_LIMIT >= len(page)
-    for title in ("All systems on the holdout", "NDCG@10 by slice", "Behaviour tests", "What users are shown",
+    for title in ("All systems on the holdout", "NDCG@10 by slice", "Behaviour tests", "What users are given, and why",
                   "Data and fit", "Limits"):  # fmt: skip
         assert f"### {title}\n" in page
     assert "11 of 11 passed: test_0, test_1," in page

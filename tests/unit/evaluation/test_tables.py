@@ -6,7 +6,14 @@ import pytest
 
 from recsys.evaluation.behaviour_result import BehaviourResult
 from recsys.evaluation.evidence import Evidence
-from recsys.evaluation.tables import accuracy_table, behaviour_table, comparison_tables, lists_table, slices_table
+from recsys.evaluation.tables import (
+    accuracy_table,
+    behaviour_table,
+    comparison_tables,
+    lists_table,
+    opinions_table,
+    slices_table,
+)
 
 
 @pytest.fixture
@@ -69,3 +76,21 @@ def test_behaviour_says_what_failed_in_a_cell() -> None:
     ]
     rows = behaviour_table([result.as_dict() for result in results]).split("\n")
     assert rows[3:5] == ["| sums v2 | passed | 200 users |", "| rises v1 | **failed** | user a / item b |"]
+
+
+def test_opinions_stand_with_what_was_listed_of_them(evidence: Evidence) -> None:
+    assert opinions_table(evidence) == ""  # evidence of an older version
+    met = pd.DataFrame({
+        "batch_id": ["run-1", "run-1", "run-1", "run-0"], "user_id": list("abcd"), "item_id": "i", "label": [1, 1, 0, 0],
+        "challenger": [True, True, True, True], "champion": [True, False, False, False], "decayed_popularity": False,
+    })  # fmt: skip
+    rows = opinions_table(replace(evidence, opinions=met)).split("\n")
+    assert rows[3:9] == [
+        "| this holdout | challenger | 2 | 1 | 2.0000 | 3 |",
+        "| this holdout | champion | 1 | 0 | - | 3 |",
+        "| this holdout | decayed popularity | 0 | 0 | - | 3 |",
+        "| with those of earlier verdicts | challenger | 2 | 2 | 1.0000 | 4 |",
+        "| with those of earlier verdicts | champion | 1 | 0 | - | 4 |",
+        "| with those of earlier verdicts | decayed popularity | 0 | 0 | - | 4 |",
+    ]
+    assert opinions_table(replace(evidence, opinions=met)) in comparison_tables(replace(evidence, opinions=met))

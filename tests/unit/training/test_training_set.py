@@ -190,7 +190,9 @@ def test_an_empty_one_has_a_summary(tmp_path: Path) -> None:
 def test_the_holdout_leaves_out_what_was_known_before(tmp_path: Path) -> None:
     write_training_set(tmp_path / "set", examples(), HISTORY, NEUTRALS, CATALOG, 1.0)
     holdout = TrainingSet.read(tmp_path / "set").holdout
-    assert holdout.to_dict("list") == {"user_id": ["bob", "cid"], "item_id": ["x", "y"], "label": [1, 1]}
+    opinions = holdout.drop(columns="recorded_at")
+    assert opinions.to_dict("list") == {"user_id": ["bob", "cid"], "item_id": ["x", "y"], "label": [1, 1]}
+    assert [at.isoformat()[:10] for at in holdout["recorded_at"]] == ["2024-03-03", "2024-03-05"]
     assert holdout.index.tolist() == [0, 1]
 
 

@@ -1,0 +1,55 @@
+"""A challenger that too few users could judge: when there are enough, a run judges anew, whatever the backlog is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+
+from recsys.nightly.champion import audited_champion, champion_cut_off
+from recsys.nightly.workplace import Workplace
+from recsys.records import Decision
+
+STEP, INSUFFICIENT = "decide_promotion", "insufficient_evidence"
+MANY = 1.1  # times the users that a verdict takes: of some, the like was taken back
+
+
+def enough_now(
+    place: Workplace, as_of: datetime, holdout_begin: Callable[[datetime | None], datetime | None]
+) -> str | None:
+    """Why a run should judge anew: the last refresh was not judged for want of users, and a new holdout has enough.
+
+    The dislikes behind that refresh count as used, so the backlog alone might never ask for another run. This asks once:
+    the verdict of the run that follows is not for want of users, unless some of them take their likes back.
+
+    Args:
+        place: stores and folders.
+        as_of: cut-off of the run.
+        holdout_begin: where the run's holdout would begin, from what the champion was trained through.
+    """
+    from recsys.evaluation.gate_config import GateConfig
+
+    waiting = _waiting(place)
+    if waiting is None:
+        return None
+    num_users = math.ceil(MANY * GateConfig.min_refresh_users)
+    begin = holdout_begin(champion_cut_off(place, audited_champion(place)))
+    if begin is None or place.store.holdout_begin(begin, as_of, num_users) is None:
+        return None
+    return (
+        f"Version {waiting.numbers.get('model_version')} was not judged for want of users; since then at least {num_users} "
+        "users have liked something that neither the champion nor a new challenger has seen, enough to judge a refresh."
+    )
+
+
+def _waiting(place: Workplace) -> Decision | None:
+    """The last verdict, if it was on a refresh of today's champion and for want of users."""
+    from recsys.evaluation.gate_config import GateConfig
+
+    for last in place.store.list_decisions(limit=1, step=STEP):
+        numbers = last.numbers
+        is_thin = last.verdict == INSUFFICIENT and numbers.get("num_users", 0) < GateConfig.min_refresh_users
+        if not is_thin or numbers.get("kind") != "refresh" or "superseded_by" in numbers:
+            return None
+        return last if place.store.get_batch(numbers["batch_id"]).champion_version == audited_champion(place) else None
+    return None
