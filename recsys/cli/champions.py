@@ -106,42 +106,6 @@ def promote(
     ],
     by: Annotated[str | None, typer.Option("--by", help="Who approves it. Default: the user of this machine.")] = None,
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
-) -> None:
-    """Promote a challenger that too few users could judge, on a person's word: name and reason go into the audit.
-
-    What the gate refuses for any other reason stays refused. Exit code 1: it was refused.
-    """
-    now, name = datetime.now(UTC), by or _who()
-    if not name:
-        raise InputError("Expected the name of whoever approves, found none on this machine: give it with --by NAME.")
-    run_id = f"accepted__{now.isoformat()}"
-    decided = pipeline.decide_promotion(version, run_id, now, accept_thin_evidence=reason)
-    for sentence in decided["reasons"]:
-        out.print(f"- {sentence}", soft_wrap=True, markup=False)
-    if decided["verdict"] != "promote":
-        out.print(f"Version {version} is not promoted: {decided['verdict'].replace('_', ' ')}.")
-        raise typer.Exit(1)
-    load_for("refit_challenger")
-    refit = pipeline.refit_challenger(version)
-    pipeline.request_approval(refit["model_version"], run_id, now)
-    pipeline.record_answer(refit["model_version"], "approve", name, now)
-    done = pipeline.promote(refit["model_version"], run_id, now)
-    out.print(
-        f"Version {done['to_version']} is champion instead of version {done['from_version']}, approved by {name}."
-    )
-    if publish:
-        published = pipeline.publish_recommendations(refit["as_of"], now, done["to_version"])
-        out.print(f"Published the lists of {published['num_users']} users.")
-
-
-def promote(
-    version: Annotated[str, typer.Argument(help="An evaluated challenger; `recsys models` shows them.")],
-    reason: Annotated[
-        str,
-        typer.Option("--accept-thin-evidence", help="Why it is wanted without enough evidence; goes into the audit."),
-    ],
-    by: Annotated[str | None, typer.Option("--by", help="Who approves it. Default: the user of this machine.")] = None,
-    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
     as_json: Json = False,
 ) -> None:
     """Promote a challenger that too few users could judge, on a person's word: name and reason go into the audit.

@@ -155,12 +155,14 @@ def trials_of(folder: Path, batch: Batch) -> list[Trial]:
 def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
     """Fits the best candidate on the frozen training set; writes model, numbers and plot to `folder/<fit_name>`.
 
-    `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges.
+    `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges and the same
+    head. A head that was weighed anew, on the newest days, would make lists that nobody judged.
     """
     from recsys.evaluation.report import plot_training_set_age
+    from recsys.model.recommender import Recommender
     from recsys.nightly.cards import examples_of, input_example
     from recsys.training.fit import fit
-    from recsys.training.selection import best_trial
+    from recsys.training.selection import Settings, best_trial
     from recsys.training.training_set import TrainingSet
 
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
@@ -168,11 +170,15 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     examples = training_set.examples_through(cut_off)
     config, trials = fit_config(batch), trials_of(folder, batch)
     trial = best_trial(trials, config)
+    settings = None
     if fit_name != "judged":
-        trial = replace(trial, transition_reg=_numbers(folder, "judged")["params"]["transition_reg"])
+        judged = _numbers(folder, "judged")
+        trial = replace(trial, transition_reg=judged["params"]["transition_reg"])
+        chosen = {name: value for name, value in judged["metrics"].items() if name.startswith("validation_")}
+        settings = Settings.of(Recommender.load(folder / "judged" / "recommender"), trial, chosen)
     result = fit(
         examples, training_set.items, cut_off, batch.config["half_life_days"], config,
-        neutral=training_set.neutral_through(cut_off), trial=trial,
+        neutral=training_set.neutral_through(cut_off), trial=trial, settings=settings,
     )  # fmt: skip
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
     numbers = {

@@ -55,6 +55,7 @@ def fit(
     neutral: pd.DataFrame | None = None,
     trial: Trial | None = None,
     state: LinkedState | None = None,
+    settings: Settings | None = None,
 ) -> FitResult:
     """Fits on every example up to `cut_off`; the last days before it choose the settings, then all of it is used.
 
@@ -70,6 +71,7 @@ def fit(
         trial: the candidate to fit; None tries all of `config` and takes the best.
         state: that an earlier fit left; the sums are carried on from it where `trial` is given and its settings are the
             same, else all is counted anew.
+        settings: what an earlier fit chose, to be kept: nothing is chosen anew. Goes with `trial`.
 
     Raises:
         InputError: if there is no liked example to learn from.
@@ -82,14 +84,17 @@ def fit(
     else:
         state = None
     selection = Selection(data, config, state)
-    if trial is None:
+    if settings is not None:
+        trial = settings.trial
+    elif trial is None:
         trials = []
         for name, candidate in config.candidates().items():
             progress(f"trying {name} on what is newest")
             trials.append(selection.try_candidate(candidate))
         trial = best_trial(trials, config)
-    progress("weighing the terms on what is newest")
-    settings = selection.settings(trial)
+    if settings is None:
+        progress("weighing the terms on what is newest")
+        settings = selection.settings(trial)
     progress("solving for the item-item weights")
     state = state or LinkedState.rebuild(data.events, data.num_linked, trial.candidate.decay_power, config)
     solved = solve(state.linked_items(), data.events, trial, settings.transition_reg, config)

@@ -13,6 +13,7 @@ from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.calibration import Calibration, calibrate
 from recsys.model.eligible_items import BoolArray
 from recsys.model.linked_weights import Associations
+from recsys.model.recommender import Recommender
 from recsys.model.sums import Sums
 from recsys.training.events import Events
 from recsys.training.fit_data import FitData
@@ -33,6 +34,19 @@ class Settings:
     transition_reg: float
     head: Head
     calibration: Calibration
+
+    @classmethod
+    def of(cls, judged: Recommender, trial: Trial, metrics: dict[str, float]) -> Settings:
+        """What validation chose for a fit that was judged, so that another fit with newer data keeps it.
+
+        Args:
+            judged: that fit.
+            trial: its candidate and ridge.
+            metrics: its validation metrics.
+        """
+        recipe, weights = judged.recipe, np.asarray(judged.model.head.numpy(), np.float32)
+        head = Head(weights, str(recipe["head_source"]), float(recipe["best_trend_half_life_days"]), metrics)
+        return cls(trial, float(recipe["transition_reg"]), head, Calibration(**recipe["calibration"]))
 
 
 def best_trial(trials: list[Trial], config: FitConfig) -> Trial:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import select
@@ -130,6 +131,16 @@ def test_a_version_knows_its_rule(night: Night) -> None:
         assert place.registry.get_tags(version)["eligible"] == '{"without_tags": ["SHELVED"]}'
         card = (place.folder(FIRST) / "refit" / "model_card.md").read_text(encoding="utf-8")
     assert "no tag SHELVED" in card
+
+
+def test_what_is_promoted_is_the_model_that_was_judged_on_newer_data(night: Night) -> None:
+    """A head that was weighed anew on the newest days would make lists that nobody judged."""
+    with Workplace.open() as place:
+        batch = batch_of(place)
+        judged, refitted = (place.recommender(str(v)) for v in (batch.challenger_version, batch.refit_version))
+    np.testing.assert_array_equal(judged.model.head.numpy(), refitted.model.head.numpy())
+    assert judged.calibration == refitted.calibration
+    assert judged.recipe["cut_off"] < refitted.recipe["cut_off"]
 
 
 def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night: Night) -> None:
