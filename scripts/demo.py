@@ -80,13 +80,13 @@ class Plan:
 
     @property
     def first_champion_as_of(self) -> datetime:
-        """A week before the stream's end: what follows is for tonight's run to learn from."""
-        return self.stream_ends_on - timedelta(days=6)
+        """A month before the stream's end: what follows is for tonight's run to learn from."""
+        return self.stream_ends_on - timedelta(days=30)
 
     @property
     def quiet_night_as_of(self) -> datetime:
-        """The run at 02:00 after it, when hardly anybody had clicked yet."""
-        return self.first_champion_as_of + timedelta(hours=2)
+        """The night after it, when hardly anybody had clicked yet."""
+        return self.first_champion_as_of + timedelta(days=1)
 
 
 def require_own_folder(settings: Settings, fresh: bool) -> None:
@@ -276,7 +276,7 @@ def main() -> None:
     quiet_night(plan, log)
     out.print("[5/6] One thumbs-down, through the API")
     told = click(settings, log)
-    out.print("[6/6] Tonight in Airflow: it learns from the week's dislikes and from that one")
+    out.print("[6/6] Tonight in Airflow: it learns from the month's dislikes and from that one")
     done = tonight(plan, log, datetime.fromisoformat(told.clicked_at))
     show_all(told, done, log, settings)
     where_next(settings, told.user_id)

@@ -117,7 +117,7 @@ def backlog_decision(
     reports = evaluate_triggers(evidence, config)
     retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
     if not retrain and past_promotion(place, run_id) is None:
-        waiting = enough_now(place, as_of, lambda through: _fit_through(place.store, through, as_of))
+        waiting = enough_now(place, as_of, lambda through: _later_half(place.store, through, as_of))
         retrain, reason = waiting is not None, " ".join(filter(None, (reason, waiting)))
     held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
     if held_back:
@@ -239,7 +239,7 @@ def _fit_through(
     from recsys.evaluation.gate_config import GateConfig
     from recsys.model.eligible_items import barred_items, catalog_frame
 
-    half = store.recorded_at_quantile(champion_through, as_of, 1.0 - HOLDOUT_SHARE)
+    half = _later_half(store, champion_through, as_of)
     if champion_through is not None or half is None:
         return half
     tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
@@ -247,6 +247,11 @@ def _fit_through(
     barred = barred_items(catalog, rule, half) | barred_items(catalog, rule, as_of)  # it begins somewhere in between
     enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users), barred) or half
     return max(half, min(tenth, enough))
+
+
+def _later_half(store: FeedbackStore, after: datetime | None, as_of: datetime) -> datetime | None:
+    """Where the later half of what was recorded in (`after`, `as_of`] begins; None if nothing was."""
+    return store.recorded_at_quantile(after, as_of, 1.0 - HOLDOUT_SHARE)
 
 
 def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:

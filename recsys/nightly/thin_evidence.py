@@ -28,13 +28,18 @@ def enough_now(
         holdout_begin: where the run's holdout would begin, from what the champion was trained through.
     """
     from recsys.evaluation.gate_config import GateConfig
+    from recsys.model.eligible_items import barred_items, catalog_frame
 
     waiting = _waiting(place)
     if waiting is None:
         return None
     num_users = math.ceil(MANY * GateConfig.min_refresh_users)
-    begin = holdout_begin(champion_cut_off(place, audited_champion(place)))
-    if begin is None or place.store.holdout_begin(begin, as_of, num_users) is None:
+    champion = str(audited_champion(place))
+    begin = holdout_begin(champion_cut_off(place, champion))
+    if begin is None:
+        return None
+    barred = barred_items(catalog_frame(place.store.catalog().values()), place.store.rule_of_version(champion), begin)
+    if place.store.holdout_begin(begin, as_of, num_users, barred) is None:
         return None
     return (
         f"Version {waiting.numbers.get('model_version')} was not judged for want of users; since then at least {num_users} "
