@@ -15,8 +15,9 @@ interrupted goes on. `--fresh` starts over.
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,8 +25,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ import results
 import story
 from airflow_environment import airflow_environment
 from nights import NightFailed, output_to, result_of, run_dag, seconds_of, start_migration
+from plan import LOG, Plan, require_own_folder
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -41,78 +43,10 @@ from recsys.settings import PACKAGE_PARENT, Settings
 STREAM = PACKAGE_PARENT / "data" / "movietweetings"
 NEWEST_YEAR = 2011  # of what may be recommended
 FIRST_RUN = "demo-first-champion"
-LOG, PLAN, STORY = (
-    "demo.log",
-    "demo.json",
-    "demo-story.json",
-)  # the log is there from the first second: whose folder it is
+STORY = "demo-story.json"
+PICTURE_COLUMNS = 140
 NUM_TASKS = 22  # of both nights, about
 out = Console()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """When things happen, fixed by the first demo of a folder, so that a later one finds them again.
-
-    Attributes:
-        started_at: wall clock, ISO 8601.
-    """
-
-    started_at: str
-
-    @classmethod
-    def of(cls, home: Path) -> Plan:
-        """The plan of the folder; made now if it has none."""
-        path = home / PLAN
-        if not path.is_file():
-            path.write_text(json.dumps(asdict(cls(datetime.now(UTC).isoformat(timespec="seconds")))), encoding="utf-8")
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
-
-    @property
-    def now(self) -> datetime:
-        """When the demo was first started."""
-        return datetime.fromisoformat(self.started_at)
-
-    @property
-    def stream_ends_on(self) -> datetime:
-        """The day before: the last of the stream, as it is imported."""
-        return self.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-
-    @property
-    def first_champion_as_of(self) -> datetime:
-        """A month before the stream's end: what follows is for tonight's run to learn from."""
-        return self.stream_ends_on - timedelta(days=30)
-
-    @property
-    def quiet_night_as_of(self) -> datetime:
-        """The night after it, when hardly anybody had clicked yet."""
-        return self.first_champion_as_of + timedelta(days=1)
-
-
-def require_own_folder(settings: Settings, fresh: bool) -> None:
-    """Ends the demo before it touches a folder with somebody's data: it imports, and `--fresh` removes all of it."""
-    home = settings.home
-    if (home / LOG).exists() or not home.exists():
-        return
-    if (fresh and any(home.iterdir())) or has_events(settings):
-        sys.exit(
-            f"Expected a folder that an earlier demo made, or one without feedback, got {home}: it holds somebody's data, and "
-            "nothing was touched. Name another one: RECSYS_HOME=FOLDER make demo"
-        )
-
-
-def has_events(settings: Settings) -> bool:
-    """Whether somebody's stream is in the feedback database; one that cannot be read may hold anything."""
-    from recsys.errors import RecsysError
-    from recsys.store import FeedbackStore
-
-    if not (settings.home / "feedback.db").exists():
-        return False
-    try:
-        with FeedbackStore.open(settings.database_url) as store:
-            return store.stream_summary(datetime.max.replace(tzinfo=UTC)).last_recorded_at is not None
-    except RecsysError:
-        return True
 
 
 def run_command(settings: Settings, *arguments: str) -> None:
@@ -202,8 +136,8 @@ def click(settings: Settings, log: Path) -> story.Story:
     return found
 
 
-def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) -> None:
-    """Prints what happened, from what the nights left in their stores."""
+def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) -> story.Story:
+    """Prints what happened, from what the nights left in their stores; gives the story with its end."""
     from recsys.nightly.judging import load_evidence
     from recsys.nightly.workplace import Workplace
 
@@ -222,6 +156,17 @@ def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) ->
             story.show_learned(told, out)
         results.show_seconds(done.seconds, out)
         out.print(f"Champion now: version {champion}.")
+    return told
+
+
+def draw(told: story.Story, path: Path) -> None:
+    """The story as a picture, for a page; it loads nothing from elsewhere."""
+    screen = Console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    story.show_click(told, screen)
+    if told.learned:
+        story.show_learned(told, screen)
+    svg = re.sub(r"@font-face \{.*?\}", "", screen.export_svg(title="make demo"), flags=re.DOTALL)
+    path.write_text(svg, encoding="utf-8")
 
 
 def where_next(settings: Settings, user_id: str) -> None:
@@ -244,7 +189,9 @@ def main() -> None:
     """Runs the demo."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true", help="remove what an earlier demo left, and start over")
-    fresh = parser.parse_args().fresh
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the story of the thumbs-down as SVG, too")
+    given = parser.parse_args()
+    fresh = given.fresh
     began = time.monotonic()
     settings = Settings.under(Settings.from_environment().home)
     require_own_folder(settings, fresh)
@@ -278,7 +225,9 @@ def main() -> None:
     told = click(settings, log)
     out.print("[6/6] Tonight in Airflow: it learns from the month's dislikes and from that one")
     done = tonight(plan, log, datetime.fromisoformat(told.clicked_at))
-    show_all(told, done, log, settings)
+    told = show_all(told, done, log, settings)
+    if given.picture is not None:
+        draw(told, given.picture)
     where_next(settings, told.user_id)
     out.print(f"Done in {time.monotonic() - began:.0f} s.")
 
