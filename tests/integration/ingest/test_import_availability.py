@@ -16,7 +16,7 @@ START = datetime(2024, 4, 1, tzinfo=UTC)
 def import_text(store: FeedbackStore, folder: Path, text: str) -> None:
     file = folder / "items.csv"
     file.write_text(text, encoding="utf-8")
-    import_items(store, file, ImportOptions(now=NOW))
+    import_items(store, file, ImportOptions(imported_at=NOW))
 
 
 def test_a_file_that_says_nothing_of_it_changes_nothing(store: FeedbackStore, tmp_path: Path) -> None:
