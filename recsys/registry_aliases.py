@@ -11,6 +11,7 @@ from typing import Any
 from recsys.errors import NotFoundError
 from recsys.registry_connection import MlflowConnection
 from recsys.registry_errors import translated_errors
+from recsys.registry_file import require_own_home
 from recsys.registry_rows import ModelRows, read_rows
 
 MODEL_NAME = "feedback-recommender"
@@ -117,7 +118,10 @@ class VersionReader(MlflowConnection):
 
     def _rows(self) -> ModelRows | None:
         """What a store in this process holds, read without MLflow; None where MLflow has to be asked."""
-        return None if self._file is None or not self._file.exists() else read_rows(self._file, MODEL_NAME)
+        if self._file is None or not self._file.exists():
+            return None
+        require_own_home(self._file, self._artifact_root)
+        return read_rows(self._file, MODEL_NAME)
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -75,7 +75,7 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[S
     sections = [
         Section(f"{facts.about}\n\n{_verdict(verdict, evidence)}"),
         Section(_metrics(numbers)),
-        Section(_exposure(numbers.get("exposure", {}).get("findings", [])), "", 0),
+        Section(_exposure(numbers.get("exposure", {}).get("findings", [])), "", 5),
         Section(_section("All systems on the holdout", accuracy_table(evidence))),
         Section(_slices(numbers.get("slices", [])), _few_slices(numbers.get("slices", [])), 2),
         Section(_behaviour(facts.behaviour), _behaviour_in_short(facts.behaviour), 3),

@@ -52,7 +52,8 @@ def test_what_cannot_be_changed_is_said(home: Settings) -> None:
 
 def test_a_user_excludes_and_takes_it_back(home: Settings) -> None:
     assert quick(home, "exclusions", "add", "u", "1").shows("Item 1 is excluded for user u since")
-    assert [one["item_id"] for one in json.loads(quick(home, "exclusions", "list", "u", "--json").out)] == ["1"]
+    listed = quick(home, "exclusions", "list", "u", "--json").out.splitlines()
+    assert [json.loads(line)["item_id"] for line in listed] == ["1"]
     assert quick(home, "exclusions", "list", "u").shows("Film [a]")
     assert quick(home, "exclusions", "remove", "u", "1").code == 0
     assert quick(home, "exclusions", "list", "u").shows("User u excludes nothing.")

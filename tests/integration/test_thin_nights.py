@@ -47,7 +47,7 @@ def night(name: str, at: datetime, *, force: bool = True) -> Night:
     options = NightOptions(
         threshold=NEVER, families=[FAMILY], force_reason="a test" if force else None, keep_candidate=name != "first"
     )
-    return run_night(name, at, at, options, publishes=False)
+    return run_night(name, at, lambda: at, options, publishes=False)
 
 
 @pytest.fixture(scope="module")

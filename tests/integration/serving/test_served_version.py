@@ -23,6 +23,7 @@ from tests.integration.serving.live_api import MATRIX, Api
 TODAY = datetime(2026, 11, 28, tzinfo=UTC)
 NIGHT = datetime(2013, 6, 14, tzinfo=UTC)  # what an Airflow step of the demo says that now is
 DAY = timedelta(days=1)
+SCORES = {"2": 0.9, "4": 0.4}  # of the one film in the lists of a version
 ENTRY = RecommendationEntry(1, MATRIX.item_id, 0.9, "popular", {"trend": 0.9}, 0.8)
 
 
@@ -41,7 +42,8 @@ def make_champion(store: FeedbackStore, version: str, at: datetime, *, is_comple
 
 def publish(store: FeedbackStore, version: str, as_of: datetime, now: datetime) -> None:
     store.upsert_items([MATRIX])
-    entries = (replace(ENTRY, reason=f"by version {version}"),)
+    score = SCORES.get(version, 1.0)
+    entries = (replace(ENTRY, score=score, contributions={"trend": score}, reason=f"by version {version}"),)
     lists = [RecommendationSet(user, version, as_of, now, entries) for user in ("u1", "u2", None)]
     store.replace_recommendation_sets(version, as_of, lists)
 
@@ -58,7 +60,7 @@ def test_a_new_champion_is_served_though_it_was_published_by_an_earlier_clock(ap
     first_two_nights(api.store)
     for user in ("u1", "u2", "stranger"):
         found = api.client.get("/api/recommendations?k=1", headers=api.server(user)).json()
-        assert (found["model_version"], found["recommendations"][0]["reason"]) == ("4", "by version 4")
+        assert (found["model_version"], found["recommendations"][0]["score"]) == ("4", SCORES["4"])
     for whose in ("u1", None):
         stored = api.store.get_recommendations(whose)
         assert stored is not None
@@ -73,7 +75,7 @@ def test_the_command_line_shows_the_same(settings: Settings) -> None:
             shown = quick(settings, "recommend", user)
             assert (shown.code, shown.err) == (0, "")
             assert shown.shows("model version 4")
-            assert shown.shows("by version 4")
+            assert shown.shows(f"{SCORES['4']:.4f}")
         make_champion(store, "6", TODAY)
         assert quick(settings, "recommend", "u1").shows("Version 6 is champion; its lists are not published yet.")
 

@@ -31,6 +31,7 @@ from recsys.records import (
     Promotion,
     RecommendationEntry,
     RecommendationSet,
+    SetKind,
 )
 from recsys.store import FeedbackStore
 from recsys.store.tables import dislike_feedback_impact, metadata
@@ -213,7 +214,8 @@ def test_one_click_does_not_push_an_old_stream_out_of_sight(store: FeedbackStore
     loop.do_night(39)
     before = get_dislike_pattern_analysis(store, as_of=loop.now)
     assert genres(before) == [("War", 80, "high")]
-    one = RecommendationSet("a", "r1", loop.now, loop.now, (RecommendationEntry(1, "Comedy0", 1.0, "x", {}),))
+    entries = (RecommendationEntry(1, "Comedy0", 1.0, "x", {}),)
+    one = RecommendationSet("a", "r1", loop.now, loop.now, entries, kind=SetKind.ADJUSTED)
     shown = store.add_list(one)
     for _ in range(150):  # lists that a few people looked at since, beside 320 opinions
         store.add_exposure(shown, 1, loop.later(1))
