@@ -134,7 +134,7 @@ class Batch:
     Attributes:
         batch_id: the run's id; a retry of the run finds its own batch.
         as_of: cut-off T on `recorded_at`.
-        fit_through: D1, with D0 <= D1 <= T. The challenger is fitted on events up to D1 and judged on (D1, T].
+        fit_through: D1, with D0 <= D1 <= T. The challenger is fitted on events up to D1 and evaluated on (D1, T].
         champion_version: registry version of the champion when the batch was claimed; None if there was none.
         num_examples: negative examples that the batch claimed.
         config: JSON-able settings of the run (half-life, seed, gate margins, force reason).

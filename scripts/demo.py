@@ -1,7 +1,7 @@
 """`make demo`: the whole loop on the shipped stream, on this machine, in a few minutes.
 
     embedded stores -> import -> a first champion -> a night in Airflow with too few new dislikes (it skips, and says why)
-    -> one thumbs-down through the API, taken back, and made again -> tonight: a night that learns from it, is judged,
+    -> one thumbs-down through the API, taken back, and made again -> tonight: a night that learns from it, is evaluated,
     promoted or refused, and published.
 
 The stream ends yesterday: the import moves it by whole days, so that everything here lives in one time. What may be

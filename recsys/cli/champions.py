@@ -108,7 +108,7 @@ def promote(
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Promote a challenger that too few users could judge, on a person's word: name and reason go into the audit.
+    """Promote a challenger that had too few users to evaluate it, on a person's word: name and reason go into the audit.
 
     What the gate refuses for any other reason stays refused. Exit code 1: it was refused.
     """

@@ -63,7 +63,7 @@ def show(
     decision_id: Annotated[int, typer.Argument(help="Its number; `recsys decisions` shows it.")],
     as_json: Json = False,
 ) -> None:
-    """One decision in full. A verdict of the gate is judged again from its stored evidence and thresholds.
+    """One decision in full. A verdict of the gate is evaluated again from its stored evidence and thresholds.
 
     Exit code 1: the evidence is gone, or it does not lead to the same verdict, reasons and numbers any more.
     """

@@ -32,7 +32,7 @@ def move(
 ) -> None:
     """Move RECSYS_HOME, and rewrite the paths that MLflow, Airflow and logs keep in it.
 
-    Stop what uses it first (`make down`). Killed half-way, the same command finishes. A database that is not in the folder,
+    Stop what uses it first (`make down`). Interrupted, the same command finishes. A database that is not in the folder,
     PostgreSQL or an MLflow server, is left alone.
     """
     from recsys.home import moving

@@ -92,7 +92,7 @@ def run(
     ] = DEFAULTS.retrain_on_drift,
     as_json: Json = False,
 ) -> None:
-    """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
+    """One night: check the backlog, train, evaluate, decide, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
     rule = eligibility_rule(all_items, min_year, max_year, genres, without_genres, tags, without_tags)
     name = run_id or f"cli__{moment.isoformat()}"

@@ -44,7 +44,7 @@ def auc_per_user(judgements: pd.DataFrame, scores: FloatArray) -> pd.Series:
 
 
 def model_scores(recommender: Recommender, histories: pd.DataFrame, judgements: pd.DataFrame) -> FloatArray:
-    """What a model scores the judged items; `(num_judgements,)`, `-inf` where it does not know an item.
+    """What a model scores the evaluated items; `(num_judgements,)`, `-inf` where it does not know an item.
 
     Args:
         recommender: the model.

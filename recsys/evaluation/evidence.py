@@ -101,7 +101,7 @@ class Evidence:
         """`users` of two systems, row by row the same.
 
         Raises:
-            ValueError: if one is missing, or they were not judged on the same users and judgements.
+            ValueError: if one is missing, or they were not evaluated on the same users and judgements.
         """
         one, other = self.users(first), self.users(second)
         for name, users in ((first, one), (second, other)):

@@ -66,7 +66,7 @@ def nobody_liked(kind: str, config: GateConfig) -> str:
 
 
 def too_few_for_a_refresh(config: GateConfig) -> str:
-    """Why a refresh is not judged by its accuracy."""
+    """Why a refresh is not evaluated by its accuracy."""
     return f"fewer than the {config.min_refresh_users} users that it takes to judge even a refresh: {CHAMPION_STAYS}"
 
 

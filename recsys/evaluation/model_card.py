@@ -158,7 +158,7 @@ def _metrics(numbers: Mapping[str, Any]) -> str:
 
 
 def _exposure(findings: Iterable[Mapping[str, Any]]) -> str:
-    """A row per window over which dislike exposure was judged."""
+    """A row per window over which dislike exposure was evaluated."""
     rows = [
         [WINDOWS[one["window"]],
          _change(one["change"], "absolute" in one["margin"]), f"{one['num_worse']} / {one['num_better']}",
@@ -189,7 +189,7 @@ def _slices(slices: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _few_slices(slices: Sequence[Mapping[str, Any]]) -> str:
-    """The slices that lost most, of those that were judged."""
+    """The slices that lost most, of those that were evaluated."""
     judged = [one for one in slices if one["num_users"] and one["outcome"] != "too_small"]
     lost_most = sorted(judged, key=lambda one: one["challenger"] - one["comparator"])[:NUM_FEW]
     if not lost_most:

@@ -1,4 +1,4 @@
-"""A challenger that too few users could judge: when there are enough, a run judges anew, whatever the backlog is."""
+"""A challenger that had too few users to evaluate it: when there are enough, a run evaluates anew, whatever the backlog is."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ MANY = 1.1  # times the users that a verdict takes: of some, the like was taken 
 def enough_now(
     place: Workplace, as_of: datetime, holdout_begin: Callable[[datetime | None], datetime | None]
 ) -> str | None:
-    """Why a run should judge anew: the last refresh was not judged for want of users, and a new holdout has enough.
+    """Why a run should evaluate anew: the last refresh was not evaluated because there were too few users, and a new
+    holdout has enough.
 
     The dislikes behind that refresh count as used, so the backlog alone might never ask for another run. This asks once:
-    the verdict of the run that follows is not for want of users, unless some of them take their likes back.
+    the verdict of the run that follows is not because there were too few users, unless some of them take their likes back.
 
     Args:
         place: stores and folders.
@@ -48,7 +49,7 @@ def enough_now(
 
 
 def _waiting(place: Workplace) -> Decision | None:
-    """The last verdict, if it was on a refresh of today's champion and for want of users."""
+    """The last verdict, if it was on a refresh of today's champion and because there were too few users."""
     from recsys.evaluation.gate_config import GateConfig
 
     for last in place.store.list_decisions(limit=1, step=STEP):

@@ -90,7 +90,7 @@ def refusals_in_a_row(decisions: Sequence[Decision], as_of: datetime) -> tuple[D
 
     Args:
         decisions: of the ledger, newest first; of other steps nothing is read.
-        as_of: later cut-offs do not exist. Of a challenger that was judged several times the last verdict counts.
+        as_of: later cut-offs do not exist. Of a challenger that was evaluated several times the last verdict counts.
     """
     newest: dict[str, Decision] = {}
     for one in decisions:

@@ -117,7 +117,7 @@ def _dislike(
 def _require_same(body: DislikeRequest, stored: StoredDislike, key: str) -> None:
     """Checks that a repeated key came with the event that it named first.
 
-    What the store works out by itself where the client says nothing (film, list, moment) is not compared.
+    What the store works out by itself where the client says nothing (film, list, time) is not compared.
     """
     first = stored.dislike
     # A placeholder's feedback moves to the film when that comes, so an id of one may have become another by now.

@@ -56,7 +56,7 @@ router = APIRouter()
 async def record_interactions(request: Request) -> InteractionsAnswer:
     """Records up to 200 ratings, clicks, watches and likes of one user; all of them or none.
 
-    May be sent again: the same film, kind and moment is kept once. Films that the catalog does not know get a placeholder.
+    May be sent again: the same film, kind and time is kept once. Films that the catalog does not know get a placeholder.
     """
     service = service_of(request)
     user_id = (await service.admit(request)).require_user()

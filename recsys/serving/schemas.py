@@ -1,4 +1,4 @@
-"""What clients send. The JSON schemas say exactly what is accepted; nothing else is refused but moments in the future.
+"""What clients send. The JSON schemas say exactly what is accepted; nothing else is refused but times in the future.
 
 Models are strict: "5" is no number, 1 is no truth value, and a field that does not exist is an error, since a misspelt
 one would be lost in silence.
@@ -168,7 +168,7 @@ class ItemRequest(Received):
 
 
 def not_in_future(moment: datetime | None, now: datetime, max_skew_s: float) -> datetime | None:
-    """The moment to record: `now` without one, and for a clock that is a little ahead; None for the future."""
+    """The time to record: `now` without one, and for a clock that is a little ahead; None for the future."""
     if moment is None or moment <= now:
         return moment or now
     return now if moment <= now + timedelta(seconds=max_skew_s) else None

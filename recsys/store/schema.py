@@ -23,7 +23,7 @@ MIGRATION_LOCK = 7_216_001  # any number, the same in every process
 def migrate(database_url: str) -> None:
     """Brings the schema to the newest revision; creates a SQLite file and its folder. Does nothing if it is there.
 
-    Everything happens in one transaction: a process that dies half-way leaves the schema as it was, and of two
+    Everything happens in one transaction: a process that is interrupted leaves the schema as it was, and of two
     processes at once the second waits and finds nothing to do. SQLite enforces foreign keys at the end only: some changes
     of a table are a new table, and dropping the old one must not drop what refers to it.
 

@@ -47,7 +47,7 @@ def keep(connection: Connection, shift: StreamShift) -> None:
     """Writes a shift, before the first row that it moves. What an import left that died before its first row goes.
 
     Raises:
-        ConflictError: if another process keeps a different shift for the same file at this moment.
+        ConflictError: if another process keeps a different shift for the same file at the same time.
     """
     if not has_feedback(connection):
         connection.execute(delete(stream_shifts))
