@@ -6,8 +6,9 @@ down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`se
 neither the model nor what users are served.
 
 It also measures **drift**: how far the newest days are from what the champion learned from (items, genres, kinds of signals,
-events per user, reasons of dislikes, the champion's scores), beside how far apart such days usually are. The report is in
-the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused in a row, a champion that gets old.
+events per user, reasons of dislikes, the champion's scores), beside the reference: how far apart such days are
+otherwise. The report is in the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused
+in a row, a champion that gets old.
 
 Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
 champion that was deleted there, a promotion that was interrupted. It reports them; with `repair` in the form it moves the

@@ -7,7 +7,7 @@ decides about that.
 **Four triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
 threshold; a genre, person or franchise that is disliked far more often than users meet it; and, off by default,
 drift as `feedback_monitoring` last measured it. What each of them saw is in the decision record (`recsys decisions --json`),
-whether it fired or not. Beside them: when the last challenger had too few users to evaluate it and enough can now, a
+whether it fired or not. Beside them: when the holdout of the last challenger had too few users and the next has enough, a
 run is made.
 
 **Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.

@@ -9,8 +9,8 @@ on everything up to its cut-off, tests that, and moves the alias `champion`. Tha
 evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* keeps the champion; *extend*, some days
 later, compares the same two versions on all that was recorded up to `as_of`, and decides on that. A refused challenger is
 not evaluated again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
-`accept_thin_evidence`: you want what had too few users to evaluate it, and say why. It is refitted, but promoted only once a
-person has approved it by name in `champion_approval`.
+`accept_thin_evidence`: you want a challenger with too few users in its holdout, and say why. It is refitted, but
+promoted only once a person has approved it by name in `champion_approval`.
 
 **With a person's approval:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
 the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
@@ -70,7 +70,7 @@ PARAMS = {
         type=["null", "string"],
         minLength=1,
         title="Accept thin evidence",
-        description="Why a person wants a challenger that too few users could judge. champion_approval then asks for a name.",
+        description="Why a person wants a challenger with too few users in its holdout. champion_approval then asks for a name.",
         section=EVIDENCE,
     ),
     "as_of": as_of_field("End of the longer holdout; counts only with extend. Empty: the run's own time.", EVIDENCE),

@@ -15,7 +15,7 @@ from recsys.errors import InputError, NotFoundError
 if TYPE_CHECKING:
     from recsys.records import Item
 
-NONE = "none"  # in the place of a time: takes it away
+NONE = "none"  # instead of a time: takes it away
 
 items = typer.Typer(add_completion=False)
 ItemId = Annotated[str, typer.Argument(help="The item's id in the catalog.")]

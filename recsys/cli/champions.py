@@ -77,7 +77,8 @@ def _tenure(tenure: dict[str, Any]) -> str:
 @models.command("check")
 def check(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Finish what died half-way, and move aliases to where the audit has them.")
+        bool,
+        typer.Option("--repair", help="Finish what was interrupted, and move aliases to where the audit has them."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -108,7 +109,7 @@ def promote(
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Promote a challenger that had too few users to evaluate it, on a person's word: name and reason go into the audit.
+    """Promote a challenger with too few users in its holdout, on a person's word: name and reason go into the audit.
 
     What the gate refuses for any other reason stays refused. Exit code 1: it was refused.
     """

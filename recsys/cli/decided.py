@@ -95,11 +95,11 @@ def _show(decision: Decision, again: Replay | None) -> None:
     for name, value in numbers:
         say(f"  {name:<{width}}  {value}")
     if again is None:
-        say("Only verdicts of the gate can be judged again.")
+        say("Only verdicts of the gate can be evaluated again.")
     elif again.is_same:
-        say(f"Judged again from the stored evidence: {again.verdict}, the same verdict, reasons and numbers.")
+        say(f"Evaluated again from the stored evidence: {again.verdict}, the same verdict, reasons and numbers.")
     else:
-        say("Judged again from the stored evidence: not the same.")
+        say("Evaluated again from the stored evidence: not the same.")
         for difference in again.differences:
             say(f"  - {difference}")
 

@@ -18,7 +18,7 @@ NO_FIRST_CHAMPION = (
 )
 
 CHAMPION_STAYS = (
-    "the champion stays. The next night has a longer holdout to judge by. A person may promote without evidence, in their "
+    "the champion stays. The next night has a longer holdout to evaluate on. A person may promote without evidence, in their "
     'name: `recsys promote VERSION --accept-thin-evidence "WHY"`, or the form of model_promotion.'
 )
 
@@ -62,12 +62,12 @@ def nobody_liked(kind: str, config: GateConfig) -> str:
     reason = "No user with a liked item in the holdout: nothing to compare accuracy on."
     if kind != "refresh":
         return reason
-    return f"{reason} Too little to judge even a refresh by ({config.min_refresh_users} users): {CHAMPION_STAYS}"
+    return f"{reason} Too little to evaluate even a refresh ({config.min_refresh_users} users): {CHAMPION_STAYS}"
 
 
 def too_few_for_a_refresh(config: GateConfig) -> str:
     """Why a refresh is not evaluated by its accuracy."""
-    return f"fewer than the {config.min_refresh_users} users that it takes to judge even a refresh: {CHAMPION_STAYS}"
+    return f"fewer than the {config.min_refresh_users} users that it takes to evaluate even a refresh: {CHAMPION_STAYS}"
 
 
 def accepted(reason: str) -> str:

@@ -125,9 +125,9 @@ def _claim(verdict: Verdict) -> str:
         return OUTCOMES[verdict.claim]
     numbers = verdict.numbers
     if numbers.get("leaks") or numbers.get("implausible_gain"):
-        return "not judged: the numbers may be those of a leak"
+        return "inconclusive: the numbers may be those of a leak"
     ndcg = numbers.get("metrics", {}).get("ndcg_at_10")
-    return "not judged: no user liked a holdout item" if ndcg is None else _not_judged(ndcg, numbers)
+    return "inconclusive: no user liked a holdout item" if ndcg is None else _not_judged(ndcg, numbers)
 
 
 def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
@@ -135,8 +135,8 @@ def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     gate, num_users = numbers.get("gate", {}), found["num_users"]
     least = gate.get("min_users_with_dislikes" if found["title"] in OF_DISLIKES else "min_users", 0)
     if num_users < least:
-        return f"not judged: {num_users} {'user' if num_users == 1 else 'users'}, needs {least}"
-    return "not judged: the interval is too wide"
+        return f"inconclusive: {num_users} {'user' if num_users == 1 else 'users'}, needs {least}"
+    return "inconclusive: the interval is too wide"
 
 
 def _metrics(numbers: Mapping[str, Any]) -> str:
@@ -193,10 +193,8 @@ def _few_slices(slices: Sequence[Mapping[str, Any]]) -> str:
     judged = [one for one in slices if one["num_users"] and one["outcome"] != "too_small"]
     lost_most = sorted(judged, key=lambda one: one["challenger"] - one["comparator"])[:NUM_FEW]
     if not lost_most:
-        return _list("NDCG@10 by slice", [f"None of {len(slices)} slices has enough users to be judged."])
-    return (
-        f"{_slices(lost_most)}\n\nThe {len(lost_most)} of {len(judged)} judged slices that lost most, or gained least."
-    )
+        return _list("NDCG@10 by slice", [f"None of {len(slices)} slices has enough users to be evaluated."])
+    return f"{_slices(lost_most)}\n\nThe {len(lost_most)} of {len(judged)} evaluated slices that lost most, or gained least."
 
 
 def _behaviour(results: Sequence[Mapping[str, Any]]) -> str:
@@ -234,7 +232,7 @@ def _limits(verdict: Verdict, facts: CardFacts) -> str:
     metrics = numbers.get("metrics", {}).values()
     unsure = [found["title"] for found in metrics if found["outcome"] == "unknown"]
     said = [
-        f"Judged on {numbers.get('num_users', 0)} users with a liked holdout item, "
+        f"Evaluated on {numbers.get('num_users', 0)} users with a liked holdout item, "
         f"{numbers.get('num_users_with_dislikes', 0)} with a disliked one: nothing is known of others.",
         "Who has no history is given what is popular.",
     ]

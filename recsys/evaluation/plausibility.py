@@ -19,7 +19,7 @@ def leaks(evidence: Evidence) -> list[str]:
     )
     return [
         f"Leak: the {name} was trained through {through.isoformat()}, after the holdout began at "
-        f"{evidence.fit_through.isoformat()}: it has seen what it is judged on, so its numbers say nothing."
+        f"{evidence.fit_through.isoformat()}: it has seen what it is evaluated on, so its numbers say nothing."
         for name, through in models
         if through is not None and through > evidence.fit_through
     ]

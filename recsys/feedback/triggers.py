@@ -153,7 +153,7 @@ def _prediction_error(evidence: BacklogEvidence, config: TriggerConfig) -> Trigg
     if error is None or not is_enough:
         reason = (
             f"{tracked} of {new_dislikes(evidence.num_examples)} have a predicted score, {config.error_min_count} are "
-            "needed to judge the prediction error."
+            "needed to evaluate the prediction error."
         )
     else:
         side = "above" if holds else "not above"

@@ -60,7 +60,7 @@ def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days:
     """What may go of the folder's runs, and of what killed processes left.
 
     Args:
-        settings: places.
+        settings: of the deployment.
         store: the feedback database.
         now: wall-clock time.
         days: files that are younger stay, > 0.

@@ -1,4 +1,4 @@
-"""A longer holdout for a challenger that had too few users to evaluate it: the same two models, more of the future."""
+"""A longer holdout for a challenger with too few users in its holdout: the same two models, more of the future."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
 
     forced = batch.config.get("force_reason")
     kind = (
-        "Challenger, to be judged on later events"
+        "Challenger, to be evaluated on later events"
         if fit_name == "judged"
         else "Refit of a challenger that passed the gate"
     )

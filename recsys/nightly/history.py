@@ -26,7 +26,7 @@ class VersionHistory:
         batch_id: the run that made it.
         verdict: the gate's on it, or on the evaluated version that it is the refit of.
         aliases: that point at it now.
-        reigns: when it was champion.
+        reigns: tenures, the times when it was champion.
     """
 
     version: str

@@ -250,8 +250,8 @@ def refit(place: Workplace, batch: Batch) -> str:
     judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
     if judged_recipe != current_recipe(batch):
         raise ConflictError(
-            f"Expected the recipe {judged_recipe} that was judged, but this code is {current_recipe(batch)}: "
-            "nothing is refitted. Start a new run, so that the new recipe is judged."
+            f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
+            "nothing is refitted. Start a new run, so that the new recipe is evaluated."
         )
     folder = place.folder(batch.batch_id)
     fit_into(place, batch, folder, "refit")
@@ -296,7 +296,7 @@ def check_refit(
     overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
     failed = [f"{r.name}: {r.detail}" for r in results if not r.passed]
     if overlap < MIN_OVERLAP:
-        failed.append(f"rank_overlap: {overlap:.2f} of the judged lists' items, expected at least {MIN_OVERLAP}")
+        failed.append(f"rank_overlap: {overlap:.2f} of the evaluated lists' items, expected at least {MIN_OVERLAP}")
     if failed:
         raise DataCheckError(
             f"Expected the refit of version {version} to pass its behaviour tests, but: "

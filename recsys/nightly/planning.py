@@ -210,7 +210,7 @@ def plan_batch(
     if through is not None and through > as_of:
         raise InputError(
             f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
-            f"{as_of.isoformat()}: no earlier events can judge it fairly."
+            f"{as_of.isoformat()}: no earlier events can evaluate it fairly."
         )
     rule = config.eligible
     if rule is None:

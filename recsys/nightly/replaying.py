@@ -57,7 +57,7 @@ def replay(place: Workplace, decision: Decision) -> Replay | None:
         people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
         verdict = decide(evidence, gate_config(decision.numbers), *people_said)
     except (InputError, NotFoundError) as error:
-        return Replay(None, (f"It cannot be judged again: {error}",))
+        return Replay(None, (f"It cannot be evaluated again: {error}",))
     except (KeyError, TypeError, ValueError) as error:
         return Replay(None, (f"Its thresholds or its evidence do not fit this version of the gate: {error!r}",))
     numbers = from_json(to_json(verdict.numbers))  # as the ledger keeps them

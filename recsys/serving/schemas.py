@@ -31,13 +31,13 @@ VISIBLE = (
 
 def _moment(value: object) -> datetime:
     if not isinstance(value, str) or not RFC_3339.match(value):
-        raise ValueError("a moment such as 2026-03-01T12:00:00Z, with its time zone")
+        raise ValueError("a time such as 2026-03-01T12:00:00Z, with its time zone")
     try:
         moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"a moment such as 2026-03-01T12:00:00Z, with its time zone: {error}") from error
+        raise ValueError(f"a time such as 2026-03-01T12:00:00Z, with its time zone: {error}") from error
     if moment < EARLIEST:
-        raise ValueError("a moment from 1970 on")
+        raise ValueError("a time from 1970 on")
     return moment
 
 
@@ -119,7 +119,7 @@ class InteractionRequest(Received):
     is_like: bool | None = None
     """Whether it trains as a positive; otherwise the film only counts as seen. Default: true for `like`, else false."""
     occurred_at: Moment | None = None
-    """When it happened: from 1970 to now. The same user, film, kind and moment is kept once. Default: now."""
+    """When it happened: from 1970 to now. The same user, film, kind and time is kept once. Default: now."""
 
 
 class InteractionsRequest(Received):

@@ -76,7 +76,7 @@ def _make_folder(path: Path) -> None:
     except OSError as error:
         raise TerminalError(
             f"Expected to create the folder {path.absolute().parent} for the feedback database, but: {error.strerror}. "
-            "Make it writable, or set RECSYS_HOME or RECSYS_DATABASE_URL to another place."
+            "Make it writable, or set RECSYS_HOME or RECSYS_DATABASE_URL to another location."
         ) from error
 
 
@@ -88,7 +88,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _may_exist(path: Path) -> bool:
-    """False if there is surely no such file; a folder that this user may not look into is left to the driver to refuse."""
+    """False if there is certainly no such file; a folder that this user may not look into is left to the driver to refuse."""
     try:
         return path.exists()
     except PermissionError:

@@ -46,7 +46,7 @@ class StreamReader(Database):
     ) -> pd.DataFrame:
         """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`.
 
-        Items that users excluded are there as `seen`: they tell nothing, and no list holds them. `excluded_through`: those
+        Items that users excluded are there as `seen`: they carry no signal, and no list holds them. `excluded_through`: those
         that were recorded up to then; None: those that hold now, whatever `as_of` is.
         """
         _require_positive(half_life_days)

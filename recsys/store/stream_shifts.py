@@ -57,5 +57,5 @@ def keep(connection: Connection, shift: StreamShift) -> None:
     if [one.shift_days for one in found] != [shift.shift_days]:
         raise ConflictError(
             f"Expected to move {shift.file_name} by {shift.shift_days} days, but another import moves it by "
-            f"{found[0].shift_days} at this moment: wait until that one is done, and look at `recsys status`."
+            f"{found[0].shift_days} at the same time: wait until that one is done, and look at `recsys status`."
         )

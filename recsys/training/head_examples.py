@@ -56,7 +56,7 @@ class HeadExamples:
 
     Attributes:
         terms: float32 `(num_lists, num_candidates, num_terms)`: the trends, then `PERSONAL_TERMS`.
-        regard: float32 `(num_lists, num_candidates)`, of the items.
+        regard: float32 `(num_lists, num_candidates)`, approval rates of the items.
         multipliers: the same shape: what the user's feature adjustments leave of the item.
         labels: int8 `(num_lists, num_candidates)`: 1 liked in the window, -1 disliked, 0 neither, padding -2.
         weights: float32 `(num_lists, num_candidates)`: sample weight of the example; 0 where the label is not +-1.

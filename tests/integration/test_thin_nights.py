@@ -91,7 +91,9 @@ def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_a
     assert checked["backlog"] < checked["threshold"]  # no trigger asked for it
     assert not any(checked["triggers"].values())
     thin = nights.verdict("thin-3").numbers["model_version"]
-    assert f"Version {thin} was not judged for want of users; since then at least 33 users" in checked["reason"]
+    assert (
+        f"Version {thin} could not be evaluated, with too few users; since then at least 33 users" in checked["reason"]
+    )
     assert nights.nights["enough"].outcome == "promote"
     again = pipeline.check_backlog("another", CHAMPION_AT + 37 * HOUR, CHAMPION_AT + 37 * HOUR, NEVER, record=False)
     assert not again["retrain"]  # it was asked once
