@@ -70,7 +70,7 @@ PARAMS = {
         type=["null", "string"],
         minLength=1,
         title="Accept thin evidence",
-        description="Why a person wants a challenger with too few users in its holdout. champion_approval then asks for a name.",
+        description="Why a person wants a challenger with few users in its holdout. champion_approval then asks for a name.",
         section=EVIDENCE,
     ),
     "as_of": as_of_field("End of the longer holdout; counts only with extend. Empty: the run's own time.", EVIDENCE),

@@ -44,8 +44,8 @@ TEXT = """\
 Written by `make bench-exposure`. Exposure is the share of the first ten items that the user goes on to dislike, over users
 with a disliked test item. Below, the scores of our fitted model are multiplied by further powers of the *approval rate*
 of each item (the share of likes among its opinions; it counts once as fitted), the same for everybody or by how often the
-user dislikes, as a multiple of how often everybody does. Splits, candidates and users are those of [Beside its peers](benchmark.md);
-seed {seed}.
+user dislikes, as a multiple of how often everybody does. Splits, candidates and users are those of
+[Beside its peers](benchmark.md); seed {seed}.
 """
 
 

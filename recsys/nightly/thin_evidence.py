@@ -43,7 +43,7 @@ def enough_now(
         return None
     return (
         f"Version {waiting.numbers.get('model_version')} could not be evaluated, with too few users; since then at least "
-        f"{num_users} users have liked something that neither the champion nor a new challenger has seen, enough to evaluate a refresh."
+        f"{num_users} users have liked something that neither the champion nor a new challenger has seen: enough for a refresh."
     )
 
 
