@@ -85,8 +85,9 @@ A challenger that is worse by exactly the margin is refused in all but about 2.5
 interval must lie above it. The less alike two equal fits are, the more users it takes to show that one is not worse: a
 refused equal challenger costs a night, and the next one is evaluated from scratch. Below {evidence:,} users a refresh is
 promoted unless it is significantly worse than the margin or below {sanity:.0%} of the champion, since a stale model
-costs more than noise; a changed recipe is never promoted there. Below {least} users nothing is: the verdict is "insufficient evidence", and
-the holdout grows. With {least} users that bound still refuses a challenger of half the accuracy nearly always.
+costs more than noise; a changed recipe is never promoted there. Below {least} users nothing is: the verdict is
+"insufficient evidence", and the holdout grows. With {least} users that bound still refuses a
+challenger of half the accuracy nearly always.
 """
 
 

@@ -61,13 +61,13 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=365,
         title="Drift days",
-        description="So many of the newest days that the champion has not seen are compared with what it learned from.",
+        description="Number of newest days, not seen by the champion, to compare with what it learned from.",
         section=ALERTS,
     ),
     "max_refusals": count(
         3,
         "Max refusals",
-        "Alert from so many nights in a row on whose challengers were not promoted.",
+        "Alert after this many nights in a row whose challengers were not promoted.",
         section=ALERTS,
         most=1_000,
     ),
@@ -77,7 +77,7 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=3_650,
         title="Max champion days",
-        description="Alert when the champion knows nothing of more than so many days before the newest event.",
+        description="Alert when the newest event is more than this many days after what the champion has seen.",
         section=ALERTS,
     ),
     "keep_lists_days": Param(
@@ -86,7 +86,7 @@ PARAMS = {
         minimum=0,
         maximum=3_650,
         title="Keep lists days",
-        description="Delete lists that are older than so many days, are not served any more and were never shown to anybody.",
+        description="Delete lists that are older than this many days, are not served any more and were never shown to anybody.",
         section=STORAGE,
     ),
     "keep_files_days": Param(
@@ -95,7 +95,7 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=36_500,
         title="Keep files days",
-        description="Delete models, Data Docs and training sets of runs that wrote nothing for so many days, unless in use.",
+        description="Delete models, Data Docs and training sets of runs that wrote nothing for this many days, unless in use.",
         section=STORAGE,
     ),
     "prune_dry_run": switch(

@@ -123,7 +123,7 @@ def run_command(settings: Settings, *arguments: str) -> None:
     if done.returncode:
         sys.exit(
             f"`recsys {shlex.join(arguments)}` failed with code {done.returncode}: its message is above. "
-            "Mend that and run `make demo` again: it goes on from here."
+            "Fix that and run `make demo` again: it goes on from here."
         )
 
 
@@ -287,7 +287,7 @@ if __name__ == "__main__":
     try:
         main()
     except NightFailed as error:
-        sys.exit(f"{error} Mend that and run `make demo` again: it goes on from here.")
+        sys.exit(f"{error} Fix that and run `make demo` again: it goes on from here.")
     except KeyboardInterrupt:
         print("\nInterrupted. `make demo` goes on from here; `make demo ARGS=--fresh` starts over.", file=sys.stderr)
         sys.exit(130)

@@ -168,7 +168,8 @@ def _verdict(users: pd.DataFrame, numbers: pd.DataFrame, seed: int) -> str:
         plain, tuned = cost.loc[fastest, ["fit_s", "score_s"]].sum(), cost.loc[fastest].sum()
         lines.append(
             f"- Fastest peer that ours is not significantly above: {fastest}. Fit and score take ours {ours_s / plain:.1f} "
-            f"times as long as it with known settings, {ours_s / tuned:.2f} times as long as it with its tuning (ours always tunes)."
+            f"times as long as it with known settings, {ours_s / tuned:.2f} times "
+            "as long as it with its tuning (ours always tunes)."
         )
     else:
         lines.append(

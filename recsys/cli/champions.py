@@ -22,7 +22,8 @@ def list_models(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", help="Only who was champion on this day, such as 2026-11-27, or at this time, by the wall clock."
+            "--at",
+            help="Only the version that was champion on this day, such as 2026-11-27, or at this time, by the wall clock.",
         ),
     ] = None,
     k: K = 20,

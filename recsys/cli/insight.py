@@ -20,7 +20,7 @@ UNITS = {"_hours": "h", "_weeks": "weeks", "_days": "days"}  # how names end -> 
 
 
 def patterns(
-    user: Annotated[str | None, Option("--user", help="Of this user. Default: over all users.")] = None,
+    user: Annotated[str | None, Option("--user", help="Of this user. Default: all users.")] = None,
     k: K = 8,
     as_json: Json = False,
     as_of: AsOf = None,
@@ -110,7 +110,7 @@ def drift(
     as_of: AsOf = None,
     days: Annotated[
         float,
-        Option(min=0.01, help="Of the newest days so many, as far as the champion has not seen them."),
+        Option(min=0.01, help="Number of newest days to compare, as far as the champion has not seen them."),
     ] = 7.0,
     report: Annotated[Path | None, Option(help="Write the report here: one HTML file with its picture in it.")] = None,
     as_json: Json = False,

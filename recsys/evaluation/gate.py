@@ -196,7 +196,7 @@ def _accuracy(ndcg: MetricComparison | None, name: str, kind: str, config: GateC
         return "reject", f"{compared}; {'significantly' if is_below else 'may be'} worse than {say.allowed(ndcg)}."
     if kind == "refresh" and ndcg.num_users < config.min_refresh_users:
         return "insufficient_evidence", f"{compared}; {say.too_few_for_a_refresh(config)}"
-    thin = f"{compared}; fewer than the {config.min_users} users that make evidence"
+    thin = f"{compared}; fewer than the {config.min_users} users that are required as evidence"
     if kind == "first":
         return "insufficient_evidence", f"{thin}. {say.NO_FIRST_CHAMPION}"
     if kind != "refresh":

@@ -13,7 +13,7 @@ from recsys.evaluation.margins import RelativeMargin, signed
 from recsys.evaluation.slice_comparisons import SliceComparison
 
 NO_FIRST_CHAMPION = (
-    "There is no champion yet, and it takes so many to make a first one. The dislikes behind this challenger count as used: "
+    "There is no champion yet, and a first one needs that many. The dislikes behind this challenger count as used: "
     "when more users have recorded likes, force a run (`recsys run --force TEXT`, or the form), or extend this holdout."
 )
 

@@ -233,8 +233,8 @@ def _limits(verdict: Verdict, facts: CardFacts) -> str:
     unsure = [found["title"] for found in metrics if found["outcome"] == "unknown"]
     said = [
         f"Evaluated on {numbers.get('num_users', 0)} users with a liked holdout item, "
-        f"{numbers.get('num_users_with_dislikes', 0)} with a disliked one: nothing is known of others.",
-        "Who has no history is given what is popular.",
+        f"{numbers.get('num_users_with_dislikes', 0)} with a disliked one: other users were not evaluated.",
+        "Users without a history are given what is popular.",
     ]
     if "num_linked" in params:
         said.append(

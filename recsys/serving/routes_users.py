@@ -91,7 +91,9 @@ def _interactions(service: Service, user_id: str, body: InteractionsRequest) -> 
     openapi_extra=described(),
 )
 def recommend(
-    service: Parts, user_id: User, k: Annotated[int, Query(ge=1, le=MAX_K, description="At most so many.")] = 10
+    service: Parts,
+    user_id: User,
+    k: Annotated[int, Query(ge=1, le=MAX_K, description="Maximum number of entries.")] = 10,
 ) -> RecommendationsAnswer:
     """The champion's list for the user, without what was disliked or watched since, adjusted by the newest dislikes.
 

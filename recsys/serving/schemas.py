@@ -149,9 +149,9 @@ class ItemRequest(Received):
     tags: Annotated[list[Name], Field(max_length=50)] | None = None
     """The product's own words; a run may restrict what is recommended to some of them."""
     available_from: Moment | None = None
-    """Not recommended before; null: from ever."""
+    """Not recommended before; null: no start."""
     available_until: Moment | None = None
-    """Not recommended from then on; null: for ever."""
+    """Not recommended from then on; null: no end."""
     is_hidden: bool | None = None
     """True: not recommended at all; null: false."""
 

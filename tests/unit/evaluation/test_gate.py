@@ -98,7 +98,7 @@ def test_a_thin_refresh_that_is_significantly_worse_is_refused_within_the_sanity
     verdict = decide(make_evidence("refresh", challenger=challenger, champion=BASE[:THIN]), CONFIG)
     assert (verdict.verdict, verdict.claim) == ("reject", "worse")
     assert (
-        "fewer than the 200 users that make evidence, but significantly worse than the allowed -4.5%."
+        "fewer than the 200 users that are required as evidence, but significantly worse than the allowed -4.5%."
         in verdict.reasons[0]
     )
 
