@@ -90,7 +90,7 @@ class Dislike:
     `item_id` or `movie_id` (TMDB) or at least `movie_title` names the film; the store resolves the rest and makes a
     placeholder item for a film it does not know. The same `idempotency_key` twice is one dislike.
 
-    `predicted_score`: what the model had promised, 0 to 1. Where the user was given the item in a recommendation set, the
+    `predicted_score`: what the model had predicted, 0 to 1. Where the user was given the item in a recommendation set, the
     store takes it from there, whatever stands here; `claimed_score` keeps what a client said, for the record only.
     `item_was_known`: set by the store; False if the catalog had no such film.
     `imported_at`: by the wall clock; None if it was recorded here when it happened.
