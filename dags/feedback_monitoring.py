@@ -1,4 +1,4 @@
-"""Measures what users say of their recommendations, and whether the loop is in order.
+"""Measures the feedback of users on their recommendations, and whether the loop is in order.
 
 Finds **patterns** among the dislikes (genres, people and franchises that are disliked more often than users meet them, over
 all users and per user), counts the **dislike rate of each model version** (shown films as denominator), and writes both
@@ -39,7 +39,7 @@ storage` shows what is there and what would go.
 **Alerts** are in the log, in the XCom and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day until their cause is
 gone: a pattern of high severity; the newest version is disliked significantly more often than the one before; a served
 version is missing in the registry; more users had new dislikes than one run measures; drift; `max_refusals` challengers in a
-row were not promoted; the champion knows nothing of the last `max_champion_days` days.
+row were not promoted; the champion has seen nothing of the last `max_champion_days` days.
 
 **When red:** fix the cause and clear the task. While the alias `champion` is not where the audit has it, nothing is promoted
 or published: repair it, or make another version champion with `champion_rollback`.

@@ -29,9 +29,9 @@ def list_models(
     k: K = 20,
     as_json: Json = False,
 ) -> None:
-    """Every version: when it was made, what the gate said, when it was champion and who let it; or who was on a day.
+    """Every version: when it was made, what the gate said, when it was champion and who approved it; or who was on a day.
 
-    Of many, the newest. Times are UTC.
+    The newest -k versions. Times are UTC.
     """
     if context.invoked_subcommand is not None:
         return
@@ -83,7 +83,7 @@ def check(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Whether aliases and versions in the registry are as the audit says. Exit code 1: something is not."""
+    """Whether aliases and versions in the registry are as the audit says. Exit code 1: something differs."""
     from recsys.nightly import registry_check
     from recsys.nightly.workplace import Workplace
 

@@ -40,7 +40,9 @@ HalfLife = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of all random numbers in the fit.")]
 Families = Annotated[
     list[str] | None,
-    typer.Option("--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. May be given twice."),
+    typer.Option(
+        "--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. Repeat the option for several."
+    ),
 ]
 KeepCandidate = Annotated[
     bool,

@@ -192,7 +192,7 @@ def judge_drift(
     found += f", reference {min(usual):.3f} to {max(usual):.3f}"
     if limit >= 1.0:
         return replace(drift, limit=1.0, reason=f"{found}. The reference varies too much to detect drift.")
-    found += f", drift above {limit:.3f}."
+    found += f", threshold {limit:.3f}."
     if distance <= limit:
         return replace(drift, limit=limit, verdict=DriftVerdict.STABLE, reason=found)
     changes = "; ".join(f"{one.name} {one.before:.3g} -> {one.now:.3g}" for one in drift.shifts)

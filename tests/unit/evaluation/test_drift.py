@@ -94,7 +94,7 @@ def test_of_equals_one_in_a_hundred_is_above_the_limit_at_most() -> None:
             DriftVerdict.STABLE,
             "distance 0.110 from what the champion learned from, reference 0.100 to 0.130",
         ),
-        (0.18, USUAL, DriftVerdict.STABLE, "drift above"),  # above what is usual, but by too little
+        (0.18, USUAL, DriftVerdict.STABLE, "threshold"),  # above what is usual, but by too little
         (0.60, USUAL, DriftVerdict.DRIFT, "Horror 0.1 -> 0.4"),
         (0.99, USUAL[:5], DriftVerdict.NOT_ENOUGH, "5 earlier windows of this length can be compared, 6 are needed"),
         (0.99, (0.0, 0.9, 0.1, 0.8, 0.2, 0.7), DriftVerdict.NOT_ENOUGH, "varies too much to detect drift"),
