@@ -19,9 +19,7 @@ Tags = Annotated[
 WithoutTags = Annotated[list[str] | None, typer.Option("--without-tag", help="Recommend no item with this tag.")]
 Year = Annotated[
     int | None,
-    typer.Option(
-        min=FIRST_YEAR, max=LAST_YEAR, help="Bound of the release year of what is recommended."
-    ),
+    typer.Option(min=FIRST_YEAR, max=LAST_YEAR, help="Bound of the release year of what is recommended."),
 ]
 AllItems = Annotated[
     bool,
