@@ -1,4 +1,4 @@
-"""What a person is told when a task fails, a run is late, or a task found something: by a real web server that receives it."""
+"""What a person is sent when a task fails, a run is late, or a task found something: by a real web server that receives it."""
 
 from __future__ import annotations
 
