@@ -50,7 +50,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
             store.change_item(EXPIRED, {"available_until": FIRST_AS_OF - timedelta(days=20)}, FIRST_AS_OF)
             store.change_item(COMING, {"available_from": FIRST_AS_OF}, FIRST_AS_OF)  # when the holdout is over
             store.exclude_item(USER, EXCLUDED, FIRST_AS_OF)
-        found = run_night(FIRST, FIRST_AS_OF, FIRST_AS_OF, NightOptions(families=[FAMILY], eligible=RULE))
+        found = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, NightOptions(families=[FAMILY], eligible=RULE))
         assert found.outcome == "promote", found.reasons
         yield found
 

@@ -1,4 +1,4 @@
-"""Nights that too few users could judge: the champion stays, evidence accumulates, or a person promotes by name."""
+"""Nights with too few users in the holdout: the champion stays, evidence accumulates, or a person promotes by name."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def night(name: str, at: datetime, *, force: bool = True) -> Night:
     options = NightOptions(
         threshold=NEVER, families=[FAMILY], force_reason="a test" if force else None, keep_candidate=name != "first"
     )
-    return run_night(name, at, at, options, publishes=False)
+    return run_night(name, at, lambda: at, options, publishes=False)
 
 
 @pytest.fixture(scope="module")
