@@ -40,7 +40,7 @@ class Nights:
         return next(d for d in self.place.store.list_decisions(run_id=name) if d.step == "decide_promotion")
 
     def evidence(self, name: str) -> Evidence:
-        return load_evidence(self.place.store.get_batch(name))
+        return load_evidence(self.place, self.place.store.get_batch(name))
 
 
 def night(name: str, at: datetime, *, force: bool = True) -> Night:
