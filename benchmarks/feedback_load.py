@@ -42,7 +42,7 @@ class Measured:
         num_errors: answers that were no 201, and missing ones.
         num_acknowledged: dislikes for which a 201 came, each idempotency key once.
         num_stored: rows of those keys in the database.
-        lost: acknowledged keys that are not there exactly once with the number that was told.
+        lost: acknowledged keys that are not there exactly once with the number that was answered.
         problems: the first errors.
         server_cpu: share of one core that the API used.
         generator_cpu: share of one core that the generator used.

@@ -65,7 +65,7 @@ activity and taste.
 Disliking users are those of each holdout; *disliked and listed* are items in all holdouts, by the champion; *lost*, the share
 of them that are not in an equal system's list.
 
-A challenger that shows more has the same lists, in which slots that nobody met hold disliked items. The gate judges
+A challenger that shows more has the same lists, in which slots that nobody met hold disliked items. The gate evaluates
 the newest holdout, and all of them together: users for whom more disliked items are listed against users for whom fewer are,
 by an exact sign test (with intervals of {few_resamples} resamples). Among some hundred equal challengers a few more than
 {max_shown:.1%} may be refused by chance; the bound is broken by more than 99 in 100 simulations of {max_shown:.1%} show.
@@ -79,14 +79,15 @@ challenger did not list 1, of the 176 liked ones 5: 3 %. So the bound is for pop
 Where few users have dislikes, nobody can see 10 % more: a night of the shipped stream has about 40 of them, for whom about
 five disliked items are listed. The rows of {few} say what a week of such nights sees.
 
-## Who is judged
+## Who is evaluated
 
 A challenger that is worse by exactly the margin is refused in all but about 2.5 % of the cases, since the whole 95 %
 interval must lie above it. The less alike two equal fits are, the more users it takes to show that one is not worse: a
-refused equal challenger costs a night, and the next one is judged anew. Below {evidence:,} users a refresh is promoted
-unless it is significantly worse than the margin or below {sanity:.0%} of the champion, since a stale model costs more than
-noise; a changed recipe is never promoted there. Below {least} users nothing is: the verdict is "insufficient evidence", and
-the holdout grows. With {least} users that bound still refuses a challenger of half the accuracy nearly always.
+refused equal challenger costs a night, and the next one is evaluated from scratch. Below {evidence:,} users a refresh is
+promoted unless it is significantly worse than the margin or below {sanity:.0%} of the champion, since a stale model
+costs more than noise; a changed recipe is never promoted there. Below {least} users nothing is: the verdict is
+"insufficient evidence", and the holdout grows. With {least} users that bound still refuses a
+challenger of half the accuracy nearly always.
 """
 
 
@@ -189,7 +190,7 @@ def power_figure(results: pd.DataFrame) -> Figure:
     axes.plot([MIN_USERS, results["size"].max()], [MIN_REFUSED] * 2, color="black", linestyle="--", label=bound)
     sizes = sorted(results["size"].unique())
     axes.set(
-        xscale="log", xlabel="users in the holdout that the gate judges by (log scale)",
+        xscale="log", xlabel="users in the holdout that the gate evaluates (log scale)",
         ylabel="share of challengers that the gate refuses", ylim=(-0.02, 1.02),
         xticks=sizes, xticklabels=[f"{size:,}" for size in sizes],
     )  # fmt: skip

@@ -31,7 +31,7 @@ from recsys.evaluation.gate_config import GateConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "data" / "movietweetings"
-EQUAL, LEVELS, HALF = 0.0, (0.0, 0.02, 0.05, 0.10, 0.20), 0.50  # half: only where the fewest users judge a refresh
+EQUAL, LEVELS, HALF = 0.0, (0.0, 0.02, 0.05, 0.10, 0.20), 0.50  # half: only where the fewest users evaluate a refresh
 SIZES = (30, 100, 300, 1_000, 3_000, 10_000)
 NUM_CHALLENGERS = {
     30: 200,

@@ -26,7 +26,7 @@ who changed out of the sums and puts their new ones in ({num_touched:,} users he
 {rows}
 
 1. The sums alone, {form} ones at this number of linked items. Both read all events once, to find who changed and to sort;
-   what is carried also places four matrices over {num_linked:,} items anew.
+   what is carried also writes four matrices over {num_linked:,} items anew.
 2. The sums, and the solution of the three matrices with settings that are known: it costs the same whoever was active.
 3. The whole fit. The rebuild tries every candidate and ridge; the night keeps the candidate and the ridges that the last
    full fit chose (here {candidate}), carries the sums of tonight and of its validation past, and chooses the rest anew.

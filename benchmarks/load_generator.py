@@ -1,6 +1,6 @@
 """Sends dislikes to a running feedback API at a fixed rate, and notes what every single one cost.
 
-Open loop: each request has its moment in a schedule made beforehand, and its latency counts from that moment, whether it
+Open loop: each request has its time in a schedule made beforehand, and its latency counts from that time, whether it
 could be sent then or not. A stall of the server therefore shows in every request that was due meanwhile, where a client
 that waits for answers would have asked less often and measured nothing ("coordinated omission").
 
@@ -58,7 +58,7 @@ class Result:
     """What happened, one entry per request in the order of the schedule.
 
     Attributes:
-        latency_ms: from the scheduled moment to the last byte of the answer; None without one.
+        latency_ms: from the scheduled time to the last byte of the answer; None without one.
         status: HTTP status; 0 without an answer.
         acknowledged: (user_id, idempotency key, dislike_id) of every 201.
         problems: the first bodies and errors that were no 201.
@@ -171,7 +171,7 @@ class Load:
         self.result = Result([None] * len(events), [0] * len(events))
 
     async def run(self) -> Result:
-        """Sends everything at its moment and waits for all answers."""
+        """Sends everything at its time and waits for all answers."""
         started = time.perf_counter() + 0.2
         tasks = set()
         for number in range(len(self._events)):

@@ -21,10 +21,10 @@ TEXT = """\
 # How many dislikes a second
 
 Written by `make bench-api`. The API (`recsys serve`, one worker) and PostgreSQL run on one machine together with the
-load generator, a process of its own. Requests come at fixed moments whatever the server does (open loop), over kept-alive
+load generator, a process of its own. Requests come at fixed times whatever the server does (open loop), over kept-alive
 connections, with one API key that speaks for {num_users} users, every request with an idempotency key, one in a hundred of them
 a repeat. The database holds the shipped MovieTweetings stream and a list of 20 films for each of these users; six in ten
-dislikes name their list. A latency counts from the moment at which the request was due to the last byte of its answer,
+dislikes name their list. A latency counts from the time at which the request was due to the last byte of its answer,
 which is sent after the commit. PostgreSQL runs with its defaults: a commit is on the disk.
 
 Machine: {machine}.

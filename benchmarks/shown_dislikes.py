@@ -35,7 +35,7 @@ MAX_LOST = 0.07  # the promise is for systems as alike as the champion and the n
 
 @dataclass(frozen=True)
 class Case:
-    """One cell: `num` challengers that show `more` disliked items, judged on `nights` holdouts of `size` disliking users."""
+    """One cell: `num` challengers that show `more` disliked items, evaluated on `nights` holdouts of `size` disliking users."""
 
     population: int
     more: float

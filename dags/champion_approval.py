@@ -103,7 +103,7 @@ def record_answer(*, ti) -> dict:
 @task.run_if(_is_approved)
 @task(outlets=[CHAMPION])
 def promote(*, ti, outlet_events) -> dict:
-    """Moves the alias `champion` to the version, in the name of the run that judged it."""
+    """Moves the alias `champion` to the version, in the name of the run that evaluated it."""
     from recsys import pipeline
 
     shown, _ = _shown_and_answered(ti)

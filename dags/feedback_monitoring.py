@@ -1,4 +1,4 @@
-"""Measures what users say of their recommendations, and whether the loop is in order.
+"""Measures the feedback of users on their recommendations, and whether the loop is in order.
 
 Finds **patterns** among the dislikes (genres, people and franchises that are disliked more often than users meet them, over
 all users and per user), counts the **dislike rate of each model version** (shown films as denominator), and writes both
@@ -6,8 +6,9 @@ down: patterns to `dislike_patterns`, a version's numbers to its MLflow run (`se
 neither the model nor what users are served.
 
 It also measures **drift**: how far the newest days are from what the champion learned from (items, genres, kinds of signals,
-events per user, reasons of dislikes, the champion's scores), beside how far apart such days usually are. The report is in
-the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused in a row, a champion that gets old.
+events per user, reasons of dislikes, the champion's scores), beside the reference: how far apart such days are
+otherwise. The report is in the champion's MLflow run, folder `drift`. And it **watches the loop**: challengers refused
+in a row, a champion that gets old.
 
 Beside that it compares the **registry with the audit of champions**: an alias that was moved or deleted by hand in MLflow, a
 champion that was deleted there, a promotion that was interrupted. It reports them; with `repair` in the form it moves the
@@ -38,7 +39,7 @@ storage` shows what is there and what would go.
 **Alerts** are in the log, in the XCom and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day until their cause is
 gone: a pattern of high severity; the newest version is disliked significantly more often than the one before; a served
 version is missing in the registry; more users had new dislikes than one run measures; drift; `max_refusals` challengers in a
-row were not promoted; the champion knows nothing of the last `max_champion_days` days.
+row were not promoted; the champion has seen nothing of the last `max_champion_days` days.
 
 **When red:** fix the cause and clear the task. While the alias `champion` is not where the audit has it, nothing is promoted
 or published: repair it, or make another version champion with `champion_rollback`.
@@ -60,13 +61,13 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=365,
         title="Drift days",
-        description="So many of the newest days that the champion has not seen are compared with what it learned from.",
+        description="Number of newest days, not seen by the champion, to compare with what it learned from.",
         section=ALERTS,
     ),
     "max_refusals": count(
         3,
         "Max refusals",
-        "Alert from so many nights in a row on whose challengers were not promoted.",
+        "Alert after this many nights in a row whose challengers were not promoted.",
         section=ALERTS,
         most=1_000,
     ),
@@ -76,7 +77,7 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=3_650,
         title="Max champion days",
-        description="Alert when the champion knows nothing of more than so many days before the newest event.",
+        description="Alert when the newest event is more than this many days after what the champion has seen.",
         section=ALERTS,
     ),
     "keep_lists_days": Param(
@@ -85,7 +86,7 @@ PARAMS = {
         minimum=0,
         maximum=3_650,
         title="Keep lists days",
-        description="Delete lists that are older than so many days, are not served any more and were never shown to anybody.",
+        description="Delete lists that are older than this many days, are not served any more and were never shown to anybody.",
         section=STORAGE,
     ),
     "keep_files_days": Param(
@@ -94,7 +95,7 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=36_500,
         title="Keep files days",
-        description="Delete models, Data Docs and training sets of runs that wrote nothing for so many days, unless in use.",
+        description="Delete models, Data Docs and training sets of runs that wrote nothing for this many days, unless in use.",
         section=STORAGE,
     ),
     "prune_dry_run": switch(

@@ -7,7 +7,8 @@ decides about that.
 **Four triggers**, each with a switch in the form: enough new dislikes; a mean prediction error of theirs above its
 threshold; a genre, person or franchise that is disliked far more often than users meet it; and, off by default,
 drift as `feedback_monitoring` last measured it. What each of them saw is in the decision record (`recsys decisions --json`),
-whether it fired or not. Beside them: when too few users could judge the last challenger and enough can now, a run is made.
+whether it fired or not. Beside them: when the holdout of the last challenger had too few users and the next has enough, a
+run is made.
 
 **Runs** every night at 02:00 UTC, when the feedback service reports the asset `backlog_ready`, or by hand.
 
@@ -202,7 +203,7 @@ def dry_run(as_of: str, *, run_id: str, params: dict) -> dict:
     doc_md=__doc__,
 )
 def feedback_retraining() -> None:
-    """Backlog of dislikes -> challenger in the registry, judged."""
+    """Backlog of dislikes -> challenger in the registry, evaluated."""
     decision, claim = check_backlog(CUT_OFF), claim_backlog(CUT_OFF)
     listed = list_candidates(BATCH)
     tried = try_candidate.partial(batch_id=BATCH).expand(candidate=listed)

@@ -8,23 +8,23 @@ on everything up to its cut-off, tests that, and moves the alias `champion`. Tha
 **By hand:** *Trigger*; `model_version` is the number of an evaluated challenger in the registry. A verdict *insufficient
 evidence* says that too few users gave feedback yet. `if_insufficient` = *hold* keeps the champion; *extend*, some days
 later, compares the same two versions on all that was recorded up to `as_of`, and decides on that. A refused challenger is
-not judged again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
-`accept_thin_evidence`: you want what too few users could judge, and say why. It is refitted, but promoted only once a
-person has approved it by name in `champion_approval`.
+not evaluated again. `accept_gain`: you looked at a gain that is too good to be true and found no leak.
+`accept_thin_evidence`: you want a challenger with too few users in its holdout, and say why. It is refitted, but
+promoted only once a person has approved it by name in `champion_approval`.
 
 **With a person's approval:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
 the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
 
 | what you see | what it means |
 |---|---|
-| `extend_holdout` pink | as a rule: the challenger is judged on the holdout of its night |
+| `extend_holdout` pink | as a rule: the challenger is evaluated on the holdout of its night |
 | `extend_holdout` red | the champion changed since, or `as_of` is not later than the holdout's end; nothing was written |
 | `decide_promotion` green, what follows pink | not promoted: the log of `decide_promotion` has verdict and reasons |
 | the same, "has become champion since" | another run came first; the next run compares with its version |
 | `promote` green | the refit is champion; `recommendation_publishing` has started |
 | `request_approval` green, `promote` pink | the refit waits for a person: `champion_approval` has started, answer there |
 | `decide_promotion` red | no such version, or it was not evaluated: the message says what to run first |
-| `refit_challenger` red | the refit failed a behaviour test or moved too far from what was judged; the champion stays |
+| `refit_challenger` red | the refit failed a behaviour test or moved too far from what was evaluated; the champion stays |
 | `promote` red | nothing moved, and the message says why: such as that the champion changed during the refit |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task; every step finds or finishes its own
@@ -70,7 +70,7 @@ PARAMS = {
         type=["null", "string"],
         minLength=1,
         title="Accept thin evidence",
-        description="Why a person wants a challenger that too few users could judge. champion_approval then asks for a name.",
+        description="Why a person wants a challenger with few users in its holdout. champion_approval then asks for a name.",
         section=EVIDENCE,
     ),
     "as_of": as_of_field("End of the longer holdout; counts only with extend. Empty: the run's own time.", EVIDENCE),
@@ -114,7 +114,7 @@ def _is_extending(context) -> tuple[bool, str]:
 @task.run_if(_is_extending)
 @task(execution_timeout=timedelta(hours=1))
 def extend_holdout(as_of: str, *, params: dict, triggering_asset_events) -> dict:
-    """Judges the challenger again on a longer holdout, if its evidence is insufficient; in a process of its own."""
+    """Evaluates the challenger again on a longer holdout, if its evidence is insufficient; in a process of its own."""
     from recsys.process import run_step
 
     return run_step("extend_holdout", model_version=_named_version(params, triggering_asset_events), as_of=as_of)

@@ -20,7 +20,7 @@ TRIGGER_FORM = {
     "threshold": count(
         20,
         "Threshold",
-        "Backlog trigger: retrain from so many new dislikes on, counted as of the cut-off.",
+        "Backlog trigger: number of new dislikes that starts a retraining, counted as of the cut-off.",
         section=TRIGGERS,
     ),
     "error_trigger": switch(
@@ -41,7 +41,7 @@ TRIGGER_FORM = {
     "error_min_count": count(
         10,
         "Error min count",
-        "Error trigger: at least so many new dislikes must have a predicted score.",
+        "Error trigger: minimum number of new dislikes with a predicted score.",
         section=TRIGGERS,
     ),
     "feature_trigger": switch(
@@ -62,7 +62,7 @@ TRIGGER_FORM = {
     "feature_min_count": count(
         10,
         "Feature min count",
-        "Feature trigger: at least so many new dislikes must have the feature.",
+        "Feature trigger: minimum number of new dislikes that have the feature.",
         section=TRIGGERS,
     ),
     "feature_significance": Param(
@@ -112,7 +112,7 @@ MODEL_FORM = {
         minimum=0,
         maximum=2**31 - 1,
         title="Seed",
-        description="Of everything random in fit and bootstrap. The same seed and data give the same model.",
+        description="Seed of all random numbers in fit and bootstrap. The same seed and data give the same model.",
         section=MODEL,
     ),
     "eligible": Param(

@@ -91,7 +91,7 @@ def _late(context):
         f"{dag_id}: the run is not done by its deadline, {due_at}.",
         dag_id,
         run_id,
-        (f"It is {run.get('state') or 'in an unknown state'}. It goes on: see which task holds it up.",),
+        (f"It is {run.get('state') or 'in an unknown state'}. It continues: check which task delays it.",),
         due_at=due_at,
         link=_run_link(dag_id, run_id),
     )

@@ -93,7 +93,7 @@ def deliver(alert: Alert, settings: AlertSettings | None = None, *, timeout_s: f
     """Writes an alert to the log, and posts it where a webhook is set; never raises for a webhook.
 
     Args:
-        alert: what to tell.
+        alert: what to send.
         settings: by default those of the environment.
         timeout_s: of each attempt.
 

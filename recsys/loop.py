@@ -133,7 +133,7 @@ def run_night(
         run("evaluate_challenger", batch_id=run_id)
     except (
         BaseException
-    ):  # failed or interrupted: what was claimed goes back, and the error that caused it is the one told
+    ):  # failed or interrupted: what was claimed goes back, and the error that caused it is the one shown
         with contextlib.suppress(RecsysError):
             run("settle_backlog", batch_id=run_id, now=clock())
         raise

@@ -90,7 +90,7 @@ class Dislike:
     `item_id` or `movie_id` (TMDB) or at least `movie_title` names the film; the store resolves the rest and makes a
     placeholder item for a film it does not know. The same `idempotency_key` twice is one dislike.
 
-    `predicted_score`: what the model had promised, 0 to 1. Where the user was given the item in a recommendation set, the
+    `predicted_score`: what the model had predicted, 0 to 1. Where the user was given the item in a recommendation set, the
     store takes it from there, whatever stands here; `claimed_score` keeps what a client said, for the record only.
     `item_was_known`: set by the store; False if the catalog had no such film.
     `imported_at`: by the wall clock; None if it was recorded here when it happened.
@@ -134,7 +134,7 @@ class Batch:
     Attributes:
         batch_id: the run's id; a retry of the run finds its own batch.
         as_of: cut-off T on `recorded_at`.
-        fit_through: D1, with D0 <= D1 <= T. The challenger is fitted on events up to D1 and judged on (D1, T].
+        fit_through: D1, with D0 <= D1 <= T. The challenger is fitted on events up to D1 and evaluated on (D1, T].
         champion_version: registry version of the champion when the batch was claimed; None if there was none.
         num_examples: negative examples that the batch claimed.
         config: JSON-able settings of the run (half-life, seed, gate margins, force reason).

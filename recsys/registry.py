@@ -162,9 +162,9 @@ class Registry(VersionReader):
     def log_evaluation(
         self, version: str, metrics: Mapping[str, float], artifacts: Sequence[Path], step: int = 0
     ) -> None:
-        """Adds what judging a version gave to the version's run; files go to its folder `evaluation`.
+        """Adds what evaluating a version gave to the version's run; files go to its folder `evaluation`.
 
-        Judged again, it needs a higher `step`: MLflow shows the metrics of the highest, and keeps the others.
+        Evaluated again, it needs a higher `step`: MLflow shows the metrics of the highest, and keeps the others.
         """
         with self._at(version) as found:
             self._log_metrics(self._client.get_run(found.run_id), found.tags.get("model_id"), metrics, step)
@@ -172,7 +172,7 @@ class Registry(VersionReader):
                 self._log_artifact(found.run_id, path, "evaluation")
 
     def log_measurement(self, version: str, metrics: Mapping[str, float], measured_at: datetime) -> None:
-        """Adds a point per metric to the run of a version that serves. The same moment again adds no second point."""
+        """Adds a point per metric to the run of a version that serves. The same time again adds no second point."""
         at = int(measured_at.timestamp() * 1000)  # of one step, MLflow shows the latest point as the metric's value
         with self._at(version) as found:
             from mlflow.entities import Metric

@@ -1,4 +1,4 @@
-"""Errors of MLflow, of its database, of the network and of the disk, told apart: try again, or do not."""
+"""Errors of MLflow, of its database, of the network and of the disk, by kind: try again, or do not."""
 
 from __future__ import annotations
 

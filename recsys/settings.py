@@ -13,8 +13,8 @@
 | `RECSYS_RATE_LIMIT_URL` | where requests are counted: `memory://`, `redis://host:6379` | `memory://`, each worker for itself |
 | `RECSYS_RATE_LIMIT_PER_USER` | requests of one user, such as `300/minute`; `none` | `300/minute` |
 | `RECSYS_RATE_LIMIT_PER_KEY` | requests of one API key | `60000/minute` |
-| `RECSYS_AIRFLOW_URL` | Airflow, which is told when the backlog is ready | none: it is not told, the nightly run looks |
-| `RECSYS_AIRFLOW_USERNAME`, `RECSYS_AIRFLOW_PASSWORD` | who tells it | none |
+| `RECSYS_AIRFLOW_URL` | Airflow, which is notified when the backlog is ready | none: only the nightly run looks |
+| `RECSYS_AIRFLOW_USERNAME`, `RECSYS_AIRFLOW_PASSWORD` | login for that | none |
 | `RECSYS_ALERT_WEBHOOK_URL` | gets a POST for every alert; see `recsys.alerting` | none: alerts are in the log |
 | `PROMETHEUS_MULTIPROC_DIR` | where several workers keep their counters together | a temporary folder |
 
@@ -79,7 +79,7 @@ class ApiSettings:
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """Who is told when something needs a person.
+    """Who is notified when something needs a person.
 
     Attributes:
         webhook_url: gets a POST for every alert; empty: alerts are in the log only. Often its path is a secret.
@@ -96,7 +96,7 @@ class AlertSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Places of one deployment.
+    """Paths and addresses of one deployment.
 
     Attributes:
         home: folder of everything that is written.
@@ -128,11 +128,11 @@ class Settings:
         return cls.from_environment({"RECSYS_HOME": str(home)})
 
     def use(self) -> None:
-        """Makes this process, and what it starts, see these places."""
+        """Makes this process, and what it starts, use these paths and addresses."""
         os.environ.update(self.as_environment())
 
     def as_environment(self) -> dict[str, str]:
-        """The variables that make a child process see the same places."""
+        """The variables that make a child process use the same paths and addresses."""
         return {
             "RECSYS_HOME": str(self.home),
             "RECSYS_DATABASE_URL": self.database_url,

@@ -13,14 +13,14 @@ from recsys.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = "127.0.0.1"
 AIRFLOW_FOLDER = "airflow"  # of Airflow's own files, in the home folder
-SERVICE_USER = "feedback-service"  # tells Airflow that the backlog is ready
+SERVICE_USER = "feedback-service"  # notifies Airflow that the backlog is ready
 
 
 def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, str]:
     """Variables to set before Airflow is imported or started.
 
     Args:
-        settings: places of the deployment.
+        settings: of the deployment.
         port: where the API server listens, or would listen.
 
     Returns:

@@ -1,7 +1,7 @@
 """`make demo`: the whole loop on the shipped stream, on this machine, in a few minutes.
 
     embedded stores -> import -> a first champion -> a night in Airflow with too few new dislikes (it skips, and says why)
-    -> one thumbs-down through the API, taken back, and made again -> tonight: a night that learns from it, is judged,
+    -> one thumbs-down through the API, taken back, and made again -> tonight: a night that learns from it, is evaluated,
     promoted or refused, and published.
 
 The stream ends yesterday: the import moves it by whole days, so that everything here lives in one time. What may be
@@ -57,7 +57,7 @@ def run_command(settings: Settings, *arguments: str) -> None:
     if done.returncode:
         sys.exit(
             f"`recsys {shlex.join(arguments)}` failed with code {done.returncode}: its message is above. "
-            "Mend that and run `make demo` again: it goes on from here."
+            "Fix that and run `make demo` again: it goes on from here."
         )
 
 
@@ -236,7 +236,7 @@ if __name__ == "__main__":
     try:
         main()
     except NightFailed as error:
-        sys.exit(f"{error} Mend that and run `make demo` again: it goes on from here.")
+        sys.exit(f"{error} Fix that and run `make demo` again: it goes on from here.")
     except KeyboardInterrupt:
         print("\nInterrupted. `make demo` goes on from here; `make demo ARGS=--fresh` starts over.", file=sys.stderr)
         sys.exit(130)

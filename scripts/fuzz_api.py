@@ -181,7 +181,7 @@ def _failures(rounds: list[dict[str, Any]]) -> int:
 def main() -> None:
     """Reads the arguments, runs, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=10_000, help="at least so many (default 10000)")
+    parser.add_argument("--cases", type=int, default=10_000, help="minimum number of cases (default 10000)")
     parser.add_argument("--seed", type=int, default=1, help="of the first round (default 1)")
     parser.add_argument("--max-examples", type=int, default=150, help="per operation, phase and round (default 150)")
     given = parser.parse_args()

@@ -19,7 +19,7 @@ def _text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-# JSON Schema knows moments, but not that something which has happened lies in the past.
+# JSON Schema knows times, but not that something which has happened lies in the past.
 past = st.datetimes(OLDEST.replace(tzinfo=None), (datetime.now(UTC) - timedelta(days=1)).replace(tzinfo=None))
 schemathesis.openapi.format("date-time", past.map(lambda moment: _text(moment.replace(tzinfo=UTC))))
 

@@ -99,7 +99,7 @@ def show_lists(place: Any, version: str, out: Console) -> None:
             table.add_row(user_id, str(entry.rank), Text(title), f"{entry.score:.3f}", Text(entry.reason))
     out.print(table)
     films = {entry.item_id for one in lists.values() for entry in one.entries[:TOP]}
-    out.print(f"{len(films):,} different films fill the first {TOP} places in the lists of {len(lists):,} users.")
+    out.print(f"{len(films):,} different films fill the first {TOP} positions in the lists of {len(lists):,} users.")
 
 
 def show_seconds(seconds: dict[str, float], out: Console) -> None:

@@ -47,7 +47,7 @@ class Stack:
         """Plans the services; starts nothing.
 
         Args:
-            settings: places. With `MLFLOW_TRACKING_URI` naming a server, that one is used and none is started.
+            settings: of the deployment. With `MLFLOW_TRACKING_URI` naming a server, that one is used and none is started.
             airflow_port: for Airflow's UI and API.
             mlflow_port: for MLflow.
             api_port: for the feedback API.
@@ -75,7 +75,7 @@ class Stack:
         return {**os.environ, **airflow, **own}
 
     def announcing(self) -> dict[str, str]:
-        """What lets the feedback API tell Airflow that the backlog is ready."""
+        """What lets the feedback API notify Airflow that the backlog is ready."""
         secret = stored_secret(self._settings.home / AIRFLOW_FOLDER / "service_secret")
         named = {"URL": self._airflow_url, "USERNAME": SERVICE_USER, "PASSWORD": secret}
         return {f"RECSYS_AIRFLOW_{name}": value for name, value in named.items()}

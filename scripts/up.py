@@ -124,7 +124,7 @@ def down(stack: Stack, record: Record) -> int:
         runner.send_signal(signal.SIGINT)
         runner.wait(timeout=DOWN_TIMEOUT_S)
     except (KeyError, psutil.NoSuchProcess):
-        pass  # it ended, or began, this very moment
+        pass  # it ended, or began, just now
     except psutil.TimeoutExpired:
         print(
             f"Expected process {runner.pid} to stop within {DOWN_TIMEOUT_S:.0f} s: see {stack.logs}.", file=sys.stderr

@@ -1,5 +1,5 @@
--- Feedback changed at: when anything that a user told us last changed.
--- Grain: one row; null for a user who never told anything.
+-- Feedback changed at: when the feedback of any user last changed.
+-- Grain: one row; null for a user who never gave any.
 -- Parameters (feedback database): :user_id.
 SELECT max(changed_at) AS changed_at
 FROM (

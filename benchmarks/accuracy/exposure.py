@@ -1,8 +1,8 @@
 """`make bench-exposure`: what it would cost in accuracy to show fewer disliked items. Writes docs/dislike_exposure.md.
 
-Lists of our model are made again after its scores above 0 were multiplied by the regard of their items (the share of likes
-among the opinions on an item, which scales them once already) to further powers: the same for everybody, or larger for
-users who dislike more than others.
+Lists of our model are made again after its scores above 0 were multiplied by the approval rate of their items (the
+share of likes among the opinions on an item, which scales them once already) to further powers: the same for everybody,
+or larger for users who dislike more than others.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from benchmarks.accuracy.streams import splits_of
 
 FloatArray = npt.NDArray[np.float64]
 SHRINKAGE = 2.0  # opinions like everybody's that are added to each user's
-# How often a user dislikes, as a multiple of how often everybody does -> the further power of the regard.
+# How often a user dislikes, as a multiple of how often everybody does -> the further power of the approval rate.
 VARIANTS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "as fitted": np.zeros_like,
-    "regard once more": np.ones_like,
-    "regard 3 times more": lambda often: np.full_like(often, 3.0),
-    "regard 7 times more": lambda often: np.full_like(often, 7.0),
+    "approval rate once more": np.ones_like,
+    "approval rate 3 times more": lambda often: np.full_like(often, 3.0),
+    "approval rate 7 times more": lambda often: np.full_like(often, 7.0),
     "twice how often the user dislikes": lambda often: 2.0 * often,
     "4 times how often the user dislikes": lambda often: 4.0 * often,
     "4 times, who dislikes more than others": lambda often: 4.0 * np.maximum(often - 1.0, 0.0),
@@ -42,10 +42,10 @@ TEXT = """\
 # What showing fewer disliked items would cost
 
 Written by `make bench-exposure`. Exposure is the share of the first ten items that the user goes on to dislike, over users
-with a disliked test item. Below, the scores of our fitted model are multiplied by further powers of the *regard* of each item
-(the share of likes among its opinions; it counts once as fitted), the same for everybody or by how often the user dislikes,
-as a multiple of how often everybody does. Splits, candidates and users are those of [Beside its peers](benchmark.md);
-seed {seed}.
+with a disliked test item. Below, the scores of our fitted model are multiplied by further powers of the *approval rate*
+of each item (the share of likes among its opinions; it counts once as fitted), the same for everybody or by how often the
+user dislikes, as a multiple of how often everybody does. Splits, candidates and users are those of
+[Beside its peers](benchmark.md); seed {seed}.
 """
 
 
@@ -56,7 +56,7 @@ class Fitted:
     Attributes:
         train: what it knew.
         score: of the candidates.
-        regard: `(num_candidates,)` in (0, 1]; 1 for what the model does not know.
+        regard: `(num_candidates,)`, approval rates in (0, 1]; 1 for what the model does not know.
         often: `(num_users,)`: how often each user dislikes, as a multiple of how often everybody does.
     """
 
@@ -77,7 +77,7 @@ class Fitted:
         return cls(train, score, regard, own / share if share else np.ones(len(own)))
 
     def with_power(self, power: FloatArray) -> Scorer:
-        """Scores above 0 times the regard to the power of each user; `power` is `(num_users,)`."""
+        """Scores above 0 times the approval rate to the power of each user; `power` is `(num_users,)`."""
 
         def score(users: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
             scores = self.score(users)
@@ -102,7 +102,7 @@ def section(data: str, judged: pd.DataFrame) -> str:
         f"## {data}\n",
         f"{len(exposed):,} users had a disliked test item. {(~exposed['is_known']).mean():.0%} of them had liked nothing "
         f"before, and {(exposed['num_liked'] == 0).mean():.0%} liked no test item: no list would have pleased them.\n",
-        "| power of the regard | NDCG@10 | | dislike exposure@10 | | of known users | of new users |",
+        "| power of the approval rate | NDCG@10 | | dislike exposure@10 | | of known users | of new users |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name in VARIANTS:

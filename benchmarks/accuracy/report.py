@@ -21,7 +21,7 @@ TEXT = """\
 # Beside its peers
 
 Written by `make bench`. Every system sees the same training events, ranks the same candidates (every item with an event in
-training, less what the user met there) for the same users, and is judged on the same liked and disliked test items.
+training, less what the user met there) for the same users, and is evaluated on the same liked and disliked test items.
 Each peer is tuned on a validation part of the training events, split by the same protocol, over {trials} settings drawn
 from its space (no new trial after {budget:.0f} s), and fitted again on all of them with the best. A user without a like gets
 what is popular from every peer that cannot score strangers. Ours is fitted as in the nightly loop and chooses everything
@@ -114,7 +114,7 @@ def _about(users: pd.DataFrame, numbers: pd.DataFrame) -> str:
     tested = users[["split", "user_id"]].drop_duplicates()
     return (
         f"{numbers['num_train'].max():,} training events in the largest split, {numbers['num_items'].max():,} candidates, "
-        f"{len(tested):,} users judged."
+        f"{len(tested):,} users evaluated."
     )
 
 
@@ -167,11 +167,14 @@ def _verdict(users: pd.DataFrame, numbers: pd.DataFrame, seed: int) -> str:
         ours_s = cost.loc[OURS, ["fit_s", "score_s"]].sum()
         plain, tuned = cost.loc[fastest, ["fit_s", "score_s"]].sum(), cost.loc[fastest].sum()
         lines.append(
-            f"- Fastest peer that ours is not surely above: {fastest}. Fit and score take ours {ours_s / plain:.1f} times as "
-            f"long as it with known settings, {ours_s / tuned:.2f} times as long as it with its tuning (ours always tunes)."
+            f"- Fastest peer that ours is not significantly above: {fastest}. Fit and score take ours {ours_s / plain:.1f} "
+            f"times as long as it with known settings, {ours_s / tuned:.2f} times "
+            "as long as it with its tuning (ours always tunes)."
         )
     else:
-        lines.append("- Ours is surely above every peer: there is none of equal accuracy to compare the speed with.")
+        lines.append(
+            "- Ours is significantly above every peer: there is none of equal accuracy to compare the speed with."
+        )
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ class Stream:
     Attributes:
         name: of the folder.
         events: `user_id`, `item_id`, `signal` (like, neutral, dislike), `occurred_at`; the newest per user and item, in
-            order of time; those of one moment in random order, which only `seed` decides.
+            order of time; those with the same time in random order, which only `seed` decides.
         items: `item_id`, `title`, `genres`, `cast`, `franchise`.
     """
 
@@ -71,7 +71,7 @@ def _parsed(folder: Path) -> Parsed:
 
 @dataclass(frozen=True)
 class Split:
-    """What is known, and what is to be foretold.
+    """What is known, and what is to be predicted.
 
     Attributes:
         name: such as `40-50 %`.

@@ -19,7 +19,7 @@ SCOPES = ("act-for-users", "metrics:read", "users:erase", "catalog:write")
 api_key = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Keys for programs that use the feedback API: the product's server, Prometheus, whoever erases users.",
+    help="Keys for programs that use the feedback API: the product's server, Prometheus, a tool that erases users.",
 )
 
 
@@ -38,7 +38,7 @@ def create(
     ],
     as_json: Json = False,
 ) -> None:
-    """Make a key and print it: this once, only its hash is kept."""
+    """Make a key and print it, once: only its hash is kept."""
     from recsys.store import FeedbackStore, api_keys
 
     scopes = _scopes(scope)

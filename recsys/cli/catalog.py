@@ -15,7 +15,7 @@ from recsys.errors import InputError, NotFoundError
 if TYPE_CHECKING:
     from recsys.records import Item
 
-NONE = "none"  # in the place of a time: takes it away
+NONE = "none"  # instead of a time: takes it away
 
 items = typer.Typer(add_completion=False)
 ItemId = Annotated[str, typer.Argument(help="The item's id in the catalog.")]
@@ -88,10 +88,10 @@ def set_item(
         bool | None, typer.Option("--hidden/--visible", help="Never recommend it, or do again.", show_default=False)
     ] = None,
     available_from: Annotated[
-        str | None, typer.Option(help="Recommend it from this day or time on (UTC); none: from ever.")
+        str | None, typer.Option(help="Recommend it from this day or time on (UTC); none: no start.")
     ] = None,
     available_until: Annotated[
-        str | None, typer.Option(help="Recommend it until before this day or time (UTC); none: for ever.")
+        str | None, typer.Option(help="Recommend it until before this day or time (UTC); none: no end.")
     ] = None,
     tags: Annotated[
         list[str] | None, typer.Option("--tag", help="Its tags, all of them; give the option once for each.")

@@ -22,15 +22,16 @@ def list_models(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", help="Only who was champion on this day, such as 2026-11-27, or at this time, by the wall clock."
+            "--at",
+            help="Only the version that was champion on this day, such as 2026-11-27, or at this time, by the wall clock.",
         ),
     ] = None,
     k: K = 20,
     as_json: Json = False,
 ) -> None:
-    """Every version: when it was made, what the gate said, when it was champion and who let it; or who was on a day.
+    """Every version: when it was made, what the gate said, when it was champion and who approved it; or who was on a day.
 
-    Of many, the newest. Times are UTC.
+    The newest -k versions. Times are UTC.
     """
     if context.invoked_subcommand is not None:
         return
@@ -77,11 +78,12 @@ def _tenure(tenure: dict[str, Any]) -> str:
 @models.command("check")
 def check(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Finish what died half-way, and move aliases to where the audit has them.")
+        bool,
+        typer.Option("--repair", help="Finish what was interrupted, and move aliases to where the audit has them."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Whether aliases and versions in the registry are as the audit says. Exit code 1: something is not."""
+    """Whether aliases and versions in the registry are as the audit says. Exit code 1: something differs."""
     from recsys.nightly import registry_check
     from recsys.nightly.workplace import Workplace
 
@@ -108,7 +110,7 @@ def promote(
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Publish every user's list anew.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Promote a challenger that too few users could judge, on a person's word: name and reason go into the audit.
+    """Promote a challenger with too few users in its holdout, on a person's word: name and reason go into the audit.
 
     What the gate refuses for any other reason stays refused. Exit code 1: it was refused.
     """

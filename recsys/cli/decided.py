@@ -63,7 +63,7 @@ def show(
     decision_id: Annotated[int, typer.Argument(help="Its number; `recsys decisions` shows it.")],
     as_json: Json = False,
 ) -> None:
-    """One decision in full. A verdict of the gate is judged again from its stored evidence and thresholds.
+    """One decision in full. A verdict of the gate is evaluated again from its stored evidence and thresholds.
 
     Exit code 1: the evidence is gone, or it does not lead to the same verdict, reasons and numbers any more.
     """
@@ -95,11 +95,11 @@ def _show(decision: Decision, again: Replay | None) -> None:
     for name, value in numbers:
         say(f"  {name:<{width}}  {value}")
     if again is None:
-        say("Only verdicts of the gate can be judged again.")
+        say("Only verdicts of the gate can be evaluated again.")
     elif again.is_same:
-        say(f"Judged again from the stored evidence: {again.verdict}, the same verdict, reasons and numbers.")
+        say(f"Evaluated again from the stored evidence: {again.verdict}, the same verdict, reasons and numbers.")
     else:
-        say("Judged again from the stored evidence: not the same.")
+        say("Evaluated again from the stored evidence: not the same.")
         for difference in again.differences:
             say(f"  - {difference}")
 

@@ -10,14 +10,17 @@ from recsys.eligibility import FIRST_YEAR, LAST_YEAR, EligibilityRule
 from recsys.errors import InputError
 
 Genres = Annotated[
-    list[str] | None, typer.Option("--genre", help="Recommend only items of this genre, or of others given so.")
+    list[str] | None, typer.Option("--genre", help="Recommend only items of this genre; repeat the option for several.")
 ]
 WithoutGenres = Annotated[list[str] | None, typer.Option("--without-genre", help="Recommend no item of this genre.")]
 Tags = Annotated[
-    list[str] | None, typer.Option("--tag", help="Recommend only items with this tag, or with others given so.")
+    list[str] | None, typer.Option("--tag", help="Recommend only items with this tag; repeat the option for several.")
 ]
 WithoutTags = Annotated[list[str] | None, typer.Option("--without-tag", help="Recommend no item with this tag.")]
-Year = Annotated[int | None, typer.Option(min=FIRST_YEAR, max=LAST_YEAR, help="Of release, of what is recommended.")]
+Year = Annotated[
+    int | None,
+    typer.Option(min=FIRST_YEAR, max=LAST_YEAR, help="Bound of the release year of what is recommended."),
+]
 AllItems = Annotated[
     bool,
     typer.Option("--all-items", help="Recommend any item again. Without any of these options: what the champion may."),

@@ -32,8 +32,8 @@ def move(
 ) -> None:
     """Move RECSYS_HOME, and rewrite the paths that MLflow, Airflow and logs keep in it.
 
-    Stop what uses it first (`make down`). Killed half-way, the same command finishes. A database that is not in the folder,
-    PostgreSQL or an MLflow server, is left alone.
+    Stop what uses it first (`make down`). If it is interrupted, the same command finishes. A database that is not in the
+    folder, PostgreSQL or an MLflow server, is left alone.
     """
     from recsys.home import moving
 

@@ -63,7 +63,9 @@ EndsOn = Annotated[
 ShiftDays = Annotated[
     int | None,
     typer.Option(
-        "--shift-days", help="The same as a number of days to add to all times.", show_default="not moved, or as kept"
+        "--shift-days",
+        help="The same as --ends-on, as a number of days to add to all times.",
+        show_default="not moved, or as kept",
     ),
 ]
 

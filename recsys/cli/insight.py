@@ -20,14 +20,14 @@ UNITS = {"_hours": "h", "_weeks": "weeks", "_days": "days"}  # how names end -> 
 
 
 def patterns(
-    user: Annotated[str | None, Option("--user", help="Of this user. Default: over all users.")] = None,
+    user: Annotated[str | None, Option("--user", help="Of this user. Default: all users.")] = None,
     k: K = 8,
     as_json: Json = False,
     as_of: AsOf = None,
 ) -> None:
     """What users dislike: reasons, recent trend, and what they dislike more often than they meet it.
 
-    -k is of each kind: genres, cast, franchises. Severity is *none* where the difference may be chance.
+    -k counts for each kind: genres, cast, franchises. Severity is *none* where the difference may be chance.
     """
     moment = parse_moment(as_of)
     from recsys.feedback.patterns import get_dislike_pattern_analysis
@@ -60,7 +60,7 @@ def patterns(
 
 
 def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
-    """Whether the loop makes it better: errors, dislike rate per version, waiting times, convergence, efficiency."""
+    """Whether the loop improves recommendations: errors, dislike rate per version, waiting times, convergence, efficiency."""
     moment = parse_moment(as_of)
     from recsys.feedback.improvement import get_feedback_improvement_metrics
     from recsys.nightly.workplace import Workplace
@@ -110,17 +110,18 @@ def drift(
     as_of: AsOf = None,
     days: Annotated[
         float,
-        Option(min=0.01, help="Of the newest days so many, as far as the champion has not seen them."),
+        Option(min=0.01, help="Number of newest days to compare, as far as the champion has not seen them."),
     ] = 7.0,
     report: Annotated[Path | None, Option(help="Write the report here: one HTML file with its picture in it.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How far the newest days are from what the champion learned from, and whether that is more than earlier weeks were.
+    """How far the newest days are from what the champion learned from, and whether that is more than among earlier weeks.
 
-    Distances are between 0 (the same) and 1 (nothing in common). *earlier* are those of earlier windows of the same length,
-    each compared with what came before it: on a stream of new releases every week differs. Above *limit* it is drift.
-    `feedback_monitoring` does the same every day, keeps the report with the champion in MLflow and alerts; this only looks.
-    To let drift start a retraining: `recsys run --retrain-on-drift`, or the switch in the form of `feedback_retraining`.
+    Distances are between 0 (the same) and 1 (nothing in common). *reference* are those of earlier windows of the same
+    length, each compared with what came before it: on a stream of new releases every week differs. Above
+    *threshold* it is drift. `feedback_monitoring` does the same every day, keeps the report with the champion in
+    MLflow and alerts; this only looks. To let drift start a retraining: `recsys run --retrain-on-drift`, or the switch in the
+    form of `feedback_retraining`.
     """
     moment = parse_moment(as_of)
     if report is not None and not report.absolute().parent.is_dir():
@@ -164,8 +165,8 @@ def _show_drift(found: DriftMeasurement) -> None:
             say(reason)
         return
     title = f"Champion {found.champion}: {minute(found.start)} to {minute(found.as_of)} UTC"
-    columns = ("quantity", "distance", "earlier", "limit", "verdict", "largest changes")
-    listed = table(*columns, title=title, right=["distance", "limit"])
+    columns = ("quantity", "distance", "reference", "threshold", "verdict", "largest changes")
+    listed = table(*columns, title=title, right=["distance", "threshold"])
     for one in found.drifts:
         earlier = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else DASH
         shown = percent if one.name in SHARED else number

@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
 __all__ = ["AsOf", "parse_moment", "progress_bar", "run", "wall_clock"]
 
-Threshold = Annotated[int, typer.Option(min=1, help="Retrain from so many new dislikes on.")]
+Threshold = Annotated[int, typer.Option(min=1, help="Number of new dislikes that starts a retraining.")]
 HalfLife = Annotated[
     float | None,
     typer.Option(
         "--half-life-days", min=0.01, help="Age at which a weight has halved. Default: a quarter of the stream."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random in the fit.")]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of all random numbers in the fit.")]
 Families = Annotated[
     list[str] | None,
-    typer.Option("--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. May be given twice."),
+    typer.Option(
+        "--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. Repeat the option for several."
+    ),
 ]
 KeepCandidate = Annotated[
     bool,
@@ -50,7 +52,7 @@ KeepCandidate = Annotated[
 ]
 DEFAULTS = TriggerConfig()
 SYSTEMS = ("challenger", "champion", "decayed_popularity", "popularity")  # as the names of a rehearsal's metrics begin
-Count = Annotated[int, typer.Option(min=1, help="So many dislikes must be there for it.")]
+Count = Annotated[int, typer.Option(min=1, help="Minimum number of dislikes for this trigger.")]
 
 
 def run(
@@ -79,20 +81,18 @@ def run(
     feature_trigger: Annotated[bool, typer.Option(help="Whether a feature that stands out asks for one.")] = True,
     feature_lift: Annotated[
         float,
-        typer.Option(
-            min=1.01, help="Retrain when a genre, person or franchise is disliked so many times more than met."
-        ),
+        typer.Option(min=1.01, help="Retrain when the lift of a genre, person or franchise is at least this."),
     ] = DEFAULTS.feature_lift,
     feature_min_count: Count = DEFAULTS.feature_min_count,
     feature_significance: Annotated[
-        float, typer.Option(help="... and the chance of that by accident is at most this, corrected.")
+        float, typer.Option(help="... and its p-value, corrected for the number of features, is at most this.")
     ] = DEFAULTS.feature_significance,
     retrain_on_drift: Annotated[
         bool, typer.Option(help="Whether drift, as feedback_monitoring last measured it, asks for one.")
     ] = DEFAULTS.retrain_on_drift,
     as_json: Json = False,
 ) -> None:
-    """One night: check the backlog, train, evaluate, judge, promote, publish. The same steps that Airflow runs."""
+    """One night: check the backlog, train, evaluate, decide, promote, publish. The same steps that Airflow runs."""
     moment = parse_moment(as_of)
     rule = eligibility_rule(all_items, min_year, max_year, genres, without_genres, tags, without_tags)
     name = run_id or f"cli__{moment.isoformat()}"

@@ -35,7 +35,7 @@ def paragraph(text: str, indent: int = 4) -> None:
 
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object a line; moments as ISO 8601."""
+    """One JSON object a line; times as ISO 8601."""
     for row in rows:
         print(json.dumps(row, default=_as_json, ensure_ascii=False))
 

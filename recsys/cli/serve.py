@@ -18,7 +18,7 @@ from recsys.cli.output import out, say
 from recsys.errors import ConflictError, InputError, TerminalError
 from recsys.settings import ApiSettings, Settings
 
-GRACE_S = 30  # for requests under way when the service is told to stop
+GRACE_S = 30  # for requests under way when the service is asked to stop
 MAX_PORT = 65_535
 BACKLOG = 2_048  # connections that may wait
 MAX_WORKERS = 64

@@ -19,7 +19,7 @@ LINES = {
     "train_challenger": "version {model_version}",
     "settle_backlog": "{num_examples} dislikes {status}",
     "decide_promotion": "{verdict}",
-    "refit_challenger": "version {model_version}: version {judged_version} with everything up to {as_of:.16} UTC",
+    "refit_challenger": "version {model_version}: version {judged_version} refitted on everything up to {as_of:.16} UTC",
     "promote": "version {to_version} is champion; before it: {from_version}",
     "publish_recommendations": "lists of {num_users} users",
 }

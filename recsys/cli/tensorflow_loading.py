@@ -24,7 +24,7 @@ def load_for(step: str) -> None:
     """Loads TensorFlow if `step` uses it, with stderr closed meanwhile.
 
     TensorFlow writes half a screen about the processor and missing graphics cards to file descriptor 2 before any of its
-    own settings are read. An error while loading is raised as usual.
+    own settings are read. An error while loading is raised as it came.
     """
     if step not in TENSORFLOW_STEPS or "tensorflow" in sys.modules:
         return

@@ -21,7 +21,7 @@ SHOWN = 5  # dislikes that `undo` names when it is not clear which is meant
 
 
 def users(k: K = 20, as_json: Json = False) -> None:
-    """Users by activity: how many items they like, dislike and met, and when they were last heard of."""
+    """Users by activity: how many items they like, dislike and met, and when their last event was."""
     from recsys.nightly.workplace import Workplace
     from recsys.store.directory import active_users
 
@@ -40,7 +40,9 @@ def users(k: K = 20, as_json: Json = False) -> None:
 
 
 def dislike(
-    user_id: Annotated[str, typer.Argument(metavar="USER", help="Who dislikes it; `recsys users` lists users.")],
+    user_id: Annotated[
+        str, typer.Argument(metavar="USER", help="The user who dislikes it; `recsys users` lists users.")
+    ],
     item_id: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id; `recsys items --title` finds it.")],
     reason: Annotated[
         DislikeReason, typer.Option("--reason", help="Why; each reason has its own effect, see docs/api.md.")
@@ -69,7 +71,7 @@ def dislike(
 
 
 def undo(
-    user_id: Annotated[str, typer.Argument(metavar="USER", help="Whose dislike it is.")],
+    user_id: Annotated[str, typer.Argument(metavar="USER", help="The user who made it.")],
     dislike_id: Annotated[
         int | None, typer.Argument(metavar="[DISLIKE_ID]", min=1, help="Its number, as `recsys dislike` printed it.")
     ] = None,

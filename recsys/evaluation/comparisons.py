@@ -126,7 +126,7 @@ def interval_dict(interval: Interval) -> dict[str, float | None]:
 def compare_metrics(evidence: Evidence, pair: Pair, against: str, config: GateConfig) -> list[MetricComparison]:
     """Every metric that the evidence has of both systems, in the order of `OF_USERS` and `OF_SYSTEMS`.
 
-    A metric without a column, or that no user could give, is left out: it was not measured, so it is not judged.
+    A metric without a column, or that no user could give, is left out: it was not measured, so it is not evaluated.
 
     Args:
         evidence: what is compared.

@@ -44,7 +44,7 @@ def auc_per_user(judgements: pd.DataFrame, scores: FloatArray) -> pd.Series:
 
 
 def model_scores(recommender: Recommender, histories: pd.DataFrame, judgements: pd.DataFrame) -> FloatArray:
-    """What a model scores the judged items; `(num_judgements,)`, `-inf` where it does not know an item.
+    """What a model scores the evaluated items; `(num_judgements,)`, `-inf` where it does not know an item.
 
     Args:
         recommender: the model.
@@ -63,6 +63,6 @@ def model_scores(recommender: Recommender, histories: pd.DataFrame, judgements: 
 
 
 def ordered_scores(ordered_items: Sequence[str], judgements: pd.DataFrame) -> FloatArray:
-    """Scores by place in one order for everybody, the best first; `-inf` for an item that is not in it."""
+    """Scores by position in one order for everybody, the best first; `-inf` for an item that is not in it."""
     place: Mapping[str, int] = {item_id: n for n, item_id in enumerate(ordered_items)}
     return np.array([-float(place.get(item_id, np.inf)) for item_id in judgements["item_id"]], np.float64)

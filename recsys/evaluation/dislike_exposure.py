@@ -1,6 +1,6 @@
 """Whether a challenger shows users more of what they dislike, and whether it shows them more of what they like for it.
 
-A significant rise of dislike exposure@10 refuses, however small it is. It is judged twice: on the batch's own holdout, and
+A significant rise of dislike exposure@10 refuses, however small it is. It is evaluated twice: on the batch's own holdout, and
 together with what earlier verdicts on the same champion saw within the last days (`opinions`), since one day holds few
 dislikes. A rise is significant if the interval of the change lies above 0 and an exact sign test over the users says that
 more are worse off than better off. Of the chance of a false refusal, 2.5 % at a confidence of 95 %, most goes to the look
@@ -124,7 +124,7 @@ def judge_exposure(
     """The findings on the holdout and, where earlier verdicts add opinions, on all of them together.
 
     Args:
-        evidence: what is judged.
+        evidence: what is evaluated.
         against: the comparator.
         own: dislike exposure@10 on the batch's own holdout; None if nobody disliked anything there.
         auc: of like over dislike, on the same; None if it was not measured.

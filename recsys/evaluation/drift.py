@@ -1,9 +1,9 @@
-"""Drift: how far the newest days are from what the champion learned from, and whether that is more than usual.
+"""Drift: how far the newest days are from what the champion learned from, and whether that is above what the reference allows.
 
 With thousands of rows every difference is significant, and on a stream of new releases every week differs from all before it.
 So neither a p-value nor a fixed limit says much. Instead, the newest days are compared with everything before the champion's
 cut-off, and so is each of several windows of the same length before that cut-off, with what came before *it*: these are the
-distances that are usual here. A quantity has drifted where its distance is above the prediction interval of the usual ones,
+reference distances. A quantity has drifted where its distance is above the prediction interval of the reference,
 and by more than a least effect.
 
 Distances are in [0, 1], symmetric, and 0 for equal distributions: Jensen-Shannon for shares, Kolmogorov-Smirnov for numbers.
@@ -11,7 +11,7 @@ Small samples are further from anything, by chance alone: earlier windows are th
 newest days have.
 
 Written on SciPy, not Evidently: that needs Plotly < 6, where this project has a later one, and would bring some twenty
-packages (web server, NLTK, Faker among them) for the same two distances; what is usual on a stream, it does not ask.
+packages (web server, NLTK, Faker among them) for the same two distances; it does not ask how much a stream varies by itself.
 
 References:
     Lin, *Divergence Measures Based on the Shannon Entropy*, IEEE Transactions on Information Theory 37 (1991).
@@ -48,11 +48,11 @@ class DriftConfig:
 
     Attributes:
         days: the newest so many days are looked at, as far as the champion does not know them, > 0.
-        max_windows: earlier windows that say what is usual, at most.
+        max_windows: earlier windows in the reference, at most.
         min_windows: and at least, >= 2.
         min_users: so many users must have done something in a window.
         min_events: and so many events must be there; of dislikes with a reason, a tenth of it.
-        min_effect: a distance must be this much above the usual mean, as a share of what is left to 1; in (0, 1).
+        min_effect: a distance must be this much above the mean of the reference, as a share of what is left to 1; in (0, 1).
         significance: chance of a false alert per night, over all quantities; in (0, 1).
         max_scored_users: whose lists are scored per window.
         seed: of the samples.
@@ -107,8 +107,8 @@ class Drift:
         name: one of `TITLES`.
         verdict: whether it has drifted, or cannot be said.
         reason: in plain words, with the numbers.
-        distance: of the newest days from what the champion knows, in [0, 1]; None where it cannot be told.
-        usual: distances of earlier windows, oldest first.
+        distance: of the newest days from what the champion knows, in [0, 1]; None where it is unknown.
+        usual: reference distances, those of earlier windows, oldest first.
         limit: above it is drift; None with too few earlier windows.
         shifts: the largest changes behind it.
     """
@@ -160,7 +160,7 @@ def number_distance(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
 def usual_limit(usual: Sequence[float], config: DriftConfig) -> float:
     """Above which distance a quantity has drifted.
 
-    The upper end of a one-sided prediction interval for the next distance, given the usual ones, corrected for the number
+    The upper end of a one-sided prediction interval for the next distance, given the reference, corrected for the number
     of quantities; but at least `min_effect` of the way from their mean to 1.
     """
     from scipy.stats import t
@@ -175,12 +175,12 @@ def usual_limit(usual: Sequence[float], config: DriftConfig) -> float:
 def judge_drift(
     name: str, distance: float, usual: Sequence[float], config: DriftConfig, shifts: Sequence[Shift] = ()
 ) -> Drift:
-    """Whether a distance is more than usual.
+    """Whether a distance is above what the reference allows.
 
     Args:
         name: one of `TITLES`.
         distance: of the newest days, in [0, 1].
-        usual: of earlier windows, oldest first.
+        usual: the reference, those of earlier windows, oldest first.
         config: what counts as drift.
         shifts: what changed most, largest first.
     """
@@ -189,10 +189,10 @@ def judge_drift(
     if len(usual) < config.min_windows:
         return replace(drift, reason=f"{found}. {_unknown_usual(len(usual), config)}")
     limit = usual_limit(usual, config)
-    found += f", usual {min(usual):.3f} to {max(usual):.3f}"
+    found += f", reference {min(usual):.3f} to {max(usual):.3f}"
     if limit >= 1.0:
-        return replace(drift, limit=1.0, reason=f"{found}. That varies too much to tell drift from it.")
-    found += f", drift above {limit:.3f}."
+        return replace(drift, limit=1.0, reason=f"{found}. The reference varies too much to detect drift.")
+    found += f", threshold {limit:.3f}."
     if distance <= limit:
         return replace(drift, limit=limit, verdict=DriftVerdict.STABLE, reason=found)
     changes = "; ".join(f"{one.name} {one.before:.3g} -> {one.now:.3g}" for one in drift.shifts)
@@ -201,7 +201,7 @@ def judge_drift(
 
 def _unknown_usual(count: int, config: DriftConfig) -> str:
     known = f"{count} earlier windows of this length can be compared, {config.min_windows} are needed"
-    return f"What is usual cannot be told: {known}."
+    return f"No reference: {known}."
 
 
 def unknown_usual(name: str, config: DriftConfig) -> Drift:
@@ -244,7 +244,7 @@ def too_few(name: str, what: str, count: int, needed: int) -> Drift:
 
 
 def overall_verdict(drifts: Sequence[Drift]) -> DriftVerdict:
-    """Drift if anything has drifted; not enough if nothing could be told; else stable."""
+    """Drift if anything has drifted; not enough if there is data for nothing; else stable."""
     found = {one.verdict for one in drifts}
     told = (verdict for verdict in (DriftVerdict.DRIFT, DriftVerdict.STABLE) if verdict in found)
     return next(told, DriftVerdict.NOT_ENOUGH)

@@ -78,7 +78,7 @@ class DriftStream:
         return np.arange(self._before(window.start), self._before(window.end))
 
     def rows_through(self, moment: datetime) -> Rows:
-        """Positions of the events up to a moment, inclusive."""
+        """Positions of the events up to a time, inclusive."""
         return np.arange(self._before(moment))
 
     def _before(self, moment: datetime) -> int:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from recsys.evaluation.drift import TITLES, Drift, DriftVerdict
 
 COLOURS = {DriftVerdict.DRIFT: "#b5443c", DriftVerdict.STABLE: "#2a7f62", DriftVerdict.NOT_ENOUGH: "#888888"}
-WORDS = {DriftVerdict.DRIFT: "drift", DriftVerdict.STABLE: "as usual", DriftVerdict.NOT_ENOUGH: "cannot be told"}
+WORDS = {DriftVerdict.DRIFT: "drift", DriftVerdict.STABLE: "no drift", DriftVerdict.NOT_ENOUGH: "not enough data"}
 PAGE = jinja2.Template(
     """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Drift, {{ as_of }}</title>
@@ -25,9 +25,9 @@ PAGE = jinja2.Template(
 </style>
 <h1>Drift: {{ start }} to {{ as_of }} UTC</h1>
 <p>The newest days, which champion version {{ champion }} has not seen, beside what it learned from: everything up to
-{{ cut_off }} UTC. Each dot is a window of the same length from before that, compared with what came before it: that is how
-far apart things usually are here. The diamond is the newest days; beyond the bar it is drift.</p>
-<img alt="distances of earlier windows, limit and newest days for each quantity" src="data:image/png;base64,{{ picture }}">
+{{ cut_off }} UTC. Each dot is a window of the same length from before that, compared with what came before it: these are
+the reference. The diamond is the newest days, the bar is the threshold: beyond it is drift.</p>
+<img alt="distances of earlier windows, threshold and newest days for each quantity" src="data:image/png;base64,{{ picture }}">
 <table><tr><th>quantity<th>verdict<th>what was found</tr>
 {% for one in drifts %}<tr><td>{{ one.title }}<td style="color: {{ one.colour }}">{{ one.verdict }}<td>{{ one.reason }}
 {% if not one.is_drift %}<br><small>{% for shift in one.shifts %}{{ shift.name }}: {{ "%.3g"|format(shift.before) }} &rarr;
@@ -61,7 +61,7 @@ def drift_page(drifts: Sequence[Drift], champion: str, cut_off: datetime, start:
 
 
 def _picture(drifts: Sequence[Drift]) -> str:
-    """One line per quantity: usual distances as dots, the limit as a bar, the newest days as a diamond; base64 PNG."""
+    """One line per quantity: reference distances as dots, the threshold as a bar, the newest days as a diamond; base64 PNG."""
     figure = Figure(figsize=(9, 0.6 * len(drifts) + 1), layout="constrained")
     axes = figure.subplots()
     for place, one in enumerate(drifts):

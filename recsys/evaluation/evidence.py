@@ -101,26 +101,26 @@ class Evidence:
         """`users` of two systems, row by row the same.
 
         Raises:
-            ValueError: if one is missing, or they were not judged on the same users and judgements.
+            ValueError: if one is missing, or they were not evaluated on the same users and judgements.
         """
         one, other = self.users(first), self.users(second)
         for name, users in ((first, one), (second, other)):
             if users.empty and len(self.per_user):
-                raise ValueError(f"Expected {name} among the judged systems, got {self.systems}.")
+                raise ValueError(f"Expected {name} among the evaluated systems, got {self.systems}.")
             if users.index.has_duplicates:
                 twice = users.index[users.index.duplicated()][0]
                 raise ValueError(f"Expected each user once for {name}, got {twice} twice.")
         if not one.index.equals(other.index):
             alone = one.index.symmetric_difference(other.index)
             raise ValueError(
-                f"Expected {first} and {second} judged on the same users, got {len(one)} and {len(other)} with "
-                f"{len(alone)} on one side only, such as {alone[0]}: judge them together, in one call."
+                f"Expected {first} and {second} evaluated on the same users, got {len(one)} and {len(other)} with "
+                f"{len(alone)} on one side only, such as {alone[0]}: evaluate them together, in one call."
             )
         differs = (_judged_on(one) != _judged_on(other)).any(axis=1)
         if differs.any():
             raise ValueError(
-                f"Expected {first} and {second} judged on the same holdout, but {int(differs.sum())} users, such as "
-                f"{differs.idxmax()}, have other judgements: judge them together, in one call."
+                f"Expected {first} and {second} evaluated on the same holdout, but {int(differs.sum())} users, such as "
+                f"{differs.idxmax()}, have other judgements: evaluate them together, in one call."
             )
         return one, other
 

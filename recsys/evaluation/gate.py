@@ -37,7 +37,7 @@ class Verdict:
             `metrics` name -> `MetricComparison.as_dict`; `slices` list of `SliceComparison.as_dict`;
             `exposure`: `findings`, a list of `ExposureFinding.as_dict`, and `pooled_from`, `not_pooled` of the evidence;
             `leaks`, `failed_behaviour` lists of sentences; `implausible_gain` sentence or None;
-            `best_baseline`, `best_baseline_ndcg_at_10` where baselines were judged; `superseded_by` if another version has
+            `best_baseline`, `best_baseline_ndcg_at_10` where baselines were evaluated; `superseded_by` if another version has
             become champion; `accepted_thin_evidence` why a person wants it without enough evidence, if one does; `gate` the
             thresholds: with `GateConfig.from_dict`, these two and the evidence, `decide` gives this verdict again.
             Schema 2 had no `exposure` and another rule for it.
@@ -61,7 +61,7 @@ def comparator(evidence: Evidence) -> str:
 
 
 def baseline_means(evidence: Evidence) -> dict[str, float]:
-    """NDCG@10 of the baselines that were judged; 0 where no user has a liked item."""
+    """NDCG@10 of the baselines that were evaluated; 0 where no user has a liked item."""
     present = [name for name in BASELINES if name in evidence.systems]
     return {name: float(np.nan_to_num(evidence.users(name)["ndcg_at_10"].mean())) for name in present}
 
@@ -89,7 +89,7 @@ def decide(
     turns "promote" into something else, unless the gain becomes implausible.
 
     Raises:
-        ValueError: if challenger and comparator were not judged on the same users and judgements.
+        ValueError: if challenger and comparator were not evaluated on the same users and judgements.
     """
     found = _look(evidence, config)
     name = say.whose(evidence, found.against)
@@ -196,7 +196,7 @@ def _accuracy(ndcg: MetricComparison | None, name: str, kind: str, config: GateC
         return "reject", f"{compared}; {'significantly' if is_below else 'may be'} worse than {say.allowed(ndcg)}."
     if kind == "refresh" and ndcg.num_users < config.min_refresh_users:
         return "insufficient_evidence", f"{compared}; {say.too_few_for_a_refresh(config)}"
-    thin = f"{compared}; fewer than the {config.min_users} users that make evidence"
+    thin = f"{compared}; fewer than the {config.min_users} users that are required as evidence"
     if kind == "first":
         return "insufficient_evidence", f"{thin}. {say.NO_FIRST_CHAMPION}"
     if kind != "refresh":

@@ -31,7 +31,7 @@ class GateConfig:
             rise pass: a significant one refuses whatever its size, unless likes per dislike among the listed items that
             users met rise significantly too and AUC has not fallen significantly. Nor does a mean above it refuse alone:
             among few dislikes, equal challengers are above any margin by chance.
-        exposure_days: dislike exposure is also judged over the opinions of so many days before the cut-off, as far as
+        exposure_days: dislike exposure is also evaluated over the opinions of so many days before the cut-off, as far as
             earlier verdicts on the same champion saw them. One day holds a sixth of a week's.
         auc_margin: of the AUC of like over dislike.
         diversity_margin: lists may be less diverse than what their users like by this much more.
@@ -41,11 +41,11 @@ class GateConfig:
         slice_margin: of NDCG@10 in a slice of the users; refuses if significantly exceeded, after Holm's correction
             over slices.
         min_users: users with a liked holdout item from which on the holdout counts as evidence.
-        min_refresh_users: with fewer users with a liked holdout item not even a refresh is judged by accuracy: the verdict
+        min_refresh_users: with fewer users with a liked holdout item not even a refresh is evaluated by accuracy: the verdict
             is insufficient evidence, the champion stays, and the holdout grows until there are enough. With 30
             users `sanity_ratio` refuses nearly every challenger of half the accuracy, with 10 it lets one in six pass.
         min_users_with_dislikes: users with a disliked holdout item from which on "not worse" is said of dislikes.
-        min_slice_users: users with a liked holdout item from which on a slice is judged.
+        min_slice_users: users with a liked holdout item from which on a slice is evaluated.
         sanity_ratio: on a holdout of fewer than `min_users`, a refresh needs this share of the comparator's NDCG@10.
         max_plausible_ratio: an NDCG@10 significantly above this multiple of the champion and of every baseline is taken for a
             leak. None: a person has looked, and any gain is believed.

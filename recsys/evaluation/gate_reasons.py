@@ -13,12 +13,12 @@ from recsys.evaluation.margins import RelativeMargin, signed
 from recsys.evaluation.slice_comparisons import SliceComparison
 
 NO_FIRST_CHAMPION = (
-    "There is no champion yet, and it takes so many to make a first one. The dislikes behind this challenger count as used: "
+    "There is no champion yet, and a first one needs that many. The dislikes behind this challenger count as used: "
     "when more users have recorded likes, force a run (`recsys run --force TEXT`, or the form), or extend this holdout."
 )
 
 CHAMPION_STAYS = (
-    "the champion stays. The next night has a longer holdout to judge by. A person may promote without evidence, in their "
+    "the champion stays. The next night has a longer holdout to evaluate on. A person may promote without evidence, in their "
     'name: `recsys promote VERSION --accept-thin-evidence "WHY"`, or the form of model_promotion.'
 )
 
@@ -62,12 +62,12 @@ def nobody_liked(kind: str, config: GateConfig) -> str:
     reason = "No user with a liked item in the holdout: nothing to compare accuracy on."
     if kind != "refresh":
         return reason
-    return f"{reason} Too little to judge even a refresh by ({config.min_refresh_users} users): {CHAMPION_STAYS}"
+    return f"{reason} Too little to evaluate even a refresh ({config.min_refresh_users} users): {CHAMPION_STAYS}"
 
 
 def too_few_for_a_refresh(config: GateConfig) -> str:
-    """Why a refresh is not judged by its accuracy."""
-    return f"fewer than the {config.min_refresh_users} users that it takes to judge even a refresh: {CHAMPION_STAYS}"
+    """Why a refresh is not evaluated by its accuracy."""
+    return f"fewer than the {config.min_refresh_users} users that it takes to evaluate even a refresh: {CHAMPION_STAYS}"
 
 
 def accepted(reason: str) -> str:

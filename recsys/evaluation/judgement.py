@@ -33,7 +33,7 @@ class Holdout:
         begins_at: everything after it is holdout.
         half_life_days: of the baseline `decayed_popularity`.
         barred: items that could not be recommended when the holdout began: no system lists them, and what users said of
-            them is not judged. Nor is what became available later, since no list of that time could hold it.
+            them is not evaluated. Nor is what became available later, since no list of that time could hold it.
     """
 
     judgements: pd.DataFrame
@@ -67,11 +67,11 @@ class Judgement:
 
 
 def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num_items: int) -> Judgement:
-    """Judges models and popularity baselines alike: the same users, the same histories, the same cut-off.
+    """Evaluates models and popularity baselines alike: the same users, the same histories, the same cut-off.
 
     Args:
         recommenders: system name -> model.
-        holdout: what to judge on.
+        holdout: what to evaluate on.
         num_items: of the catalog, for coverage and concentration.
 
     Raises:

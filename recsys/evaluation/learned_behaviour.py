@@ -21,7 +21,7 @@ MAX_LIKES = 20  # of a user, whose pairs are looked at
 def likes_score_above_chance(
     recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
-    """What users like scores above the other items of the catalog: surely more often than by chance.
+    """What users like scores above the other items of the catalog: significantly more often than by chance.
 
     For each liked item the share of all items that score below it, equal ones counting half; a mean per user. Whoever
     scores at random, or all alike, gets 0.5. That the likes were learned from is no matter: this asks for the least.
@@ -42,7 +42,7 @@ def likes_score_above_chance(
     detail = f"what {len(own)} users like scores above a share of {said} of all items"
     if interval.low <= CHANCE:
         worst = own[int(shares.index[int(shares.to_numpy().argmin())])]
-        detail += f", chance is {CHANCE}; the likes of user {worst} above {shares.min():.3f}"
+        detail += f", chance is {CHANCE}; for user {worst}, likes above {shares.min():.3f}"
     return BehaviourResult(name, interval.low > CHANCE, detail, metrics)
 
 

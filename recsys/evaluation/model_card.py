@@ -125,9 +125,9 @@ def _claim(verdict: Verdict) -> str:
         return OUTCOMES[verdict.claim]
     numbers = verdict.numbers
     if numbers.get("leaks") or numbers.get("implausible_gain"):
-        return "not judged: the numbers may be those of a leak"
+        return "inconclusive: the numbers may be those of a leak"
     ndcg = numbers.get("metrics", {}).get("ndcg_at_10")
-    return "not judged: no user liked a holdout item" if ndcg is None else _not_judged(ndcg, numbers)
+    return "inconclusive: no user liked a holdout item" if ndcg is None else _not_judged(ndcg, numbers)
 
 
 def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
@@ -135,8 +135,8 @@ def _not_judged(found: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     gate, num_users = numbers.get("gate", {}), found["num_users"]
     least = gate.get("min_users_with_dislikes" if found["title"] in OF_DISLIKES else "min_users", 0)
     if num_users < least:
-        return f"not judged: {num_users} {'user' if num_users == 1 else 'users'}, needs {least}"
-    return "not judged: the interval is too wide"
+        return f"inconclusive: {num_users} {'user' if num_users == 1 else 'users'}, needs {least}"
+    return "inconclusive: the interval is too wide"
 
 
 def _metrics(numbers: Mapping[str, Any]) -> str:
@@ -158,7 +158,7 @@ def _metrics(numbers: Mapping[str, Any]) -> str:
 
 
 def _exposure(findings: Iterable[Mapping[str, Any]]) -> str:
-    """A row per window over which dislike exposure was judged."""
+    """A row per window over which dislike exposure was evaluated."""
     rows = [
         [WINDOWS[one["window"]],
          _change(one["change"], "absolute" in one["margin"]), f"{one['num_worse']} / {one['num_better']}",
@@ -189,14 +189,12 @@ def _slices(slices: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _few_slices(slices: Sequence[Mapping[str, Any]]) -> str:
-    """The slices that lost most, of those that were judged."""
+    """The slices that lost most, of those that were evaluated."""
     judged = [one for one in slices if one["num_users"] and one["outcome"] != "too_small"]
     lost_most = sorted(judged, key=lambda one: one["challenger"] - one["comparator"])[:NUM_FEW]
     if not lost_most:
-        return _list("NDCG@10 by slice", [f"None of {len(slices)} slices has enough users to be judged."])
-    return (
-        f"{_slices(lost_most)}\n\nThe {len(lost_most)} of {len(judged)} judged slices that lost most, or gained least."
-    )
+        return _list("NDCG@10 by slice", [f"None of {len(slices)} slices has enough users to be evaluated."])
+    return f"{_slices(lost_most)}\n\nThe {len(lost_most)} of {len(judged)} evaluated slices that lost most, or gained least."
 
 
 def _behaviour(results: Sequence[Mapping[str, Any]]) -> str:
@@ -234,9 +232,9 @@ def _limits(verdict: Verdict, facts: CardFacts) -> str:
     metrics = numbers.get("metrics", {}).values()
     unsure = [found["title"] for found in metrics if found["outcome"] == "unknown"]
     said = [
-        f"Judged on {numbers.get('num_users', 0)} users with a liked holdout item, "
-        f"{numbers.get('num_users_with_dislikes', 0)} with a disliked one: nothing is known of others.",
-        "Who has no history is given what is popular.",
+        f"Evaluated on {numbers.get('num_users', 0)} users with a liked holdout item, "
+        f"{numbers.get('num_users_with_dislikes', 0)} with a disliked one: other users were not evaluated.",
+        "Users without a history are given what is popular.",
     ]
     if "num_linked" in params:
         said.append(

@@ -19,7 +19,7 @@ def leaks(evidence: Evidence) -> list[str]:
     )
     return [
         f"Leak: the {name} was trained through {through.isoformat()}, after the holdout began at "
-        f"{evidence.fit_through.isoformat()}: it has seen what it is judged on, so its numbers say nothing."
+        f"{evidence.fit_through.isoformat()}: it has seen what it is evaluated on, so its metrics are not valid."
         for name, through in models
         if through is not None and through > evidence.fit_through
     ]
@@ -66,6 +66,6 @@ def implausible_gain(evidence: Evidence, baselines: Mapping[str, float], config:
     return (
         f"Too good to be true: NDCG@10 {mine.mean():.4f} is {1.0 + change.mean:.1f} times that of {best.replace('_', ' ')} "
         f"({theirs.mean():.4f}), the best of champion and baselines, and significantly more than "
-        f"{config.max_plausible_ratio:g} times: a sign of a leak. Somebody has to look; if the gain is real, decide again "
+        f"{config.max_plausible_ratio:g} times: a sign of a leak. A person has to check it; if the gain is real, decide again "
         "with accept_gain."
     )

@@ -1,6 +1,6 @@
 """Ranking metrics per user: NDCG, recall, reciprocal rank, dislike exposure; and coverage of a catalog.
 
-Policy: lists are judged as they come, ranks from 1. A user without a liked holdout item has no accuracy (NaN) and one
+Policy: lists are evaluated as they come, ranks from 1. A user without a liked holdout item has no accuracy (NaN) and one
 without a disliked item no exposure (NaN); means leave NaN out. An empty or short list simply has fewer hits. The ideal
 list of a user holds all liked items of the holdout, also those that a system cannot know.
 """
@@ -29,7 +29,7 @@ def judge(top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10
         `recall_at_20`, `mrr`, `dislike_exposure_at_10`, by system and user.
 
     Raises:
-        ValueError: if columns are missing, a label is not 0 or 1, a pair is judged twice, a rank is not a whole number
+        ValueError: if columns are missing, a label is not 0 or 1, a pair appears twice, a rank is not a whole number
             from 1, or a list holds an item or a rank twice.
 
     References:

@@ -31,7 +31,7 @@ from recsys.records import DislikeReason
 
 FloatArray = npt.NDArray[np.float64]
 NUM_DISLIKES = 2_000
-NUM_UNSPECIFIED = 500  # of them are told again without a reason
+NUM_UNSPECIFIED = 500  # of them are repeated without a reason
 MIN_FALL = 0.6
 LIST_LENGTH = 10
 KINDS = tuple(FeatureKind)

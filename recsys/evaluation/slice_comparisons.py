@@ -31,7 +31,7 @@ class SliceComparison:
         comparator: the same.
         change: as in `MetricComparison`; None if too small.
         p_value: one-sided, of "not worse than the margin"; None if too small.
-        adjusted_p_value: the same after Holm's correction over all slices that were judged.
+        adjusted_p_value: the same after Holm's correction over all slices that were evaluated.
         outcome: `worse` (significantly, beyond the margin), `not_significantly_worse` or `too_small`.
     """
 
@@ -62,9 +62,9 @@ class SliceComparison:
 
 
 def compare_slices(evidence: Evidence, pair: Pair, config: GateConfig) -> list[SliceComparison]:
-    """NDCG@10 by slice, largest first within a dimension; the p-values are corrected over all that were judged.
+    """NDCG@10 by slice, largest first within a dimension; the p-values are corrected over all that were evaluated.
 
-    A p-value cannot be smaller than one in the number of resamples: the more slices are judged, the more are drawn, or no
+    A p-value cannot be smaller than one in the number of resamples: the more slices are evaluated, the more are drawn, or no
     slice could ever stand out after the correction.
 
     Args:

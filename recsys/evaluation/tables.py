@@ -112,8 +112,8 @@ def slices_table(evidence: Evidence) -> str:
         for name in sorted(sizes.index, key=lambda name: (-sizes[name], str(name))):
             cells = [_number(means.loc[name, system]) for system in evidence.systems]
             rows.append([str(dimension), str(name), str(sizes[name]), str(int(judged[name])), *cells])
-    head = ["dimension", "slice", "users", "judged", *(f"NDCG@10, {_words(system)}" for system in evidence.systems)]
-    return markdown_table(head, rows) + "\nJudged are the users with a liked holdout item.\n"
+    head = ["dimension", "slice", "users", "evaluated", *(f"NDCG@10, {_words(system)}" for system in evidence.systems)]
+    return markdown_table(head, rows) + "\nEvaluated are the users with a liked holdout item.\n"
 
 
 def behaviour_table(results: Sequence[Mapping[str, Any]]) -> str:

@@ -4,7 +4,7 @@
 - `taste`: the genre of most of the user's likes; `other` where few users share it, `unknown` without a liked genre.
 - `recency`: time from the user's last event to the holdout: `within a day`, `within a week`, `within a month`,
   `longer ago`, `never`.
-- `collateral`: `likes what others disliked` who likes an item in the holdout that was lately disliked more than is usual;
+- `collateral`: `likes what others disliked` who likes an item in the holdout that was lately disliked more than expected;
   else `rest`.
 
 Everything but the holdout's likes in `collateral` is from before the holdout: no slice depends on what a system did.
@@ -61,7 +61,7 @@ def slice_users(
 
 
 def activity(users: pd.Index[str], histories: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Thirds by length of the history; users of one length are never told apart, so thirds may be uneven."""
+    """Thirds by length of the history; users with histories of one length are never separated, so thirds may be uneven."""
     lengths = histories.groupby("user_id").size().reindex(users, fill_value=0).to_numpy(np.float64)
     names = np.full(len(users), "new", dtype=object)
     known = lengths > 0
@@ -92,7 +92,7 @@ def recency(users: pd.Index[str], histories: pd.DataFrame) -> npt.NDArray[np.obj
 
 
 def lately_disliked(examples: pd.DataFrame, begins_at: datetime) -> set[str]:
-    """Items that met with more dislikes than is usual: what a model that listens to dislikes now holds back.
+    """Items that met with more dislikes than expected: what a model that learns from dislikes now holds back.
 
     Among the opinions of the last `LATELY_DAYS`, at least `MIN_DISLIKERS` disliked the item, and dislikes are a larger
     share of its opinions than of all.

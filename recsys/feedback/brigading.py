@@ -2,7 +2,7 @@
 
 A burst is flagged, not silently trained: its dislikes stay in their users' own lists and histories, but neither count
 toward a retraining nor enter a training set until a person has looked at them. A film that many people honestly dislike
-on its first evening is not flagged as long as opinions on it are about as mixed as usual.
+on its first evening is not flagged as long as opinions on it are about as mixed as elsewhere.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class BrigadingConfig:
         window_hours: dislikes of one item within so many hours are looked at together.
         min_users: fewer distinct users are never flagged.
         max_p_value: flagged if so many dislikes among the item's opinions in the window are less likely than this, given
-            the usual share of dislikes; small, since every item is looked at every night.
-        max_usual_share: the usual share is taken to be at most this, so that a stream of hardly anything but dislikes
+            the expected share of dislikes; small, since every item is looked at every night.
+        max_usual_share: the expected share is taken to be at most this, so that a stream of hardly anything but dislikes
             can still show a burst.
     """
 
@@ -53,7 +53,7 @@ class Burst:
         dislike_ids: all dislikes of the item from first to last.
         num_users: distinct users among them.
         num_opinions: opinions on the item in the same time.
-        p_value: how likely so many dislikes would be if opinions were as mixed as usual.
+        p_value: how likely so many dislikes would be if opinions were as mixed as elsewhere.
     """
 
     item_id: str

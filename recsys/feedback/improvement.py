@@ -45,7 +45,7 @@ class VersionFeedback:
         num_lists: times a list was served.
         num_shown: films in them.
         num_dislikes: films of these lists that their users disliked.
-        mean_error: what the version had promised for those, minus 0; None without any.
+        mean_error: what the version had predicted for those, minus 0; None without any.
         first_served_at: when it began to serve.
         last_served_at: when it served last.
     """

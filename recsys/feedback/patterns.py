@@ -47,7 +47,7 @@ RULES = ((Severity.HIGH, 2.0, 0.01), (Severity.MEDIUM, 1.5, 0.05), (Severity.LOW
 
 @dataclass(frozen=True)
 class DislikeCount:
-    """Dislikes of a time. `mean_score`: what the model had promised for those with a predicted score; None without any."""
+    """Dislikes of a time. `mean_score`: what the model had predicted for those with a predicted score; None without any."""
 
     num_dislikes: int
     mean_score: float | None

@@ -64,7 +64,7 @@ class NegativeExample:
         movie_id: TMDB id, if the film has one.
         movie_title: the film's title.
         actual_rating: 0.0, the strongest "no".
-        predicted_rating: what the model had promised, 0 to 1; None if the film was not recommended.
+        predicted_rating: what the model had predicted, 0 to 1; None if the film was not recommended.
         error: `predicted_rating - actual_rating`; None without a prediction.
         weight: base weight before time decay, in (0, 1].
     """

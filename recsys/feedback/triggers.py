@@ -24,7 +24,7 @@ class TriggerConfig:
         threshold: retrain from so many new dislikes on, >= 1.
         backlog_trigger: whether that counts.
         error_threshold: retrain when the mean prediction error of the backlog is above this, in [0, 1]. The error of a
-            dislike is the score that the model had promised, minus 0. That score is a balanced chance of being liked:
+            dislike is the score that the model had predicted, minus 0. That score is a balanced chance of being liked:
             0.5 means that the model could not tell, so well above it the model was confidently wrong.
         error_min_count: so many dislikes must have a predicted score before their error counts, >= 1.
         error_trigger: whether it counts at all.
@@ -153,7 +153,7 @@ def _prediction_error(evidence: BacklogEvidence, config: TriggerConfig) -> Trigg
     if error is None or not is_enough:
         reason = (
             f"{tracked} of {new_dislikes(evidence.num_examples)} have a predicted score, {config.error_min_count} are "
-            "needed to judge the prediction error."
+            "needed to evaluate the prediction error."
         )
     else:
         side = "above" if holds else "not above"

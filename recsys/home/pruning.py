@@ -2,7 +2,7 @@
 
 | of a run's folder in `artifacts/` | is kept |
 |---|---|
-| evidence of the verdict | for good: `recsys decisions show` judges it again, and it is small |
+| evidence of the verdict | for good: `recsys decisions show` evaluates it again, and it is small |
 | frozen training set | for good, if a version that was fitted on it was ever champion; else `days` |
 | Data Docs, fitted models, what was measured of candidates | `days`; MLflow has them with the version |
 | half-written folders of a process that was killed | `days` |
@@ -60,7 +60,7 @@ def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days:
     """What may go of the folder's runs, and of what killed processes left.
 
     Args:
-        settings: places.
+        settings: of the deployment.
         store: the feedback database.
         now: wall-clock time.
         days: files that are younger stay, > 0.

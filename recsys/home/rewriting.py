@@ -48,7 +48,7 @@ def rewrite_paths(folder: Path, old: Path, new: Path, last: Path, journal: str, 
         folder: where to look.
         old: absolute path to replace; as a path and as a `file:` URI.
         new: absolute path instead of it.
-        last: database that is changed after all else, so that it still tells the old path of a half-done folder.
+        last: database that is changed after all else, so that it still shows the old path of a half-done folder.
         journal: name of the file in `folder` that says what moves; it is not touched.
         writes: False only counts.
 

@@ -1,4 +1,4 @@
-"""The additive model in Keras: score = regard of the item, times the sum of non-negatively weighted named terms."""
+"""The additive model in Keras: score = approval rate of the item, times the sum of non-negatively weighted named terms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def combine(trend: Any, personal: Sequence[Any], regard: Any, head: Any) -> Any:
     Args:
         trend: the trends, already weighed, broadcastable to the scores.
         personal: one array per name in `PERSONAL_TERMS`.
-        regard: in (0, 1], broadcastable to the scores.
+        regard: approval rates in (0, 1], broadcastable to the scores.
         head: the last `len(PERSONAL_TERMS) + len(MODIFIERS)` weights of a head, all >= 0.
 
     Returns:
@@ -56,7 +56,7 @@ class Parts:
         disliked_together: item-item weights of dislikes alone.
         genres: `(num_items, num_genres)`; rows sum to 1, or to 0 without a genre.
         genre_base: `(num_genres,)`: everybody's share of liked weight.
-        regard: `(num_items,)` in (0, 1]: share of likes among the opinions on an item, shrunk to everybody's.
+        regard: `(num_items,)` approval rates in (0, 1]: share of likes among the opinions on an item, shrunk to everybody's.
     """
 
     trends: FloatArray
@@ -161,7 +161,7 @@ class AdditiveModel(keras.Model):  # type: ignore[misc]
         Args:
             inputs: `likes`, `recent` and `dislikes`, each float32 `(batch_size, num_items)`: the weight where the user
                 liked, lately met, or disliked the item, else 0. `taste`, float32 `(batch_size, num_genres)`, unless it
-                follows from `likes`: what a like says of genres is then told apart from what it says of items.
+                follows from `likes`: what a like says of genres is then separated from what it says of items.
         """
         taste = inputs["taste"] if "taste" in inputs else self.taste(inputs["likes"])
         return [

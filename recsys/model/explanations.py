@@ -11,7 +11,7 @@
 
 `like:*`, `recent:*`, `dislike:*` and `genre:*` are the remainders of their kinds: the sum of the user's other likes, last
 events, dislikes and genres, which are many and small. The values still sum to the score, and a stored list stays short. All
-but the adjustments include the item's regard, which scales them alike.
+but the adjustments include the item's approval rate, which scales them alike.
 
 `recsys.model.sentences` puts contributions into words.
 """

@@ -160,7 +160,7 @@ class HistoryMatrices:
             )
 
     def without(self, rows: npt.NDArray[np.int64], removed: Sequence[Sequence[int]]) -> HistoryMatrices:
-        """Users as if some items of their histories told nothing.
+        """Users without what some items of their histories say.
 
         The removed items' entries are 0; all others keep their weights, although the newest like and the order of events
         might have given them others. What was removed still counts as seen: it does not come back.

@@ -1,4 +1,4 @@
-"""Weights between items for catalogs too large for dense matrices: each item is foretold from few others only.
+"""Weights between items for catalogs too large for dense matrices: each item is predicted from few others only.
 
 A dense B of 30,000 items takes 3.6 GB, and its solution grows with the cube. Column i of the dense closed form is the ridge
 regression of item i on all others, `(G_others,others + ridge)^-1 G_others,i`; here the others are the `num_neighbors` items
@@ -43,7 +43,7 @@ def sparse_item_item_weights(gram: sp.csr_matrix, reg: float, num_neighbors: int
 def sparse_transition_weights(
     past_past: sp.csr_matrix, past_future: sp.csr_matrix, reg: float, num_neighbors: int
 ) -> sp.csr_matrix:
-    """The weights of `recsys.model.transitions.transition_weights`, each item foretold from few others.
+    """The weights of `recsys.model.transitions.transition_weights`, each item predicted from few others.
 
     Those are the same where every item follows every other, none itself, and `num_neighbors = num_items - 1`.
 

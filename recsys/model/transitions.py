@@ -17,8 +17,8 @@ FloatArray = npt.NDArray[np.float32]
 
 HALF_LIFE_EVENTS = 5.0  # within the past, and within the future, of a place in a user's sequence
 REACH = 20  # events looked at on either side: what is further away has less than 1/16
-NEUTRAL_TARGET = 0.3  # how much a neutral signal is to be foretold; a like has 1
-DISLIKE_TARGET = -1.0  # what users go on to dislike is foretold not to come
+NEUTRAL_TARGET = 0.3  # how much a neutral signal is to be predicted; a like has 1
+DISLIKE_TARGET = -1.0  # what users go on to dislike is predicted not to come
 ROWS_PER_BLOCK = 250_000
 
 

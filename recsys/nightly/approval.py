@@ -62,7 +62,9 @@ def ask(place: Workplace, model_version: str, run_id: str, now: datetime) -> Bat
         }  # fmt: skip
         accepted = accepted_reason(place, run_id)
         passed = (
-            "passed the gate" if accepted is None else f'was judged on too little evidence, accepted for "{accepted}",'
+            "passed the gate"
+            if accepted is None
+            else f'was evaluated on too little evidence, accepted for "{accepted}",'
         )
         reason = f"Version {model_version} {passed} as version {batch.challenger_version} and waits for an answer."
         place.store.record_decision(Decision(run_id, STEP, PENDING, (reason,), batch.as_of, now, numbers))
@@ -142,7 +144,7 @@ def describe_request(place: Workplace, asked: Decision) -> str:
         )
     if accepted := accepted_reason(place, asked.run_id):
         lines.append(f"**There is too little evidence for the gate.** It was asked to accept that: {accepted}")
-    lines.append(f"It is the refit of version {batch.challenger_version}, which the gate judged:")
+    lines.append(f"It is the refit of version {batch.challenger_version}, which the gate evaluated:")
     lines.append(verdict_markdown(verdict, load_evidence(place, as_decided(batch, decided))))
     lines.append(f"More about it in MLflow: {place.registry.link(version)}")
     return "\n\n".join(lines)

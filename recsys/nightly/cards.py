@@ -114,7 +114,7 @@ def _about(batch: Batch, fit_name: str) -> str:
         through = f"{batch.fit_through:%Y-%m-%d %H:%M} UTC"
         return f"Challenger of run `{batch.batch_id}`, fitted on what was recorded up to **{through}**."
     return (
-        f"Refit of version {batch.challenger_version}, which the gate judged, on everything up to "
+        f"Refit of version {batch.challenger_version}, which the gate evaluated, on everything up to "
         f"**{batch.as_of:%Y-%m-%d %H:%M} UTC**: the same recipe, candidate and seed, newer data; run `{batch.batch_id}`. "
         f"Accuracy was measured on version {batch.challenger_version}: this one has seen the holdout."
     )

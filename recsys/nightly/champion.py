@@ -16,7 +16,7 @@ LOOK = "Look with `recsys models check`"
 
 
 def current_champion(place: Workplace, now: datetime) -> str | None:
-    """The champion by the audit, after finishing a promotion or rollback that died half-way."""
+    """The champion by the audit, after finishing a promotion or rollback that was interrupted."""
     last = finish_promotion(place, now)
     return None if last is None else last.to_version
 

@@ -62,7 +62,7 @@ class Reign:
     ended_at: datetime | None
 
     def overlaps(self, start: datetime, end: datetime) -> bool:
-        """Whether it was champion at some moment in [`start`, `end`)."""
+        """Whether it was champion at some time in [`start`, `end`)."""
         return self.started_at < end and (self.ended_at is None or self.ended_at > start)
 
 

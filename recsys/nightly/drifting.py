@@ -167,7 +167,7 @@ def _score_drift(
 
 
 def _known(table: pa.Table, users: Sequence[str], through: datetime) -> pa.Table:
-    """Events of some users up to a moment."""
+    """Events of some users up to a time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

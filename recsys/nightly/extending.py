@@ -1,4 +1,4 @@
-"""A longer holdout for a challenger that too few users could judge: the same two models, more of the future."""
+"""A longer holdout for a challenger with too few users in its holdout: the same two models, more of the future."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Extension:
 
 
 def extend(place: Workplace, batch: Batch, as_of: datetime) -> Extension:
-    """Judges the batch's challenger again, on (`fit_through`, `as_of`]; only where the evidence was insufficient.
+    """Evaluates the batch's challenger again, on (`fit_through`, `as_of`]; only where the evidence was insufficient.
 
-    Whoever had enough evidence is not judged a second time: looking again until the numbers please would make every
+    Whoever had enough evidence is not evaluated a second time: looking again until the numbers please would make every
     challenger pass. The refit stays what it was frozen to be, a fit through the batch's own cut-off.
 
     Raises:

@@ -156,7 +156,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     """Fits the best candidate on the frozen training set; writes model, numbers and plot to `folder/<fit_name>`.
 
     `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges and the same
-    head. A head that was weighed anew, on the newest days, would make lists that nobody judged.
+    head. A head that was weighed anew, on the newest days, would make lists that nobody evaluated.
     """
     from recsys.evaluation.report import plot_training_set_age
     from recsys.model.recommender import Recommender
@@ -256,7 +256,7 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
 
     forced = batch.config.get("force_reason")
     kind = (
-        "Challenger, to be judged on later events"
+        "Challenger, to be evaluated on later events"
         if fit_name == "judged"
         else "Refit of a challenger that passed the gate"
     )

@@ -24,9 +24,9 @@ class VersionHistory:
         created_at: when it was made; None for one that was deleted from the registry.
         fit: `judged` or `refit`.
         batch_id: the run that made it.
-        verdict: the gate's on it, or on the judged version that it is the refit of.
+        verdict: the gate's on it, or on the evaluated version that it is the refit of.
         aliases: that point at it now.
-        reigns: when it was champion.
+        reigns: tenures, the times when it was champion.
     """
 
     version: str
@@ -74,7 +74,7 @@ def _history(
 
 
 def champions_at(promotions: Sequence[Promotion], moment: datetime, *, is_day: bool) -> list[Reign]:
-    """Who was champion at a moment, or on the day that begins then: of several, in their order."""
+    """Who was champion at a time, or on the day that begins then: of several, in their order."""
     end = moment + (DAY if is_day else timedelta(microseconds=1))
     return [reign for reign in reigns(promotions) if reign.overlaps(moment, end)]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recsys.training.training_set import TrainingSet
 
 SHOWN = ("systems.md", "systems.png")  # of the evidence: what a person looks at and what the refit does not have itself
-MIN_OVERLAP = 0.1  # of the refit's lists with the judged ones
+MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
 
 
 def evaluate(
@@ -37,11 +37,11 @@ def evaluate(
     training_set: TrainingSet | None = None,
     as_of: datetime | None = None,
 ) -> Evidence:
-    """Lists of every system for the holdout's users, judged; the same histories and cut-off for all.
+    """Lists of every system for the holdout's users, evaluated; the same histories and cut-off for all.
 
     Args:
         place: stores and folders.
-        batch: what is judged.
+        batch: what is evaluated.
         folder: with its judged fit.
         training_set: holds the holdout; None: the one that the batch froze.
         as_of: end of that holdout; None: the batch's.
@@ -142,7 +142,7 @@ def superseding_champion(place: Workplace, batch: Batch, run_id: str) -> str | N
 
 
 def accepted_reason(place: Workplace, run_id: str) -> str | None:
-    """Why a person wanted what this run judged on too little evidence; None if the evidence was enough."""
+    """Why a person wanted what this run evaluated on too little evidence; None if the evidence was enough."""
     decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
     return decided[0].numbers.get("accepted_thin_evidence") if decided else None
 
@@ -243,15 +243,15 @@ def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
 
 
 def refit(place: Workplace, batch: Batch) -> str:
-    """Fits through `as_of`, tests behaviour and closeness to what was judged, and registers the version."""
+    """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
     judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
     if judged_recipe != current_recipe(batch):
         raise ConflictError(
-            f"Expected the recipe {judged_recipe} that was judged, but this code is {current_recipe(batch)}: "
-            "nothing is refitted. Start a new run, so that the new recipe is judged."
+            f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
+            "nothing is refitted. Start a new run, so that the new recipe is evaluated."
         )
     folder = place.folder(batch.batch_id)
     fit_into(place, batch, folder, "refit")
@@ -272,7 +272,7 @@ def refit(place: Workplace, batch: Batch) -> str:
 def check_refit(
     version: str, judged: Recommender, refitted: Recommender, histories: pd.DataFrame, seed: int
 ) -> tuple[list[BehaviourResult], dict[str, float]]:
-    """Tests how a refit behaves, and whether its lists are close to those that were judged.
+    """Tests how a refit behaves, and whether its lists are close to those that were evaluated.
 
     Args:
         version: of the judged fit.
@@ -296,7 +296,7 @@ def check_refit(
     overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
     failed = [f"{r.name}: {r.detail}" for r in results if not r.passed]
     if overlap < MIN_OVERLAP:
-        failed.append(f"rank_overlap: {overlap:.2f} of the judged lists' items, expected at least {MIN_OVERLAP}")
+        failed.append(f"rank_overlap: {overlap:.2f} of the evaluated lists' items, expected at least {MIN_OVERLAP}")
     if failed:
         raise DataCheckError(
             f"Expected the refit of version {version} to pass its behaviour tests, but: "

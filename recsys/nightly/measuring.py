@@ -65,7 +65,7 @@ def _log(place: Workplace, version: VersionFeedback, as_of: datetime) -> bool:
 def _pattern_alerts(patterns: Sequence[Pattern]) -> list[str]:
     return [
         f"{one.pattern_type} {one.pattern_value}: {one.frequency} dislikes, {one.lift or 0:.1f} times its share of what "
-        "users met. Look whether the model recommends too much of it."
+        "users met. Check whether the model recommends too much of it."
         for one in patterns
         if one.severity is Severity.HIGH
     ]

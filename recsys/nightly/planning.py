@@ -31,7 +31,7 @@ from recsys.training.recipe import FAMILIES, MAX_SEED, FitConfig, Trial
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
 HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, while there is none
-FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to judge by
+FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to evaluate by
 SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
 
 
@@ -189,7 +189,7 @@ def plan_batch(
 ) -> Batch:
     """Freezes what a run works on: cut-off, where the holdout begins, the champion to beat, the half-life.
 
-    `writes` False leaves a promotion that died half-way as it is, where a run would finish it first.
+    `writes` False leaves a promotion that was interrupted as it is, where a run would finish it first.
 
     Raises:
         InputError: if there is nothing recorded up to `as_of`, or the champion has already seen later events.
@@ -210,7 +210,7 @@ def plan_batch(
     if through is not None and through > as_of:
         raise InputError(
             f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
-            f"{as_of.isoformat()}: no earlier events can judge it fairly."
+            f"{as_of.isoformat()}: no earlier events can evaluate it fairly."
         )
     rule = config.eligible
     if rule is None:
@@ -233,7 +233,7 @@ def _fit_through(
 ) -> datetime | None:
     """Where the holdout begins; None if there is nothing to divide.
 
-    A first champion has all events to be judged by. On a stream of few users a tenth of them would be no evidence, and the
+    A first champion has all events to be evaluated by. On a stream of few users a tenth of them would be no evidence, and the
     loop could never begin: so the holdout is as long as it takes to hold enough users, half of the events at most.
     """
     from recsys.evaluation.gate_config import GateConfig

@@ -40,7 +40,7 @@ def pool_opinions(
 
     Args:
         place: stores and folders.
-        batch: what is judged.
+        batch: what is evaluated.
         own: see `opinions.opinions_of`, with `recorded_at`.
         as_of: end of its holdout, on the stream's clock.
         load: reads the evidence of a batch that a decision rests on; raises an `InputError` if it cannot.

@@ -32,7 +32,7 @@ class Finding:
 def check_registry(place: Workplace, now: datetime, *, repairs: bool) -> list[Finding]:
     """Compares aliases and versions with the audit; reports what differs, and repairs it only when asked to.
 
-    A promotion or rollback that died half-way is finished, and an alias that was moved or deleted by hand goes back to the
+    A promotion or rollback that was interrupted is finished, and an alias that was moved or deleted by hand goes back to the
     audit's version. A deleted champion cannot be brought back: that takes a rollback, which a person decides.
     """
     found = _compare(place)
@@ -47,7 +47,7 @@ def check_registry(place: Workplace, now: datetime, *, repairs: bool) -> list[Fi
 
 
 def _compare(place: Workplace) -> list[Finding]:
-    """A promotion that moves aliases at this moment has a row that is not complete, before or after the look at them."""
+    """A promotion that moves aliases at the same time has a row that is not complete, before or after the look at them."""
     while True:
         rows = place.store.list_promotions()
         found = _unfinished(rows) or _deleted_champion(place, rows) or _aliases(place, rows)

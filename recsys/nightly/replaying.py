@@ -22,10 +22,10 @@ TOLERANCE = 1e-9  # relative: other processors sum in another order
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of judging again.
+    """What came of evaluating again.
 
     Attributes:
-        verdict: None if it could not be judged again.
+        verdict: None if it could not be evaluated again.
         differences: from what is on record, in plain words; none: it is the same.
     """
 
@@ -46,7 +46,7 @@ def gate_config(numbers: dict[str, Any]) -> GateConfig:
 
 
 def replay(place: Workplace, decision: Decision) -> Replay | None:
-    """Judges the stored evidence of a verdict of the gate again; None for any other decision."""
+    """Evaluates the stored evidence of a verdict of the gate again; None for any other decision."""
     if decision.step != STEP:
         return None
     from recsys.evaluation.gate import decide
@@ -57,7 +57,7 @@ def replay(place: Workplace, decision: Decision) -> Replay | None:
         people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
         verdict = decide(evidence, gate_config(decision.numbers), *people_said)
     except (InputError, NotFoundError) as error:
-        return Replay(None, (f"It cannot be judged again: {error}",))
+        return Replay(None, (f"It cannot be evaluated again: {error}",))
     except (KeyError, TypeError, ValueError) as error:
         return Replay(None, (f"Its thresholds or its evidence do not fit this version of the gate: {error!r}",))
     numbers = from_json(to_json(verdict.numbers))  # as the ledger keeps them

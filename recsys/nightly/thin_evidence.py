@@ -1,4 +1,4 @@
-"""A challenger that too few users could judge: when there are enough, a run judges anew, whatever the backlog is."""
+"""A challenger with too few users in its holdout: when there are enough, a run evaluates anew, whatever the backlog is."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MANY = 1.1  # times the users that a verdict takes: of some, the like was taken 
 def enough_now(
     place: Workplace, as_of: datetime, holdout_begin: Callable[[datetime | None], datetime | None]
 ) -> str | None:
-    """Why a run should judge anew: the last refresh was not judged for want of users, and a new holdout has enough.
+    """Why a run should evaluate anew: the holdout of the last refresh had too few users, a new one has enough.
 
     The dislikes behind that refresh count as used, so the backlog alone might never ask for another run. This asks once:
-    the verdict of the run that follows is not for want of users, unless some of them take their likes back.
+    the verdict of the run that follows is not that there are too few users, unless some of them take their likes back.
 
     Args:
         place: stores and folders.
@@ -42,13 +42,13 @@ def enough_now(
     if place.store.holdout_begin(begin, as_of, num_users, barred) is None:
         return None
     return (
-        f"Version {waiting.numbers.get('model_version')} was not judged for want of users; since then at least {num_users} "
-        "users have liked something that neither the champion nor a new challenger has seen, enough to judge a refresh."
+        f"Version {waiting.numbers.get('model_version')} could not be evaluated, with too few users; since then at least "
+        f"{num_users} users have liked something that neither the champion nor a new challenger has seen: enough for a refresh."
     )
 
 
 def _waiting(place: Workplace) -> Decision | None:
-    """The last verdict, if it was on a refresh of today's champion and for want of users."""
+    """The last verdict, if it was on a refresh of today's champion that had too few users."""
     from recsys.evaluation.gate_config import GateConfig
 
     for last in place.store.list_decisions(limit=1, step=STEP):

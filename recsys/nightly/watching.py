@@ -90,7 +90,7 @@ def refusals_in_a_row(decisions: Sequence[Decision], as_of: datetime) -> tuple[D
 
     Args:
         decisions: of the ledger, newest first; of other steps nothing is read.
-        as_of: later cut-offs do not exist. Of a challenger that was judged several times the last verdict counts.
+        as_of: later cut-offs do not exist. Of a challenger that was evaluated several times the last verdict counts.
     """
     newest: dict[str, Decision] = {}
     for one in decisions:
@@ -111,7 +111,7 @@ def loop_alerts(state: LoopState, config: WatchConfig) -> list[str]:
     days = state.champion_days
     if days is not None and days > config.max_champion_days:
         found.append(
-            f"Champion version {state.champion} knows nothing of the last {days:.1f} days, "
-            f"{config.max_champion_days:g} are allowed. Look why no later version was promoted: `recsys decisions`."
+            f"Champion version {state.champion} has seen nothing of the last {days:.1f} days, "
+            f"{config.max_champion_days:g} are allowed. Check why no later version was promoted: `recsys decisions`."
         )
     return found

@@ -18,7 +18,7 @@ WORDS = {
     "num_holdout": "signals in the holdout",
     "num_expectations": "data checks",
     "num_users": "users",
-    "num_lists": "lists judged on validation",
+    "num_lists": "lists evaluated on validation",
     "ndcg_at_10": "NDCG@10 on validation",
     "reg": "ridge",
     "would": "verdict, if it were not a dry run",

@@ -16,7 +16,7 @@ from recsys.records import Decision, Promotion
 
 @step
 def extend_holdout(model_version: str, as_of: datetime | str) -> dict[str, Any]:
-    """Judges a challenger again on everything recorded up to `as_of`, if its evidence was insufficient so far.
+    """Evaluates a challenger again on everything recorded up to `as_of`, if its evidence was insufficient so far.
 
     Champion and challenger are the versions that were compared before; neither has seen any of it. `decide_promotion`
     then decides on the longer holdout. What had enough evidence is left alone.
@@ -94,7 +94,7 @@ def refit_challenger(model_version: str) -> dict[str, Any]:
     """Fits what passed the gate again, through the cut-off, with the same recipe and seed; tests and registers it.
 
     Raises:
-        DataCheckError: if a behaviour test fails, or the lists moved too far from those that were judged.
+        DataCheckError: if a behaviour test fails, or the lists moved too far from those that were evaluated.
         ConflictError: if the recipe has changed since the challenger was trained.
     """
     with Workplace.open() as place:

@@ -1,4 +1,4 @@
-"""The steps of `feedback_retraining`: from the backlog to a challenger that has been judged."""
+"""The steps of `feedback_retraining`: from the backlog to a challenger that has been evaluated."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def dry_run(
     keep_candidate: bool = False,
     eligible: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The dry run: builds, validates, fits, evaluates and judges as a run would, in a scratch folder; nothing is kept."""
+    """The dry run: builds, validates, fits, evaluates and decides as a run would, in a scratch folder; nothing is kept."""
     with Workplace.open() as place, scratch_folder() as folder:
         rule = None if eligible is None else EligibilityRule.from_dict(eligible)
         config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)

@@ -65,7 +65,7 @@ class HistoryEntry(Answer):
     genres: list[str]
     cast: list[str]
     predicted_score: float | None
-    """What the model had promised, 0 to 1; null where no list is known that showed the film."""
+    """What the model had predicted, 0 to 1; null where no list is known that showed the film."""
     recommendation_set_id: int | None
     adjustments: dict[str, float]
     item_is_known: bool

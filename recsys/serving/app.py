@@ -35,7 +35,7 @@ from recsys.settings import ApiSettings, Settings
 from recsys.store import FeedbackStore
 
 DESCRIPTION = """
-What a product tells the recommender, and what it gets from it.
+What a product sends to the recommender, and what it gets back.
 
 Every request about a user carries `Authorization: Bearer <token>`: an **API key**, made by `recsys api-key create`,
 together with `X-User-ID`, which says whom the product's server speaks for; or a **user's own JWT**, whose `sub` is the

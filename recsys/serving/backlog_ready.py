@@ -1,7 +1,7 @@
-"""Tells Airflow that enough dislikes have gathered, once per backlog, so that retraining need not wait for the night.
+"""Notifies Airflow that enough dislikes have gathered, once per backlog, so that retraining need not wait for the night.
 
 A thread of its own does it: requests only leave word that something was recorded (`notice`). Airflow may be away, slow or
-not there at all; then it is told later, or the nightly run finds the backlog by itself.
+not there at all; then it is notified later, or the nightly run finds the backlog by itself.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AnnouncerConfig:
-    """Whom to tell, and how patiently.
+    """Which Airflow to notify, and how patiently.
 
     Attributes:
-        airflow_url: Airflow's address, such as `http://127.0.0.1:8080`; empty: nobody is told.
+        airflow_url: Airflow's address, such as `http://127.0.0.1:8080`; empty: nobody is notified.
         username: of an Airflow user who may create asset events.
         password: of that user.
         threshold: size of a backlog that is ready; the DAG decides for itself by its own threshold.
@@ -71,7 +71,7 @@ class AnnouncerConfig:
 
     @classmethod
     def of(cls, settings: ApiSettings) -> AnnouncerConfig:
-        """The configuration for the places and secrets of an environment."""
+        """The configuration for the addresses and secrets of an environment."""
         return cls(settings.airflow_url, settings.airflow_username, settings.airflow_password)
 
 
@@ -130,7 +130,7 @@ class BacklogAnnouncer:
 
     Args:
         store: the feedback database.
-        config: whom to tell.
+        config: which Airflow to notify.
         clock: the time now, aware.
     """
 
@@ -189,7 +189,7 @@ class BacklogAnnouncer:
             return False
         self._airflow.post_event(BACKLOG_READY_URI, {"backlog": backlog, "after_batch": after_batch})
         self._store.write(lambda c: mark_posted(c, after_batch, self._clock()))
-        log.info("told Airflow that %d dislikes wait", backlog)
+        log.info("announced to Airflow: %d dislikes are waiting", backlog)
         return True
 
     def _run(self) -> None:
@@ -201,7 +201,7 @@ class BacklogAnnouncer:
             except RecsysError as error:
                 num_failures += 1
                 log.warning("the backlog was not announced, trying again later: %s", error)
-            except Exception:  # whatever it was: without this thread nobody would ever tell Airflow again
+            except Exception:  # whatever it was: without this thread nobody would ever notify Airflow again
                 num_failures += 1
                 log.exception("the backlog was not announced, trying again later")
             if not self._wait(num_failures):

@@ -23,8 +23,8 @@ class ServingConfig:
         key_cache_s: for so long a looked-up API key is believed: a revoked one ends within it.
         max_body_bytes: of one request; the largest dislike that the schema allows fits, however it is escaped.
         max_batch_bytes: the same for many interactions at once.
-        max_clock_skew_s: a client's clock may be ahead by so much; its moments then count as now.
-        retry_after_s: what a client is told to wait when the database is away.
+        max_clock_skew_s: a client's clock may be ahead by so much; its times then count as now.
+        retry_after_s: what a client is asked to wait when the database is away.
         num_threads: for what waits on the database; with the writer's connection within the pool's 15.
         metrics_folder: where several workers keep their counters together; None: one worker.
     """
@@ -46,7 +46,7 @@ class ServingConfig:
 
     @classmethod
     def of(cls, settings: ApiSettings, metrics_folder: Path | None = None) -> ServingConfig:
-        """The configuration for the places and secrets of an environment."""
+        """The configuration for the addresses and secrets of an environment."""
         return cls(
             jwt_secret=settings.jwt_secret, jwt_public_key=settings.jwt_public_key,
             jwt_audience=settings.jwt_audience, jwt_issuer=settings.jwt_issuer,

@@ -121,7 +121,7 @@ class Identity:
         """
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise unauthorized(f"Expected to know who asks, got no bearer token: {HOW}.")
+            raise unauthorized(f"Expected a bearer token, got none: {HOW}.")
         token = token.strip()
         parts = split_token(token)
         if parts is None:

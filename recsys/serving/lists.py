@@ -1,4 +1,4 @@
-"""What a user is served: the published list, with everything that they told us since acting at once.
+"""What a user is served: the published list, with all their feedback since acting at once.
 
 No model is loaded. A published score is the sum of its contributions, so the list that the champion would give now
 follows from the published one: what the user has met, disliked or excluded since, and what may not be recommended

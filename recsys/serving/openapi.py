@@ -19,15 +19,15 @@ KEY_PATTERN = "^[!-~]{1,200}$"
 
 DESCRIPTIONS = {
     400: "The body is no JSON, or a header came twice.",
-    401: "Nobody knows who asks: no bearer token, or one that is wrong, revoked or expired.",
+    401: "The caller is unknown: no bearer token, or one that is wrong, revoked or expired.",
     403: "The caller may not do this.",
-    404: "There is no such thing, or it is another user's.",
-    409: "Somebody else changed the same at the same time; send it again.",
+    404: "It does not exist, or belongs to another user.",
+    409: "Another request changed the same data at the same time; send it again.",
     413: "The body is larger than 128 KiB, or than 1 MiB where many things come at once.",
     415: "The body is not `application/json`.",
     422: "A value is not what was expected.",
     429: "Too many requests of this user or API key.",
-    500: "Something failed that should not.",
+    500: "An unexpected error occurred.",
     503: "The database is not available; try again after `Retry-After` seconds.",
 }
 HEADERS = {

@@ -171,7 +171,7 @@ def problem_of(error: RecsysError, retry_after_s: int) -> Problem:
 
 def unexpected() -> Problem:
     """500."""
-    return Problem(500, "unexpected", "Something failed that should not. It was logged; try again later.")
+    return Problem(500, "unexpected", "An unexpected error occurred. It was logged; try again later.")
 
 
 def install(app: FastAPI, retry_after_s: int) -> None:

@@ -20,7 +20,7 @@ from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike
 from recsys.store import FeedbackStore
 
-MAX_WAITING = 2_000  # seconds of work at most; who comes then is better told to come back
+MAX_WAITING = 2_000  # seconds of work at most; who comes then is better asked to come back
 MAX_GROUP = 200  # rows of one transaction: it stays short, and so does everybody's wait
 Outcome = tuple[StoredDislike, bool] | Exception
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class _Submitted:
 
 
 def _nobody() -> None:
-    """Nobody is told."""
+    """Nobody is notified."""
 
 
 class DislikeRecorder:

@@ -117,7 +117,7 @@ def _dislike(
 def _require_same(body: DislikeRequest, stored: StoredDislike, key: str) -> None:
     """Checks that a repeated key came with the event that it named first.
 
-    What the store works out by itself where the client says nothing (film, list, moment) is not compared.
+    What the store works out by itself where the client says nothing (film, list, time) is not compared.
     """
     first = stored.dislike
     # A placeholder's feedback moves to the film when that comes, so an id of one may have become another by now.
@@ -153,7 +153,7 @@ def _require_same(body: DislikeRequest, stored: StoredDislike, key: str) -> None
 def list_dislikes(
     service: Parts,
     user_id: User,
-    limit: Annotated[int, Query(ge=1, le=100, description="At most so many.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of entries.")] = 20,
     cursor: Annotated[
         str | None,
         Query(pattern="^[0-9]{1,19}$", description="`next_cursor` of the page before.", examples=["17"]),

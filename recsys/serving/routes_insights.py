@@ -76,7 +76,7 @@ def dislike_patterns(
     "/api/feedback-metrics",
     tags=["Insight"],
     operation_id="feedback_metrics",
-    summary="How the loop does",
+    summary="Metrics of the loop",
     responses={
         200: answer(MetricsAnswer, "Errors, rates per version, and how fast dislikes take effect.", METRICS),
         **problems(*SECURED, 400, 422),

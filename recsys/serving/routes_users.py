@@ -56,7 +56,7 @@ router = APIRouter()
 async def record_interactions(request: Request) -> InteractionsAnswer:
     """Records up to 200 ratings, clicks, watches and likes of one user; all of them or none.
 
-    May be sent again: the same film, kind and moment is kept once. Films that the catalog does not know get a placeholder.
+    May be sent again: the same film, kind and time is kept once. Films that the catalog does not know get a placeholder.
     """
     service = service_of(request)
     user_id = (await service.admit(request)).require_user()
@@ -91,7 +91,9 @@ def _interactions(service: Service, user_id: str, body: InteractionsRequest) -> 
     openapi_extra=described(),
 )
 def recommend(
-    service: Parts, user_id: User, k: Annotated[int, Query(ge=1, le=MAX_K, description="At most so many.")] = 10
+    service: Parts,
+    user_id: User,
+    k: Annotated[int, Query(ge=1, le=MAX_K, description="Maximum number of entries.")] = 10,
 ) -> RecommendationsAnswer:
     """The champion's list for the user, without what was disliked or watched since, adjusted by the newest dislikes.
 

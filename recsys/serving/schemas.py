@@ -1,4 +1,4 @@
-"""What clients send. The JSON schemas say exactly what is accepted; nothing else is refused but moments in the future.
+"""What clients send. The JSON schemas say exactly what is accepted; nothing else is refused but times in the future.
 
 Models are strict: "5" is no number, 1 is no truth value, and a field that does not exist is an error, since a misspelt
 one would be lost in silence.
@@ -31,13 +31,13 @@ VISIBLE = (
 
 def _moment(value: object) -> datetime:
     if not isinstance(value, str) or not RFC_3339.match(value):
-        raise ValueError("a moment such as 2026-03-01T12:00:00Z, with its time zone")
+        raise ValueError("a time such as 2026-03-01T12:00:00Z, with its time zone")
     try:
         moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"a moment such as 2026-03-01T12:00:00Z, with its time zone: {error}") from error
+        raise ValueError(f"a time such as 2026-03-01T12:00:00Z, with its time zone: {error}") from error
     if moment < EARLIEST:
-        raise ValueError("a moment from 1970 on")
+        raise ValueError("a time from 1970 on")
     return moment
 
 
@@ -119,7 +119,7 @@ class InteractionRequest(Received):
     is_like: bool | None = None
     """Whether it trains as a positive; otherwise the film only counts as seen. Default: true for `like`, else false."""
     occurred_at: Moment | None = None
-    """When it happened: from 1970 to now. The same user, film, kind and moment is kept once. Default: now."""
+    """When it happened: from 1970 to now. The same user, film, kind and time is kept once. Default: now."""
 
 
 class InteractionsRequest(Received):
@@ -149,9 +149,9 @@ class ItemRequest(Received):
     tags: Annotated[list[Name], Field(max_length=50)] | None = None
     """The product's own words; a run may restrict what is recommended to some of them."""
     available_from: Moment | None = None
-    """Not recommended before; null: from ever."""
+    """Not recommended before; null: no start."""
     available_until: Moment | None = None
-    """Not recommended from then on; null: for ever."""
+    """Not recommended from then on; null: no end."""
     is_hidden: bool | None = None
     """True: not recommended at all; null: false."""
 
@@ -168,7 +168,7 @@ class ItemRequest(Received):
 
 
 def not_in_future(moment: datetime | None, now: datetime, max_skew_s: float) -> datetime | None:
-    """The moment to record: `now` without one, and for a clock that is a little ahead; None for the future."""
+    """The time to record: `now` without one, and for a clock that is a little ahead; None for the future."""
     if moment is None or moment <= now:
         return moment or now
     return now if moment <= now + timedelta(seconds=max_skew_s) else None

@@ -43,7 +43,7 @@ class Recorder(Protocol):
 
 
 class Announcer(Protocol):
-    """Tells the scheduler that the backlog is ready; `recsys.serving.backlog_ready.BacklogAnnouncer` does."""
+    """Notifies the scheduler that the backlog is ready; `recsys.serving.backlog_ready.BacklogAnnouncer` does."""
 
     def start(self) -> None:
         """Begins to look."""

@@ -60,7 +60,7 @@ class ReplayedNight:
 
 
 def nights_between(first: datetime, last: datetime) -> list[datetime]:
-    """One moment a day from `first` to `last`, both included."""
+    """One time a day from `first` to `last`, both included."""
     if last < first:
         raise InputError(f"Expected --to on or after --from, got {first:%Y-%m-%d} to {last:%Y-%m-%d}.")
     if (last - first) % DAY:

@@ -87,7 +87,7 @@ def write_report(nights: list[ReplayedNight], path: Path, seed: int, options: st
         f"{sum(night.num_users for night in nights)} user-days with a like; seconds a night, median "
         f"{np.median([sum(night.seconds.values()) for night in nights]):.0f}.",
         "",
-        "- champion: retrained, judged and promoted by the loop",
+        "- champion: retrained, evaluated and promoted by the loop",
         "- first champion: the first night's, never retrained",
         "- decayed popularity: likes with the half-life that the champion's own validation found best, counted anew each night",
         "- popularity: all likes so far, counted anew each night",

@@ -1,7 +1,7 @@
-"""Which backlogs the scheduler was told of. Every function works in the caller's transaction.
+"""Which backlogs the scheduler was notified of. Every function works in the caller's transaction.
 
 A backlog is what gathers after a batch was used; `after_batch` names that batch ('' before the first). Its row is written
-before the scheduler is told: the key lets only one of several processes in, and a row without `posted_at` shows the next
+before the scheduler is notified: the key lets only one of several processes in, and a row without `posted_at` shows the next
 one that the first died, or could not reach the scheduler.
 """
 
@@ -25,8 +25,8 @@ class Announcement:
     Attributes:
         after_batch: the newest batch that used one; empty before the first.
         backlog: what was counted.
-        noticed_at: when a process last set out to tell the scheduler.
-        posted_at: when the scheduler was told; None: not yet.
+        noticed_at: when a process last set out to notify the scheduler.
+        posted_at: when the scheduler was notified; None: not yet.
     """
 
     after_batch: str
@@ -70,7 +70,7 @@ def take_announcement(connection: Connection, wanted: Announcement, stale_since:
 
 
 def mark_posted(connection: Connection, after_batch: str, now: datetime) -> None:
-    """Notes that the scheduler was told; the first time counts."""
+    """Notes that the scheduler was notified; the first time counts."""
     table = backlog_announcements.c
     chosen = update(backlog_announcements).where(table.after_batch == after_batch, table.posted_at.is_(None))
     connection.execute(chosen.values(posted_at=now))

@@ -17,7 +17,7 @@ from recsys.errors import InputError, NotFoundError
 from recsys.feedback.dislike_checks import validate_text
 from recsys.store.tables import api_keys
 
-TOKEN_PREFIX = "recsys"  # so that a leaked key is found by secret scanners, and told from a JWT
+TOKEN_PREFIX = "recsys"  # so that a leaked key is found by secret scanners, and distinguished from a JWT
 SECRET_BYTES = 32
 MAX_NAME_LENGTH = 100
 

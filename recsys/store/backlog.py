@@ -59,7 +59,7 @@ def claim(connection: Connection, batch: Batch) -> Batch:
 
     Raises:
         ConflictError: if another run holds an open batch.
-        IntegrityError: of SQLAlchemy, if another run opened one at this very moment.
+        IntegrityError: of SQLAlchemy, if another run opened one at the same time.
     """
     table = training_batches.c
     query = select(training_batches).where(or_(table.status == BatchStatus.CLAIMED, table.batch_id == batch.batch_id))

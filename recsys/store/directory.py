@@ -15,7 +15,7 @@ from recsys.store.queries import load_query
 
 @dataclass(frozen=True)
 class ActiveUser:
-    """How much a user has told.
+    """How much feedback a user has given.
 
     Attributes:
         user_id: the user.

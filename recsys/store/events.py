@@ -163,7 +163,7 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def stream_summary(connection: Connection, recorded_through: datetime) -> StreamSummary:
-    """First and last moment and counts of what was recorded up to a cut-off."""
+    """First and last time and counts of what was recorded up to a cut-off."""
     query = (
         text(load_query("stream_summary"))
         .bindparams(BOUNDS[1])

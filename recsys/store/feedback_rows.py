@@ -78,7 +78,7 @@ def record_and_read(connection: Connection, rows: Sequence[Dislike]) -> list[tup
     """`record_dislikes`, with what is stored now, in the order of `rows`.
 
     Raises:
-        NotFoundError: if the dislike that a known key names was erased at this very moment; a second try is a new dislike.
+        NotFoundError: if the dislike that a known key names was erased at the same time; a second try is a new dislike.
     """
     recorded = _record(connection, rows)
     before = [number for number, _, made in recorded if made is None]

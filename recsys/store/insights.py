@@ -29,7 +29,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 def _rows(connection: Connection, query_name: str, **params: Any) -> Sequence[Row[Any]]:
-    """The rows of `sql/<query_name>.sql`. Moments are bound as such, lists as the values of an IN."""
+    """The rows of `sql/<query_name>.sql`. Times are bound as such, lists as the values of an IN."""
     bound: list[BindParameter[Any]] = [
         bindparam(name, type_=UtcDateTime) if isinstance(value, datetime) else bindparam(name, expanding=True)
         for name, value in params.items()
@@ -47,7 +47,7 @@ def last_recorded_at(connection: Connection, through: datetime) -> datetime | No
 
 
 def look_back(connection: Connection, as_of: datetime, days: int) -> datetime:
-    """The moment after which lie the newest so many UTC days with feedback up to a cut-off; the cut-off without any.
+    """The time after which lie the newest so many UTC days with feedback up to a cut-off; the cut-off without any.
 
     Days without feedback do not count: a stream that was imported may have ended years ago, and one click today must not
     leave a look at the last 90 days with nothing but that click.

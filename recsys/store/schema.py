@@ -23,7 +23,7 @@ MIGRATION_LOCK = 7_216_001  # any number, the same in every process
 def migrate(database_url: str) -> None:
     """Brings the schema to the newest revision; creates a SQLite file and its folder. Does nothing if it is there.
 
-    Everything happens in one transaction: a process that dies half-way leaves the schema as it was, and of two
+    Everything happens in one transaction: a process that is interrupted leaves the schema as it was, and of two
     processes at once the second waits and finds nothing to do. SQLite enforces foreign keys at the end only: some changes
     of a table are a new table, and dropping the old one must not drop what refers to it.
 
@@ -76,7 +76,7 @@ def _make_folder(path: Path) -> None:
     except OSError as error:
         raise TerminalError(
             f"Expected to create the folder {path.absolute().parent} for the feedback database, but: {error.strerror}. "
-            "Make it writable, or set RECSYS_HOME or RECSYS_DATABASE_URL to another place."
+            "Make it writable, or set RECSYS_HOME or RECSYS_DATABASE_URL to another location."
         ) from error
 
 
@@ -88,7 +88,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _may_exist(path: Path) -> bool:
-    """False if there is surely no such file; a folder that this user may not look into is left to the driver to refuse."""
+    """False if there is certainly no such file; a folder that this user may not look into is left to the driver to refuse."""
     try:
         return path.exists()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""The stream as training, judging and serving read it: Arrow tables and data frames, as of a cut-off."""
+"""The stream as training, evaluation and serving read it: Arrow tables and data frames, as of a cut-off."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StreamReader(Database):
     ) -> pd.DataFrame:
         """What a scorer may know of all users, or of some, as of `as_of`; see `sql/histories.sql`.
 
-        Items that users excluded are there as `seen`: they tell nothing, and no list holds them. `excluded_through`: those
+        Items that users excluded are there as `seen`: they carry no signal, and no list holds them. `excluded_through`: those
         that were recorded up to then; None: those that hold now, whatever `as_of` is.
         """
         _require_positive(half_life_days)
@@ -64,7 +64,7 @@ class StreamReader(Database):
         return frame
 
     def recorded_at_quantile(self, after: datetime | None, through: datetime, quantile: float) -> datetime | None:
-        """The moment in (`after`, `through`] by which a share of likes and dislikes was recorded; None without any."""
+        """The time in (`after`, `through`] by which a share of likes and dislikes was recorded; None without any."""
         if not 0.0 <= quantile <= 1.0:
             raise InputError(f"Expected a quantile between 0 and 1, got {quantile}.")
         with self.reading() as connection:
@@ -73,7 +73,7 @@ class StreamReader(Database):
     def holdout_begin(
         self, after: datetime | None, through: datetime, num_users: int, barred: frozenset[str] = frozenset()
     ) -> datetime | None:
-        """The latest moment in (`after`, `through`) after which so many users recorded a like; None if fewer did.
+        """The latest time in (`after`, `through`) after which so many users recorded a like; None if fewer did.
 
         Likes of `barred` items do not count.
         """
@@ -85,7 +85,7 @@ class StreamReader(Database):
             return events.holdout_begin_without(connection, after, through, num_users, barred)
 
     def stream_summary(self, through: datetime) -> StreamSummary:
-        """First and last moment and counts of what was recorded up to `through`."""
+        """First and last time and counts of what was recorded up to `through`."""
         with self.reading() as connection:
             return events.stream_summary(connection, through)
 

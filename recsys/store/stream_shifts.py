@@ -47,7 +47,7 @@ def keep(connection: Connection, shift: StreamShift) -> None:
     """Writes a shift, before the first row that it moves. What an import left that died before its first row goes.
 
     Raises:
-        ConflictError: if another process keeps a different shift for the same file at this moment.
+        ConflictError: if another process keeps a different shift for the same file at the same time.
     """
     if not has_feedback(connection):
         connection.execute(delete(stream_shifts))
@@ -57,5 +57,5 @@ def keep(connection: Connection, shift: StreamShift) -> None:
     if [one.shift_days for one in found] != [shift.shift_days]:
         raise ConflictError(
             f"Expected to move {shift.file_name} by {shift.shift_days} days, but another import moves it by "
-            f"{found[0].shift_days} at this moment: wait until that one is done, and look at `recsys status`."
+            f"{found[0].shift_days} at the same time: wait until that one is done, and look at `recsys status`."
         )

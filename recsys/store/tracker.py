@@ -1,4 +1,4 @@
-"""The recommendation tracker: which list a user was given, and what score it promised for an item.
+"""The recommendation tracker: which list a user was given, and what score it predicted for an item.
 
 Every function works in the caller's transaction.
 """
@@ -15,7 +15,7 @@ from recsys.records import Dislike, SetKind
 from recsys.store.catalog import chunks, rows_with
 from recsys.store.tables import publications, recommendation_entries, recommendation_sets
 
-Given = tuple[int, float | None, datetime]  # a list: number, what it promised for the item, when it was made
+Given = tuple[int, float | None, datetime]  # a list: number, what it predicted for the item, when it was made
 MAX_SET_ID = 2**63 - 1  # what a BIGINT holds; a client's number beyond names no list
 
 
@@ -24,7 +24,7 @@ def track(connection: Connection, dislikes: Sequence[Dislike]) -> list[Dislike]:
 
     The list is the one that the dislike names, if it is this user's (or the one for users without their own); else the
     user's newest list with the item, made before the dislike was recorded. Where a list is known, `predicted_score` is
-    the score that it promised for the item (None if it did not hold it), whatever the dislike says. Where none is, a
+    the score that it predicted for the item (None if it did not hold it), whatever the dislike says. Where none is, a
     `recommendation_set_id` is dropped: it names nothing that this user was given.
 
     Args:
@@ -48,7 +48,7 @@ def track(connection: Connection, dislikes: Sequence[Dislike]) -> list[Dislike]:
 
 @dataclass(frozen=True)
 class _NamedSet:
-    """A list that a dislike named: whose it is, and what it promised for the disliked items that it held."""
+    """A list that a dislike named: whose it is, and what it predicted for the disliked items that it held."""
 
     recommendation_set_id: int
     user_id: str | None

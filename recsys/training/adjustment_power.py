@@ -3,7 +3,7 @@
 What a reason takes away from the importance of a feature is the product's decision (`recsys.feedback.reasons`). What that
 does to a list is the model's: where the scores of the best items lie far apart, 15 % less changes nothing. So every fit
 chooses the power that importances are raised to: the smallest at which, on simulated dislikes of its own lists, the next
-list surely resembles the disliked film as much less as is promised (`recsys.evaluation.responsiveness`).
+list resembles the disliked film significantly less, by as much as is promised (`recsys.evaluation.responsiveness`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ChosenPower:
 
 
 def choose_power(recommender: Recommender, histories: pd.DataFrame, config: AnswerConfig, seed: int) -> ChosenPower:
-    """The smallest power that surely answers strongly enough, found by bisection; the largest if none does.
+    """The smallest power that answers significantly strongly enough, found by bisection; the largest if none does.
 
     Args:
         recommender: fitted.

@@ -149,7 +149,7 @@ class Events:
     def sequence_order(self, seed: int) -> npt.NDArray[np.int64]:
         """Sorts all signals, opinions first and then the neutral ones, as `recsys.model.transitions.sequence_order` does.
 
-        What one user met in one moment comes in an order that only the two ids and the seed decide.
+        What one user met at one time comes in an order that only the two ids and the seed decide.
         """
         users = np.concatenate([self.users, self.neutral.users])
         user_keys = pd.util.hash_array(self.user_ids, categorize=False)

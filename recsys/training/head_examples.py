@@ -1,7 +1,7 @@
 """What the head is weighed on: lists of candidates, with what users then liked and disliked.
 
-The newest days are foretold from what came before them, as the next night will have to. Where most users did everything in
-one sitting, the newest days hold hardly anybody with a past: then the end of every user's own history is foretold from
+The newest days are predicted from what came before them, as the next night will have to. Where most users did everything in
+one sitting, the newest days hold hardly anybody with a past: then the end of every user's own history is predicted from
 its beginning.
 """
 
@@ -33,7 +33,7 @@ PADDING = -1e30  # below every score, and finite: scores are subtracted from eac
 
 @dataclass(frozen=True)
 class ValidationSplit:
-    """What is known, and what is to be foretold from it.
+    """What is known, and what is to be predicted from it.
 
     Attributes:
         past: what is known, aged as of then.
@@ -56,7 +56,7 @@ class HeadExamples:
 
     Attributes:
         terms: float32 `(num_lists, num_candidates, num_terms)`: the trends, then `PERSONAL_TERMS`.
-        regard: float32 `(num_lists, num_candidates)`, of the items.
+        regard: float32 `(num_lists, num_candidates)`, approval rates of the items.
         multipliers: the same shape: what the user's feature adjustments leave of the item.
         labels: int8 `(num_lists, num_candidates)`: 1 liked in the window, -1 disliked, 0 neither, padding -2.
         weights: float32 `(num_lists, num_candidates)`: sample weight of the example; 0 where the label is not +-1.
@@ -120,7 +120,7 @@ def _window(events: Events, start_days: float, end_days: float, eligible: Eligib
 
 
 def _own_end(events: Events, config: HeadConfig, seed: int, eligible: npt.NDArray[np.bool_]) -> ValidationSplit:
-    """The newest part of the histories of at most `num_users` users; those of one moment come in random order."""
+    """The newest part of the histories of at most `num_users` users; those with the same time come in random order."""
     rng = np.random.default_rng(seed)
     users = np.concatenate([events.users, events.neutral.users])
     ages = np.concatenate([events.age_days, events.neutral.age_days])

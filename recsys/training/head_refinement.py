@@ -16,7 +16,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class _Head(keras.layers.Layer):  # type: ignore[misc]
-    """Scores of candidates from `(batch_size, num_candidates, num_terms + 2)`: terms, regard, multipliers."""
+    """Scores of candidates from `(batch_size, num_candidates, num_terms + 2)`: terms, approval rate, multipliers."""
 
     def __init__(self, start: FloatArray, num_trends: int) -> None:
         super().__init__()

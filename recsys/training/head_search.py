@@ -64,7 +64,7 @@ class HeadSearch:
         return self.least(weights)
 
     def personal(self, weights: FloatArray) -> FloatArray:
-        """The same weights, with what is not left to validation: the regard's power, the least of likes and recent events."""
+        """The same weights, with what validation does not choose: power of approval rates, least of likes and recent events."""
         result = self.least(weights)
         result[self.place("regard_power")] = self.config.regard_power
         for name, least in (("likes", self.config.min_likes_weight), ("recent", self.config.min_recent_weight)):

@@ -1,6 +1,6 @@
 """Sums that are carried from night to night: only what changed is taken away and added.
 
-Between two nights time multiplies every weight by one common factor. As of a landmark, a fixed moment, the terms of a user
+Between two nights time multiplies every weight by one common factor. As of a landmark, a fixed time, the terms of a user
 who did nothing do not change at all. So a state keeps beside the sums what each user's terms were; the next night looks
 for users whose terms differ (new events, an erasure, the cap on a user's share, an item that became linked), takes their
 old terms out of the sums and puts the new ones in. What is left to do grows with what they did, not with the history, and

@@ -32,9 +32,9 @@ class HeadConfig:
         num_users: windows are added, newest first, until so many users with a like are in them.
         max_windows: at most so many windows.
         fallback_share: where windows hold too few users, one window with this share of the newest events stands in.
-        min_events: of a user, for their own end to be foretold.
+        min_events: of a user, for their own end to be predicted.
         min_known_share: the newest days must hold at least this share of the users with a past, or every user's own end
-            is foretold instead.
+            is predicted instead.
         own_end_share: how much of each user's history that end is.
         candidates_per_term: each user's list is made from the best items of each term.
         exposure_penalty: validation objective = NDCG@k - this * dislike exposure@k.

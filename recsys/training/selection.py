@@ -37,7 +37,7 @@ class Settings:
 
     @classmethod
     def of(cls, judged: Recommender, trial: Trial, metrics: dict[str, float]) -> Settings:
-        """What validation chose for a fit that was judged, so that another fit with newer data keeps it.
+        """What validation chose for a fit that was evaluated, so that another fit with newer data keeps it.
 
         Args:
             judged: that fit.
@@ -76,7 +76,7 @@ def build_model(
 
 
 class Selection:
-    """Foretells what is newest from what was before. All matrices are solved once, from before the first window.
+    """Predicts what is newest from what was before. All matrices are solved once, from before the first window.
 
     Args:
         data: all that is known.

@@ -2,7 +2,7 @@
 
 training_set.parquet   training examples through `as_of`, split into `fit` and `holdout` at `fit_through`
 histories.parquet      what every scorer may know on the holdout: each user's newest signal through `fit_through`
-neutral.parquet        ratings without an opinion, and clicks, through `as_of`: they only tell what comes next
+neutral.parquet        ratings without an opinion, and clicks, through `as_of`: they only say what comes next
 items.parquet          catalog: `item_id`, `title`, `genres`, `cast`, `franchise`, and what eligibility reads, as it was when
                        this was written: a retry finds the same, whatever was hidden since
 digest.json            content digest and counts; written last, so a folder with it is whole

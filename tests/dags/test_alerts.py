@@ -1,4 +1,4 @@
-"""What a person is told when a task fails, a run is late, or a task found something: by a real web server that receives it."""
+"""What a person is sent when a task fails, a run is late, or a task found something: by a real web server that receives it."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_missed_deadline_is_told(dag_bag: Any, webhook: Webhook) -> None:
     (body,) = webhook.bodies
     assert (body["kind"], body["task_id"]) == ("deadline_missed", None)
     assert body["summary"] == "feedback_retraining: the run is not done by its deadline, 2013-06-14T07:00:00+00:00."
-    assert body["details"] == ["It is running. It goes on: see which task holds it up."]
+    assert body["details"] == ["It is running. It continues: check which task delays it."]
     assert body["due_at"] == "2013-06-14T07:00:00+00:00"
     assert body["link"].endswith("/dags/feedback_retraining/runs/scheduled__1")
 

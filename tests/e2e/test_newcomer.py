@@ -99,7 +99,9 @@ def test_the_click_of_the_story_did_what_it_says(demo: Demo) -> None:
 
 
 def test_everybody_has_a_list_of_their_own(demo: Demo) -> None:
-    found = re.search(r"([\d,]+) different films fill the first 3 places in the lists of ([\d,]+) users", demo.output)
+    found = re.search(
+        r"([\d,]+) different films fill the first 3 positions in the lists of ([\d,]+) users", demo.output
+    )
     assert found is not None
     films, users = (int(number.replace(",", "")) for number in found.groups())
     assert users == NUM_USERS

@@ -94,7 +94,9 @@ def test_what_passed_on_thin_evidence_takes_a_person_by_name_in_that_very_run(lo
     for answer in (None, "Reject"):
         if answer is not None:
             pipeline.request_approval(refit, run_id, loop.later())
-            assert 'judged on too little evidence, accepted for "a recall"' in loop.reason_of(run_id, "await_approval")
+            assert 'evaluated on too little evidence, accepted for "a recall"' in loop.reason_of(
+                run_id, "await_approval"
+            )
             assert "**There is too little evidence for the gate.**" in pipeline.show_verdict(refit)["markdown"]
             pipeline.record_answer(refit, answer, "bob", loop.later())
         with pytest.raises(ConflictError, match="nobody was asked" if answer is None else "was rejected by bob"):

@@ -177,7 +177,7 @@ def test_the_loop_is_watched_as_of_a_day(champion: Champion) -> None:
     assert later["num_refusals"] == 0
     assert 11 < later["champion_days"] <= 13
     (alert,) = later["alerts"]
-    assert alert.startswith("Champion version 2 knows nothing of the last 1")
+    assert alert.startswith("Champion version 2 has seen nothing of the last 1")
 
 
 def test_the_fidelity_of_explanations_is_logged_with_the_judged_version_and_the_refit(champion: Champion) -> None:

@@ -87,7 +87,7 @@ def test_a_verdict_replays_to_the_same_from_its_evidence(champion: Champion, ver
     number = str(verdict["decision_id"])
     shown = quick(champion.settings, "decisions", "show", number)
     assert (shown.code, shown.err) == (0, "")
-    assert shown.shows("Judged again from the stored evidence: promote, the same verdict, reasons and numbers.")
+    assert shown.shows("Evaluated again from the stored evidence: promote, the same verdict, reasons and numbers.")
     (full,) = lines(quick(champion.settings, "decisions", "show", number, "--json"))
     assert full.pop("replay") == {"is_same": True, "verdict": "promote", "differences": []}
     assert full == verdict
@@ -97,13 +97,13 @@ def test_a_decision_that_is_no_verdict_is_only_shown(champion: Champion) -> None
     (checked,) = lines(quick(champion.settings, "decisions", "--json", "--verdict", "retrain"))
     shown = quick(champion.settings, "decisions", "show", str(checked["decision_id"]))
     assert shown.code == 0
-    assert shown.shows("Only verdicts of the gate can be judged again.")
+    assert shown.shows("Only verdicts of the gate can be evaluated again.")
     assert quick(champion.settings, "decisions", "show", "999").says("Expected the number of a decision, got 999")
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [("gone", "It cannot be judged again"), ("worse", "verdict: on record 'promote', now 'reject'")],
+    [("gone", "It cannot be evaluated again"), ("worse", "verdict: on record 'promote', now 'reject'")],
 )
 def test_a_verdict_whose_evidence_is_gone_or_changed_does_not_replay(
     champion: Champion, verdict: dict[str, Any], tmp_path: Path, change: str, words: str

@@ -1,4 +1,4 @@
-"""Nights that too few users could judge: the champion stays, evidence accumulates, or a person promotes by name."""
+"""Nights with too few users in the holdout: the champion stays, evidence accumulates, or a person promotes by name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Nights:
         return next(d for d in self.place.store.list_decisions(run_id=name) if d.step == "decide_promotion")
 
     def evidence(self, name: str) -> Evidence:
-        return load_evidence(self.place.store.get_batch(name))
+        return load_evidence(self.place, self.place.store.get_batch(name))
 
 
 def night(name: str, at: datetime, *, force: bool = True) -> Night:
@@ -91,7 +91,9 @@ def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_a
     assert checked["backlog"] < checked["threshold"]  # no trigger asked for it
     assert not any(checked["triggers"].values())
     thin = nights.verdict("thin-3").numbers["model_version"]
-    assert f"Version {thin} was not judged for want of users; since then at least 33 users" in checked["reason"]
+    assert (
+        f"Version {thin} could not be evaluated, with too few users; since then at least 33 users" in checked["reason"]
+    )
     assert nights.nights["enough"].outcome == "promote"
     again = pipeline.check_backlog("another", CHAMPION_AT + 37 * HOUR, CHAMPION_AT + 37 * HOUR, NEVER, record=False)
     assert not again["retrain"]  # it was asked once

@@ -109,7 +109,7 @@ def test_one_that_was_trained_on_the_future_is_a_leak(challenger: Judgement) -> 
     shutil.copytree(batch / "refit" / "recommender", judged)
     reasons = challenger.refusal()
     assert reasons.startswith("Leak: the challenger (version ")
-    assert "it has seen what it is judged on, so its numbers say nothing." in reasons
+    assert "it has seen what it is evaluated on, so its metrics are not valid." in reasons
 
 
 def of_one_genre(recommender: Recommender) -> Recommender:

@@ -153,7 +153,7 @@ def stored(url: str) -> dict[tuple[str, str], list[int]]:
 
 
 def assert_kept(url: str, told: dict[tuple[str, str], int]) -> None:
-    """What was acknowledged is there once, with the number that was told."""
+    """What was acknowledged is there once, with the number that was answered."""
     kept = stored(url)
     assert {key: kept.get(key) for key in told} == {key: [number] for key, number in told.items()}
 

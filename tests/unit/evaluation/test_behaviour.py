@@ -61,7 +61,7 @@ class LearnedNothing(Altered):
 
 def test_who_learned_nothing_scores_what_users_like_no_higher_than_the_rest() -> None:
     found = failed(altered(LearnedNothing))
-    assert re.search(r"chance is 0.5; the likes of user u\d+ above 0\.\d+", found["likes_score_above_chance"])
+    assert re.search(r"chance is 0.5; for user u\d+, likes above 0\.\d+", found["likes_score_above_chance"])
 
 
 class AllAlike(Altered):

@@ -88,11 +88,16 @@ def test_of_equals_one_in_a_hundred_is_above_the_limit_at_most() -> None:
 @pytest.mark.parametrize(
     ("distance", "usual", "verdict", "words"),
     [
-        (0.11, USUAL, DriftVerdict.STABLE, "distance 0.110 from what the champion learned from, usual 0.100 to 0.130"),
-        (0.18, USUAL, DriftVerdict.STABLE, "drift above"),  # above what is usual, but by too little
+        (
+            0.11,
+            USUAL,
+            DriftVerdict.STABLE,
+            "distance 0.110 from what the champion learned from, reference 0.100 to 0.130",
+        ),
+        (0.18, USUAL, DriftVerdict.STABLE, "threshold"),  # above what is usual, but by too little
         (0.60, USUAL, DriftVerdict.DRIFT, "Horror 0.1 -> 0.4"),
         (0.99, USUAL[:5], DriftVerdict.NOT_ENOUGH, "5 earlier windows of this length can be compared, 6 are needed"),
-        (0.99, (0.0, 0.9, 0.1, 0.8, 0.2, 0.7), DriftVerdict.NOT_ENOUGH, "varies too much to tell"),
+        (0.99, (0.0, 0.9, 0.1, 0.8, 0.2, 0.7), DriftVerdict.NOT_ENOUGH, "varies too much to detect drift"),
     ],
 )
 def test_only_more_than_usual_is_drift(
@@ -183,7 +188,7 @@ def test_a_young_stream_says_that_it_cannot_tell() -> None:
     young = events[events["recorded_at"] > pd.Timestamp(CUT_OFF)]
     found = drifts_of(young, catalog)
     assert {one.verdict for one in found.values()} == {DriftVerdict.NOT_ENOUGH}
-    assert "What is usual cannot be told: 0 earlier windows" in found["items"].reason
+    assert "No reference: 0 earlier windows" in found["items"].reason
 
 
 def test_scores_are_compared_with_those_of_earlier_windows() -> None:

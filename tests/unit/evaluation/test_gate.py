@@ -98,7 +98,7 @@ def test_a_thin_refresh_that_is_significantly_worse_is_refused_within_the_sanity
     verdict = decide(make_evidence("refresh", challenger=challenger, champion=BASE[:THIN]), CONFIG)
     assert (verdict.verdict, verdict.claim) == ("reject", "worse")
     assert (
-        "fewer than the 200 users that make evidence, but significantly worse than the allowed -4.5%."
+        "fewer than the 200 users that are required as evidence, but significantly worse than the allowed -4.5%."
         in verdict.reasons[0]
     )
 
@@ -152,7 +152,9 @@ def test_below_a_stated_minimum_of_users_not_even_a_refresh_is_judged(
     expected = ("reject" if factor < 1 else "promote") if is_judged else "insufficient_evidence"
     assert verdict.verdict == expected
     if not is_judged:
-        assert "fewer than the 30 users that it takes to judge even a refresh: the champion stays" in verdict.reasons[0]
+        assert (
+            "fewer than the 30 users that it takes to evaluate even a refresh: the champion stays" in verdict.reasons[0]
+        )
 
 
 def test_too_little_evidence_does_not_save_what_is_refused(make_evidence) -> None:
@@ -290,10 +292,10 @@ def test_a_user_judged_twice_cannot_be_compared(make_evidence) -> None:
 @pytest.mark.parametrize(
     ("kind", "systems", "expected"),
     [
-        ("refresh", ["challenger", "popularity"], "Expected champion among the judged systems"),
-        ("refresh", ["popularity"], "Expected challenger among the judged systems"),
+        ("refresh", ["challenger", "popularity"], "Expected champion among the evaluated systems"),
+        ("refresh", ["popularity"], "Expected challenger among the evaluated systems"),
         ("first", ["challenger"], "to stand in for a champion"),
-        ("first", ["popularity"], "Expected challenger among the judged systems"),
+        ("first", ["popularity"], "Expected challenger among the evaluated systems"),
     ],
 )
 def test_a_missing_system_is_named(make_evidence, kind, systems: list[str], expected: str) -> None:

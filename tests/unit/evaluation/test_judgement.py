@@ -66,7 +66,7 @@ def test_auc_is_there_for_who_liked_and_disliked_and_only_for_them(recommender: 
 
 
 def test_what_the_holdout_holds_changes_neither_popularity_nor_novelty(recommender: Recommender) -> None:
-    """Otherwise a system would be called popular for foretelling the future."""
+    """Otherwise a system would be called popular for predicting the future."""
     holdout = make_holdout(60, recommender)
     names = ["novelty_at_10", "popularity_at_10", "diversity_at_10", "calibration_error_at_10"]
     before = judge_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_user

@@ -63,7 +63,7 @@ def test_it_tells_verdict_metrics_slices_behaviours_examples_data_weights_and_li
     assert "- Who liked Alien is given Aliens. Because you liked Alien." in text
     assert "| training set | 1000 rows, digest `abc` |" in text
     assert "| weights of the terms | likes 0.25 |" in text
-    assert "- Judged on 240 users with a liked holdout item, 120 with a disliked one" in text
+    assert "- Evaluated on 240 users with a liked holdout item, 120 with a disliked one" in text
     assert "- 40 of 90 items have been liked often enough" in text
 
 
@@ -124,7 +124,7 @@ def test_a_full_page_keeps_the_slices_that_lost_most(evidence: Evidence) -> None
     found = next(one for one in model_card(verdict, judged, FACTS) if "by slice" in one.text)
     assert found.short is not None
     assert found.short.index("group: group 2") < found.short.index("group: group 0")
-    assert "The 4 of 4 judged slices that lost most" in found.short
+    assert "The 4 of 4 evaluated slices that lost most" in found.short
 
 
 def test_a_failed_behaviour_keeps_its_example_on_a_full_page(evidence: Evidence) -> None:
@@ -160,9 +160,9 @@ def test_a_gain_that_is_not_judged_says_why(make_evidence: Callable[..., Evidenc
     thin = make_evidence("refresh", challenger=THIN, champion=THIN / 2.85, decayed_popularity=THIN / 4)
     text = as_text(card(thin))
     assert "unknown" not in text
-    assert "accuracy not judged: 80 users, needs 200; holdout" in text
+    assert "accuracy inconclusive: 80 users, needs 200; holdout" in text
     assert "| +185.0% (" in text
-    assert "| 80 | not judged: 80 users, needs 200 |" in text
+    assert "| 80 | inconclusive: 80 users, needs 200 |" in text
 
 
 def test_a_gain_that_may_be_a_leak_is_not_judged(make_evidence: Callable[..., Evidence]) -> None:
@@ -170,7 +170,7 @@ def test_a_gain_that_may_be_a_leak_is_not_judged(make_evidence: Callable[..., Ev
     text = as_text(
         card(make_evidence("refresh", challenger=values, champion=values / 9, decayed_popularity=values / 8))
     )
-    assert "accuracy not judged: the numbers may be those of a leak; holdout" in text
+    assert "accuracy inconclusive: the numbers may be those of a leak; holdout" in text
 
 
 def test_a_wide_interval_is_no_judgement(make_evidence: Callable[..., Evidence]) -> None:
@@ -178,7 +178,7 @@ def test_a_wide_interval_is_no_judgement(make_evidence: Callable[..., Evidence])
     text = as_text(
         card(make_evidence("refresh", challenger=values, champion=values[::-1], decayed_popularity=values / 4))
     )
-    assert "not judged: the interval is too wide" in text
+    assert "inconclusive: the interval is too wide" in text
 
 
 def test_a_page_has_room_between_the_columns(evidence: Evidence) -> None:

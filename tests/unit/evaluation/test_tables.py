@@ -57,7 +57,7 @@ def test_slices_stand_with_their_sizes_largest_first(evidence: Evidence) -> None
     labels = pd.DataFrame({"user_id": users, "activity": np.where(first, "new", "heavy")})
     rows = slices_table(replace(evidence, slices=labels)).split("\n")
     assert rows[1] == (
-        "| dimension | slice | users | judged | NDCG@10, challenger | NDCG@10, champion | NDCG@10, decayed popularity |"
+        "| dimension | slice | users | evaluated | NDCG@10, challenger | NDCG@10, champion | NDCG@10, decayed popularity |"
     )
     assert rows[3:5] == [
         "| activity | heavy | 192 | 192 | 0.2000 | 0.1000 | 0.0500 |",

@@ -66,7 +66,7 @@ def test_a_champion_alerts_once_it_is_older_than_allowed(days: float | None, ale
     found = loop_alerts(state(champion_days=days), WatchConfig(max_champion_days=14))
     assert len(found) == alerts
     if found:
-        assert found[0].startswith("Champion version 7 knows nothing of the last 14.5 days, 14 are allowed.")
+        assert found[0].startswith("Champion version 7 has seen nothing of the last 14.5 days, 14 are allowed.")
 
 
 def test_a_stream_that_ended_years_ago_makes_no_champion_old() -> None:

@@ -1,4 +1,4 @@
-"""What validation foretells from what: windows of the newest days, or every user's own end."""
+"""What validation predicts from what: windows of the newest days, or every user's own end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_user_counts_once_a_window_and_dislikes_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("ages", "expected"),
     [
-        ([0.0], 0),  # nothing is older than a day: there is no past to foretell from
+        ([0.0], 0),  # nothing is older than a day: there is no past to predict from
         ([0.1, 0.9], 0),
         ([0.1, 1.0], 1),
         ([0.1, 2.5], 2),
