@@ -82,7 +82,7 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[S
         Section(_list(EXAMPLES, facts.examples), _list(EXAMPLES, facts.examples[:1]), 1),
         Section(_fit(facts)),
         Section(_limits(verdict, facts)),
-        Section(_usage(facts)),
+        Section(_usage(facts), _usage(facts, 1), 6),
         Section(_section("What the lists are like", lists_table(evidence)), "", 4),
     ]
     return [section for section in sections if section.text]
@@ -217,13 +217,13 @@ def _fit(facts: CardFacts) -> str:
     return _table("Data and fit", ["", ""], [*rows, ["settings", settings], ["weights of the terms", shown]])
 
 
-def _usage(facts: CardFacts) -> str:
-    """An input example and the call that takes it."""
+def _usage(facts: CardFacts, num_rows: int | None = None) -> str:
+    """An input example, or its first rows, and the call that takes it."""
     if not facts.input_example:
         return ""
     call = f'mlflow.pyfunc.load_model("{facts.model_uri}").predict(histories, params={{"k": 10}})'
     head = list(facts.input_example[0])
-    rows = markdown_table(head, [[str(row[name]) for name in head] for row in facts.input_example])
+    rows = markdown_table(head, [[str(row[name]) for name in head] for row in facts.input_example[:num_rows]])
     return f"### Input example\n\n`{call}`, with `histories` such as\n{rows}".rstrip()
 
 

@@ -29,7 +29,7 @@ OF_SYSTEMS = {
     "gini_at_10": "Gini@10",
     "personalisation_at_10": "personalisation@10",
 }
-ROOM = "\u00a0" * 3  # between columns
+ROOM = "\u00a0" * 2  # between columns
 TITLES = {**ACCURACY, **OF_LISTS, **OF_SYSTEMS}
 
 
