@@ -102,7 +102,7 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
 def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: Night) -> None:
     with Workplace.open() as place:
         batch, own, catalog = batch_of(place), training_set_of(place), place.store.catalog()
-        per_user = judging.load_evidence(batch).per_user
+        per_user = judging.load_evidence(place, batch).per_user
     could = [is_eligible(catalog[item], RULE, batch.fit_through) for item in own.holdout["item_id"]]
     expected = own.holdout[could]
     assert COMING not in set(expected["item_id"])

@@ -131,7 +131,9 @@ def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
     gone = str(theirs["user_id"].iloc[0])
 
     def pooled_users() -> set[str]:
-        pool = pool_opinions(nights.place, batch, own, batch.as_of, load=lambda other, _: load_evidence(other))
+        pool = pool_opinions(
+            nights.place, batch, own, batch.as_of, load=lambda other, _: load_evidence(nights.place, other)
+        )
         return set(pool.opinions.loc[pool.opinions["batch_id"] != "thin-3", "user_id"])
 
     assert gone in pooled_users()
