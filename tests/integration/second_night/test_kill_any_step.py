@@ -117,6 +117,8 @@ def test_a_killed_measurement_is_finished_by_running_it_again(second_night: Seco
         assert served.recommendation_set_id is not None
         store.add_exposure(served.recommendation_set_id, 10, NOW)
         store.record_dislikes([Dislike("u001", NOW, NOW, item_id=served.entries[0].item_id)])
+        of_one_genre = [item_id for item_id, item in store.catalog().items() if item.genres == ("Horror",)]
+        store.record_dislikes([Dislike("u002", NOW, NOW, item_id=item_id) for item_id in of_one_genre])
     for point in (
         Point("recsys.store.insights:replace_patterns", "after"),  # written, but not committed
         Point(f"{STORE}.replace_patterns", "after"),
