@@ -64,4 +64,5 @@ def test_everything_else_is_mlflow_s_own(server: str) -> None:
     request = urllib.request.Request(server, headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError) as refused:
         OPENER.open(request, timeout=30)
-    assert refused.value.code == 403
+    with refused.value:
+        assert refused.value.code == 403

@@ -20,4 +20,4 @@ def test_the_reference_names_every_option_with_its_default() -> None:
     assert "## recsys items list" in page
     assert "| `-k`, `--limit` | How many to show at most. | `20` |" in page
     assert "| `--publish`, `--no-publish` | Publish every user's list anew. | on |" in page
-    assert "| `USER` | Who dislikes it; `recsys users` lists users. | required |" in page
+    assert "| `USER` | The user who dislikes it; `recsys users` lists users. | required |" in page
