@@ -26,7 +26,12 @@ schemathesis.openapi.format("date-time", past.map(lambda moment: _text(moment.re
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """An honest client never gives one idempotency key to two events: the key goes with the body."""
+    """An honest client never gives one idempotency key to two events, and ends what is available after it begins."""
+    body = case.body
+    if isinstance(body, dict):
+        times = [body.get(name) for name in ("available_from", "available_until")]
+        if all(isinstance(time, str) for time in times) and times[0] >= times[1]:
+            case.body = {**body, "available_until": None}
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and KEY.match(key):
         digest = hashlib.sha256(json.dumps(case.body, sort_keys=True, default=str).encode()).hexdigest()

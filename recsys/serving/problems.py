@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from recsys.errors import ConflictError, InputError, NotFoundError, RecsysError, TransientError
 
@@ -203,12 +204,19 @@ def install(app: FastAPI, retry_after_s: int) -> None:
     app.add_exception_handler(Exception, of_anything)
 
 
+def _methods(request: Request) -> list[str]:
+    """The methods of all routes of the path; the framework names those of the first alone."""
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
+
+
 def _of_http(request: Request, error: HTTPException) -> Problem:
     what = f"{request.method} {shown(request.url.path)}"
     headers = dict(error.headers or {})
     if error.status_code == 404:
         return not_found(f"Expected a path of this API, got {what}: see /docs.")
     if error.status_code == 405:
-        allowed = headers.get("Allow", headers.get("allow", "another one"))
+        allowed = ", ".join(_methods(request))
+        headers = {**{name: value for name, value in headers.items() if name.lower() != "allow"}, "Allow": allowed}
         return Problem(405, "method-not-allowed", f"Expected the method {allowed}, got {what}.", headers=headers)
     return Problem(error.status_code, "refused", str(error.detail), headers=headers)

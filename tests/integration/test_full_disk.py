@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,14 +138,23 @@ def copy_database(source: Settings, disk: Disk) -> Settings:
 @pytest.mark.thorough
 def test_lists_are_published_as_a_whole_or_not_at_all(disk: Disk, champion: Champion) -> None:
     settings = copy_database(champion.settings, disk)
-    before = state(disk.folder)
+    before = what_is_served(settings)
     times = {"as_of": SECOND_AS_OF.isoformat(), "now": SECOND_AS_OF.isoformat()}
     disk.leave(400 if disk.is_mounted else 200)
     assert_says_full(step(disk, settings, "publish_recommendations", **times))
     disk.free()
-    assert state(disk.folder) == before
+    assert what_is_served(settings) == before
     assert step(disk, settings, "publish_recommendations", **times).code == 0
-    assert state(disk.folder) != before
+    (publication, *_), (earlier, *_) = what_is_served(settings), before
+    assert publication.publication_id > earlier.publication_id
+
+
+def what_is_served(settings: Settings) -> list[Any]:
+    """The publication, and everybody's list in it."""
+    with FeedbackStore.open(settings.database_url) as store:
+        users = sorted(store.read_histories(SECOND_AS_OF, 30.0)["user_id"].unique())
+        lists = [store.get_recommendations(user) for user in (*users[:50], None)]
+        return [store.served_publication(), *lists]
 
 
 @pytest.mark.thorough
