@@ -150,6 +150,8 @@ def main(
     with tempfile.TemporaryDirectory(prefix="recsys-bench-cli-") as folder:
         copy = Path(folder) / "home"
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("airflow", "replay"))
+        if measure(ROOT, copy, ["home", "repair"]) is None:  # MLflow's paths are those of the folder it was copied from
+            raise SystemExit(f"Expected `recsys home repair` to make the copy of {source} usable, but it failed.")
         for words in (words for words in commands(copy) if not only or words[0] in only):
             tries: dict[str, list[Cost | None]] = {name: [] for name in checkouts}
             for number in range(repeats + 1):
