@@ -58,9 +58,11 @@ def run() -> Callable[..., tuple[str, dict[str, str]]]:
     def run_dag(dag_id: str, night: datetime, **form: Any) -> tuple[str, dict[str, str]]:
         dag = read_dags().dags[dag_id]
         dag.deadline = None  # Airflow 3.3: a run that dag.test() started ends in an error where there is one
-        finished = dag.test(run_after=night, logical_date=None, run_conf=form)
-        for name in [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]:
-            del os.environ[name]  # it says to later tests of this process that Airflow runs them
+        try:
+            finished = dag.test(run_after=night, logical_date=None, run_conf=form)
+        finally:
+            for name in [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]:
+                del os.environ[name]  # it says to later tests of this process that Airflow runs them
         return str(finished.state), {ti.task_id: str(ti.state) for ti in finished.get_task_instances()}
 
     return run_dag
