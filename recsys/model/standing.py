@@ -189,8 +189,8 @@ class Standing:
         scores = self._scores_without(removed)[numbers]  # (num_claims, num_best)
         own = np.take_along_axis(scores, places[:, None], axis=1)
         near = CLOSE * np.max(np.abs(scores), axis=1, initial=0.0, where=np.isfinite(scores), keepdims=True)
-        surely, perhaps = (scores > own + near).sum(axis=1), (scores >= own - near).sum(axis=1) - 1
-        wrong = np.where(lowered, perhaps >= places, surely < places)
+        fewest, most = (scores > own + near).sum(axis=1), (scores >= own - near).sum(axis=1) - 1  # items above it
+        wrong = np.where(lowered, most >= places, fewest < places)
         left = np.flatnonzero(lowered & ~wrong)
         if len(left):
             asked = Removed(*(column[numbers[left]] for column in removed))
