@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from recsys import __version__
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
+from recsys.training.recipe_code import code_digest
 
 CLOSED_FORM, EMBEDDING = "closed_form", "embedding"
 FAMILIES = (CLOSED_FORM, EMBEDDING)
@@ -233,16 +232,13 @@ class FitConfig:
 
 
 def recipe_id(config: FitConfig, half_life_days: float | None) -> str:
-    """Names a recipe: code version and configuration, without the seed or what validation chooses.
+    """Names a recipe: the configuration and exactly the code that a fit executes, without the seed or what validation chooses.
 
-    Two fits with one recipe differ in their data only; the gate calls the second a refresh of the first.
+    Two fits with one recipe differ in their data only; the gate calls the second a refresh of the first. See
+    `recsys.training.recipe_code` for what counts as a change of the code.
     `half_life_days` None: the rule "a quarter of the stream", whatever it resolves to.
     """
-    sources = hashlib.sha256()
-    package = Path(__file__).resolve().parent.parent
-    for path in sorted([*package.glob("model/**/*.py"), *package.glob("training/*.py")]):
-        sources.update(path.read_bytes())
     settings = {**asdict(config), "half_life_days": half_life_days}
     settings.pop("seed")
-    text = json.dumps(settings, sort_keys=True) + sources.hexdigest()
-    return f"{__version__}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    text = json.dumps(settings, sort_keys=True) + code_digest()
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
