@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,24 +13,29 @@ from plotly.subplots import make_subplots
 SUPPORTS, OPPOSES = "#2a7f62", "#b5443c"
 
 
-def training_history(history: Mapping[str, Sequence[float]]) -> go.Figure:
+class History(Protocol):
+    """What Keras's `fit` returns: the curves are in its `history`."""
+
+    history: Mapping[str, Sequence[float]]
+
+
+def training_history(history: History | Mapping[str, Sequence[float]]) -> go.Figure:
     """Losses, and below them the other curves, by epoch.
 
     Args:
-        history: name -> one value per epoch, as Keras's `fit` returns in `history`; must hold `loss`.
+        history: what Keras's `fit` returns, or its curves: name -> one value per epoch; must hold `loss`.
 
     Raises:
         ValueError: if there is no `loss`.
     """
-    if "loss" not in history:
-        raise ValueError(
-            f"Expected a history with the curve loss, got {sorted(history)}: hand over `fit(...).history`."
-        )
-    losses = [name for name in history if name.endswith("loss")]
-    others = [name for name in history if name not in losses]
+    curves = history if isinstance(history, Mapping) else history.history
+    if "loss" not in curves:
+        raise ValueError(f"Expected a history with the curve loss, got {sorted(curves)}: hand over what `fit` returns.")
+    losses = [name for name in curves if name.endswith("loss")]
+    others = [name for name in curves if name not in losses]
     figure = make_subplots(rows=1 + bool(others), cols=1, shared_xaxes=True, vertical_spacing=0.08)
     for name in (*losses, *others):
-        values = list(history[name])
+        values = list(curves[name])
         curve = go.Scatter(x=list(range(1, len(values) + 1)), y=values, name=name, mode="lines+markers")
         figure.add_trace(curve, row=1 + (name in others), col=1)
     figure.update_xaxes(title_text="epoch", row=1 + bool(others), col=1)
@@ -37,22 +43,25 @@ def training_history(history: Mapping[str, Sequence[float]]) -> go.Figure:
     return figure.update_layout(title="Training history")
 
 
-def recommendation_scores(titles: Sequence[str], scores: npt.ArrayLike, title: str = "Recommendations") -> go.Figure:
+def recommendation_scores(
+    scores: npt.ArrayLike, titles: Sequence[str] | None = None, title: str = "Recommendations"
+) -> go.Figure:
     """Bars of one list, best on top.
 
     Args:
-        titles: `(k,)`, best first.
-        scores: `(k,)`.
+        scores: `(k,)`, best first.
+        titles: `(k,)`, of the items; None: their ranks, from 1.
         title: of the picture.
 
     Raises:
         ValueError: if the shapes do not go together.
     """
     values = np.asarray(scores, float)
-    if values.shape != (len(titles),):
-        raise ValueError(f"Expected scores ({len(titles)},), one for each title, got {values.shape}.")
-    bars = go.Bar(x=values, y=list(range(len(titles))), orientation="h", marker_color=SUPPORTS)
-    figure = go.Figure(bars).update_yaxes(autorange="reversed", **_ticks(titles))
+    names = [str(rank) for rank in range(1, values.size + 1)] if titles is None else titles
+    if values.shape != (len(names),):
+        raise ValueError(f"Expected scores ({len(names)},), one for each title, got {values.shape}.")
+    bars = go.Bar(x=values, y=list(range(len(names))), orientation="h", marker_color=SUPPORTS)
+    figure = go.Figure(bars).update_yaxes(autorange="reversed", **_ticks(names))
     return figure.update_layout(title=title, xaxis_title="score")
 
 
@@ -75,39 +84,51 @@ def contribution_bars(contributions: Mapping[str, float], title: str = "Why") ->
     return figure.update_layout(title=f"{title}: sum {total:.3f}", xaxis_title="contribution to the score")
 
 
-def similarity_matrix(similarities: npt.ArrayLike, titles: Sequence[str], title: str = "Similarity") -> go.Figure:
-    """A square matrix with titles on both axes.
+def similarity_matrix(
+    similarities: npt.ArrayLike,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    title: str = "Similarity",
+) -> go.Figure:
+    """Similarities of users and items, as `ExplainableRecommendationModel` returns them, or of items among each other.
 
     Args:
-        similarities: `(n, n)` in [-1, 1].
-        titles: `(n,)`.
+        similarities: `(num_rows, num_columns)` in [-1, 1].
+        rows: `(num_rows,)`, names; None: their positions.
+        columns: `(num_columns,)`, names; None: those of the rows if the matrix is square and they are given, else positions.
         title: of the picture.
 
     Raises:
         ValueError: if the shapes do not go together.
     """
     values = np.asarray(similarities, float)
-    if values.shape != (len(titles), len(titles)):
-        raise ValueError(f"Expected similarities ({len(titles)}, {len(titles)}), got {values.shape}.")
-    return _heatmap(values, titles, title, zmin=-1, zmax=1, colorscale="RdBu_r")
+    if values.ndim != 2:
+        raise ValueError(f"Expected similarities (num_rows, num_columns), got {values.shape}.")
+    left = _positions(len(values)) if rows is None else rows
+    square = rows is not None and values.shape[0] == values.shape[1]
+    below = columns if columns is not None else left if square else _positions(values.shape[1])
+    if values.shape != (len(left), len(below)):
+        raise ValueError(f"Expected similarities ({len(left)}, {len(below)}), got {values.shape}.")
+    return _heatmap(values, left, below, title, zmin=-1, zmax=1, colorscale="RdBu_r")
 
 
-def diversity(lists: npt.ArrayLike, names: Sequence[str]) -> go.Figure:
+def diversity(lists: npt.ArrayLike, names: Sequence[str] | None = None) -> go.Figure:
     """Which share of their lists each two users have in common; 1 on the diagonal.
 
     Args:
         lists: `(num_users, k)`, item ids; -1 fills a shorter list up.
-        names: `(num_users,)`, of the users.
+        names: `(num_users,)`, of the users; None: their positions.
 
     Raises:
         ValueError: if there is not one name for each list.
     """
+    names = _positions(len(np.asarray(lists))) if names is None else names
     if len(np.asarray(lists)) != len(names):
         raise ValueError(f"Expected one name for each of {len(np.asarray(lists))} lists, got {len(names)}.")
     own = [{int(item) for item in row if item >= 0} for row in np.asarray(lists)]
     shared = [[len(one & other) / max(len(one | other), 1) for other in own] for one in own]
     title = "Overlap of lists (Jaccard): the paler, the more diverse"
-    return _heatmap(np.array(shared), names, title, zmin=0, zmax=1, colorscale="Blues")
+    return _heatmap(np.array(shared), names, names, title, zmin=0, zmax=1, colorscale="Blues")
 
 
 def weights_by_age(age_days: npt.ArrayLike, weights: npt.ArrayLike, signals: Sequence[str]) -> go.Figure:
@@ -134,12 +155,17 @@ def weights_by_age(age_days: npt.ArrayLike, weights: npt.ArrayLike, signals: Seq
     return figure.update_layout(title="Weight by age", xaxis_title="age in days", yaxis_title="sample weight")
 
 
-def _heatmap(values: npt.NDArray[np.float64], names: Sequence[str], title: str, **colours: object) -> go.Figure:
-    """A square matrix `(n, n)` with `(n,)` names on both axes, the first row on top."""
-    places = list(range(len(names)))
-    figure = go.Figure(go.Heatmap(z=values, x=places, y=places, **colours))
-    figure.update_xaxes(**_ticks(names)).update_yaxes(autorange="reversed", **_ticks(names))
+def _heatmap(
+    values: npt.NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], title: str, **colours: object
+) -> go.Figure:
+    """A matrix with names on both axes, the first row on top."""
+    figure = go.Figure(go.Heatmap(z=values, x=list(range(len(columns))), y=list(range(len(rows))), **colours))
+    figure.update_xaxes(**_ticks(columns)).update_yaxes(autorange="reversed", **_ticks(rows))
     return figure.update_layout(title=title)
+
+
+def _positions(number: int) -> list[str]:
+    return [str(position) for position in range(number)]
 
 
 def _ticks(names: Sequence[str]) -> dict[str, object]:

@@ -131,6 +131,49 @@ def generate(config: GeneratorConfig, seed: int = 0, start: str = "2024-01-01") 
     return GeneratedStream(frame, _catalog(item_tastes, released, origin), user_tastes, item_tastes)
 
 
+def generate_collaborative_filtering_data(
+    n_users: int = 1_000, n_items: int = 500, n_interactions: int = 10_000, random_state: int = 42
+) -> tuple[
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.float64],
+    npt.NDArray[np.float64],
+    npt.NDArray[np.float64],
+]:
+    """Ratings of a generated stream, as arrays, for who comes from KMR's `KMRDataGenerator`.
+
+    There ratings are noise; here they follow tastes that a model can learn, and popularity.
+
+    Args:
+        n_users: >= 1.
+        n_items: >= 1.
+        n_interactions: >= 1; fewer come back where users have met all there is.
+        random_state: seed of everything random.
+
+    Returns:
+        `(user_ids, item_ids, ratings, user_features, item_features)`, interactions oldest first: `(n_interactions,)` each,
+        positions from 0 and ratings from 1.0 to 5.0, of which 3.0 and above are likes; then the tastes behind them,
+        `(n_users, num_tastes)` and `(n_items, num_tastes)`.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+    config = GeneratorConfig(num_users=n_users, num_items=n_items, num_interactions=n_interactions)
+    stream = generate(config, seed=random_state)
+    events = stream.interactions
+    is_like, affinity = events["signal"] == "like", events["affinity"]
+    # Within likes, and within the rest, the stars follow the affinity that is behind the opinion.
+    share = affinity.groupby(is_like).rank(pct=True)
+    stars = np.where(is_like, 3 + np.minimum(np.floor(share * 3), 2), 1 + np.minimum(np.floor(share * 2), 1))
+    return (
+        events["user_id"].to_numpy(np.int64),
+        events["item_id"].to_numpy(np.int64),
+        stars.astype(np.float64),
+        stream.user_tastes,
+        stream.item_tastes,
+    )
+
+
 def _catalog(
     item_tastes: npt.NDArray[np.float64], released: npt.NDArray[np.int64], origin: pd.Timestamp
 ) -> pd.DataFrame:

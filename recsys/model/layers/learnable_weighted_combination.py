@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from recsys.model.arguments import whole_number
+
 Shape = tuple[int | None, ...]
 
 
@@ -17,6 +19,10 @@ class LearnableWeightedCombination(keras.layers.Layer):  # type: ignore[misc]
     The weights are the softmax of what is trained, and start equal. So the result lies between the smallest and the
     largest score, and raising one of the scores never lowers it.
 
+    Args:
+        num_scores: how many score tensors there will be, >= 1; None takes as many as the first call brings.
+        **kwargs: as for every Keras layer.
+
     Call arguments:
         inputs: list of one or more floats of one shape, such as `(batch_size, num_items)`.
         mask: None, or a list with a bool tensor of that shape (or None for all) per input: False where that input has no
@@ -26,8 +32,12 @@ class LearnableWeightedCombination(keras.layers.Layer):  # type: ignore[misc]
         Floats of the shape of one input.
 
     Raises:
-        ValueError: if there are no inputs, or their shapes differ.
+        ValueError: if there are no inputs, another number of them than `num_scores`, or their shapes differ.
     """
+
+    def __init__(self, num_scores: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_scores = None if num_scores is None else whole_number(num_scores, "num_scores")
 
     def build(self, input_shape: Any) -> None:
         """Makes one weight per input."""
@@ -62,8 +72,13 @@ class LearnableWeightedCombination(keras.layers.Layer):  # type: ignore[misc]
         self._validate(input_shape)
         return tuple(input_shape[0])
 
-    @staticmethod
-    def _validate(input_shape: Any) -> None:
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, for saving."""
+        return {**super().get_config(), "num_scores": self.num_scores}
+
+    def _validate(self, input_shape: Any) -> None:
         shapes = [tuple(shape) for shape in input_shape] if isinstance(input_shape[0], list | tuple) else []
         if not shapes or any(len(shape) != len(shapes[0]) or shape[1:] != shapes[0][1:] for shape in shapes):
             raise ValueError(f"Expected a list of score tensors of one shape, got the shapes {input_shape}.")
+        if self.num_scores not in (None, len(shapes)):
+            raise ValueError(f"Expected {self.num_scores} score tensors (num_scores), got {len(shapes)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import keras
 from keras import ops
 
 from recsys.model.arguments import whole_number
@@ -32,9 +33,14 @@ class StatedPolicy:
         """Counts a batch; shapes as in the package.
 
         Raises:
-            ValueError: if a shape is another.
+            ValueError: if a shape is another, or `y_pred` holds whole numbers: item ids instead of scores.
         """
         labels, scores = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        if not keras.backend.is_float_dtype(scores.dtype):
+            raise ValueError(
+                f"Expected scores as floats for y_pred, got {keras.backend.standardize_dtype(scores.dtype)}: the first result "
+                "of the model, not the recommended item ids. Convert scores that are whole numbers to float32."
+            )
         if len(labels.shape) != 2 or len(scores.shape) != 2:
             raise ValueError(
                 f"Expected y_true and y_pred (batch_size, num_items), got {tuple(labels.shape)} and {tuple(scores.shape)}."

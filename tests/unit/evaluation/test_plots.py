@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,12 +26,35 @@ def test_contributions_come_largest_first_with_their_sign_and_sum() -> None:
 
 def test_lists_and_matrices_show_titles_also_where_two_are_the_same() -> None:
     titles = ("King Kong", "Heat", "King Kong")
-    scores = plots.recommendation_scores(titles, [3.0, 2.0, 1.0])
+    scores = plots.recommendation_scores([3.0, 2.0, 1.0], titles)
     assert list(scores.data[0].y) == [0, 1, 2]
     assert scores.layout.yaxis.ticktext == titles
     square = plots.similarity_matrix(np.eye(3), titles)
     assert list(square.data[0].x) == list(square.data[0].y) == [0, 1, 2]
     assert square.layout.xaxis.ticktext == square.layout.yaxis.ticktext == titles
+
+
+def test_similarities_of_users_and_items_need_no_square() -> None:
+    figure = plots.similarity_matrix(np.full((2, 3), 0.5), ["Ann", "Bob"], ["Alien", "Heat", "Up"])
+    assert np.asarray(figure.data[0].z).shape == (2, 3)
+    assert figure.layout.yaxis.ticktext == ("Ann", "Bob")
+    assert figure.layout.xaxis.ticktext == ("Alien", "Heat", "Up")
+
+
+def test_pictures_need_no_names() -> None:
+    assert plots.recommendation_scores([3.0, 2.0]).layout.yaxis.ticktext == ("1", "2")
+    matrix = plots.similarity_matrix(np.eye(2, 3))
+    assert matrix.layout.yaxis.ticktext == ("0", "1")
+    assert matrix.layout.xaxis.ticktext == ("0", "1", "2")
+    assert plots.similarity_matrix(np.eye(2), ["a", "b"]).layout.xaxis.ticktext == ("a", "b")
+    assert plots.diversity([[1, 2], [2, 3]]).layout.yaxis.ticktext == ("0", "1")
+
+
+def test_a_history_as_keras_returns_it_is_drawn() -> None:
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    figure = plots.training_history(model.fit(np.ones((4, 1)), np.ones((4, 1)), epochs=2, verbose=0))
+    assert [(curve.name, list(curve.x)) for curve in figure.data] == [("loss", [1, 2])]
 
 
 def test_diversity_is_the_overlap_of_lists() -> None:
@@ -51,8 +75,13 @@ def test_weights_have_a_colour_for_each_signal() -> None:
             lambda: plots.training_history({"recall": [1.0]}),
             r"Expected a history with the curve loss, got \['recall'\]",
         ),
-        (lambda: plots.recommendation_scores(["Alien"], [1.0, 2.0]), r"Expected scores \(1,\).*got \(2,\)"),
+        (lambda: plots.recommendation_scores([1.0, 2.0], ["Alien"]), r"Expected scores \(1,\).*got \(2,\)"),
         (lambda: plots.similarity_matrix(np.eye(2), ["Alien"]), r"Expected similarities \(1, 1\), got \(2, 2\)"),
+        (
+            lambda: plots.similarity_matrix(np.ones((2, 3)), ["a", "b"], ["x"]),
+            r"Expected similarities \(2, 1\), got \(2, 3\)",
+        ),
+        (lambda: plots.similarity_matrix([1.0]), r"Expected similarities \(num_rows, num_columns\), got \(1,\)"),
         (lambda: plots.diversity([[1], [2]], ["a"]), "Expected one name for each of 2 lists, got 1"),
         (lambda: plots.weights_by_age([1.0], [1.0, 0.5], ["like"]), r"got \(1,\), \(2,\) and \(1,\)"),
     ],

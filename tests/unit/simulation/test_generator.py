@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.simulation.generator import GENRES, GeneratedStream, GeneratorConfig, generate
+from recsys.simulation.generator import (
+    GENRES,
+    GeneratedStream,
+    GeneratorConfig,
+    generate,
+    generate_collaborative_filtering_data,
+)
 
 SMALL = GeneratorConfig(num_users=60, num_items=40, num_interactions=900, num_days=30)
 
@@ -114,3 +120,20 @@ def test_someone_who_has_met_everything_draws_nothing_more() -> None:
 def test_bad_arguments_are_named(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GeneratorConfig(**arguments)
+
+
+def test_ratings_as_arrays_follow_the_tastes_that_come_with_them() -> None:
+    users, items, ratings, user_tastes, item_tastes = generate_collaborative_filtering_data(
+        n_users=100, n_items=80, n_interactions=3_000, random_state=42
+    )
+
+    assert len(users) == len(items) == len(ratings) > 2_500
+    assert (users.min() >= 0, users.max() < 100, items.min() >= 0, items.max() < 80) == (True,) * 4
+    assert set(ratings) == {1.0, 2.0, 3.0, 4.0, 5.0}
+    affinity = np.einsum("nt,nt->n", user_tastes[users], item_tastes[items])
+    assert np.corrcoef(affinity, ratings)[0, 1] > 0.5, "they can be learned"
+    again = generate_collaborative_filtering_data(100, 80, 3_000, 42)
+    np.testing.assert_array_equal(ratings, again[2])
+    assert len(generate_collaborative_filtering_data(100, 80, 3_000, 43)[2]) != 0
+    with pytest.raises(ValueError, match="num_users"):
+        generate_collaborative_filtering_data(n_users=0)

@@ -51,3 +51,13 @@ def test_a_missing_score_leaves_the_mean_of_the_others() -> None:
 def test_what_is_no_list_of_scores_of_one_shape_is_refused(inputs: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="Expected a list of score tensors of one shape"):
         LearnableWeightedCombination()(inputs)
+
+
+def test_the_number_of_scores_may_be_said_and_is_held_to() -> None:
+    layer = LearnableWeightedCombination(num_scores=3)
+    np.testing.assert_allclose(layer(scores(3)), np.mean(scores(3), axis=0), atol=1e-6)
+    assert LearnableWeightedCombination.from_config(layer.get_config()).num_scores == 3
+    with pytest.raises(ValueError, match=r"Expected 2 score tensors \(num_scores\), got 3"):
+        LearnableWeightedCombination(num_scores=2)(scores(3))
+    with pytest.raises(ValueError, match="num_scores"):
+        LearnableWeightedCombination(num_scores=0)

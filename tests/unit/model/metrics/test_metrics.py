@@ -139,3 +139,7 @@ def test_what_makes_no_sense_is_refused(metric: type) -> None:
             metric(k=k)
     with pytest.raises(ValueError, match=r"Expected y_true and y_pred \(batch_size, num_items\)"):
         metric(k=1).update_state(tf.ones(3), tf.ones(3))
+    with pytest.raises(
+        ValueError, match="Expected scores as floats for y_pred, got int32: the first result of the model"
+    ):
+        metric(k=1).update_state(tf.ones((1, 3)), tf.constant([[102, 88, 495]]))
