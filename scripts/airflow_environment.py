@@ -38,7 +38,9 @@ def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, st
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",  # also the number of worker processes
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{SERVICE_USER}:op",  # the least role that may post events
+        # The service may post asset events and nothing else: see plugins/service_role.py.
+        "AIRFLOW__CORE__AUTH_MANAGER": "service_role.ServiceRoleAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{SERVICE_USER}:asset_events",
         "AIRFLOW__API__HOST": LOCAL,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
