@@ -21,8 +21,8 @@ UMASK = 0o077
 OF_OTHERS = 0o077  # what group and others may do with a file
 # Of a folder that holds other things, too, only these are ours.
 OWN_NAMES = (
-    "feedback.db*", "mlflow", "artifacts", "airflow", "airflow-inprocess", "logs", "replay*", "api_key", "mlflow_password", "up.json", "up.lock",
-    "demo*",
+    "feedback.db*", "mlflow", "artifacts", "airflow", "airflow-inprocess", "logs", "replay*", "demo*", "up.json", "up.lock",
+    "api_key", "mlflow_password",
 )  # fmt: skip
 log = logging.getLogger("recsys")
 

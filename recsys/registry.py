@@ -19,7 +19,14 @@ from typing import Any
 from recsys.errors import InputError, TerminalError
 from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
 from recsys.registry_errors import translated_errors
-from recsys.registry_texts import EXPERIMENT_NAME, EXPERIMENT_TAGS, MODEL_DESCRIPTION, MODEL_TRAINING, has_tags, source_tags
+from recsys.registry_texts import (
+    EXPERIMENT_NAME,
+    EXPERIMENT_TAGS,
+    MODEL_DESCRIPTION,
+    MODEL_TRAINING,
+    has_tags,
+    source_tags,
+)
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
 
 __all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]

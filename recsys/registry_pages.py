@@ -57,19 +57,23 @@ class LoginGate:
     def __init__(self, app: App, login: RegistryLogin) -> None:
         if not (login.username and login.password) or ":" in login.username:
             raise InputError(
-                "Expected MLFLOW_TRACKING_USERNAME, without a colon, and MLFLOW_TRACKING_PASSWORD for MLflow's server to ask for, "
-                "found none: set both, also where the steps run. `make up` makes them by itself."
+                "Expected MLFLOW_TRACKING_USERNAME, without a colon, and MLFLOW_TRACKING_PASSWORD for MLflow's server to ask "
+                "for, found none: set both, also where the steps run. `make up` makes them by itself."
             )
         self._app = app
         self._expected = f"{login.username}:{login.password}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or hands it on."""
         if scope["type"] == "lifespan" or self._may_pass(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            headers = [(b"www-authenticate", b'Basic realm="MLflow", charset="UTF-8"'), (b"content-type", b"text/plain")]
+            headers = [
+                (b"www-authenticate", b'Basic realm="MLflow", charset="UTF-8"'),
+                (b"content-type", b"text/plain"),
+            ]
             headers.append((b"content-length", str(len(REFUSED)).encode()))
             await send({"type": "http.response.start", "status": 401, "headers": headers})
             await send({"type": "http.response.body", "body": REFUSED})

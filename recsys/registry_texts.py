@@ -1,4 +1,4 @@
-"""What MLflow's pages say of the experiment, the registered model and a run, beside what was measured; and the words of a search."""
+"""What MLflow's pages say of experiment, registered model and run, beside what was measured; and the words of a search."""
 
 from __future__ import annotations
 

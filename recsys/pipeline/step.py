@@ -1,5 +1,8 @@
-"""What makes a function a step: it is registered by its name, checks the run's id, writes private files, logs what it
-found, and says clearly when the disk is full."""
+"""What makes a function a step.
+
+It is registered by its name, checks the run's id, writes private files, logs what it found, and says clearly when the disk is
+full.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {}
 
 
 def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
-    """Registers a step; checks `run_id`, logs what it returns, and turns a full disk into an error that says so
+    """Registers a step.
+
+    Each call checks `run_id`, if the step has one, logs what the step returns, and turns a full disk into an error that says so
     and may be retried.
     """
     signature = inspect.signature(function)

@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 PASSWORDS = {"admin": "an admin's", "feedback-service": "a service's"}
 # What says nothing about anything but Airflow itself: everybody may ask that, without a login, too.
-OPEN = re.compile(r"/api/v2/(monitor/health|version)|/health|/docs.*|/redoc|/openapi.json|/auth/.*|/\{rest_of_path:path\}")
+OPEN = re.compile(
+    r"/api/v2/(monitor/health|version)|/health|/docs.*|/redoc|/openapi.json|/auth/.*|/\{rest_of_path:path\}"
+)
 ENDS_THE_LOGIN = "/api/v2/auth/"
 MAY = {
     "GET /api/v2/assets",
@@ -37,7 +39,7 @@ MAY = {
 
 
 @pytest.fixture(scope="module")
-def airflow(airflow_database: None) -> Iterator[TestClient]:
+def airflow(airflow_database: None) -> TestClient:
     """Airflow's API as it is served, on a database that knows the DAGs and their assets."""
     subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "reserialize"], env={**os.environ, **ENVIRONMENT}, check=True,
@@ -46,7 +48,7 @@ def airflow(airflow_database: None) -> Iterator[TestClient]:
     (HOME / "airflow" / "simple_auth_manager_passwords.json.generated").write_text(json.dumps(PASSWORDS))
     from airflow.api_fastapi.app import create_app
 
-    yield TestClient(create_app(apps="core"), base_url="http://127.0.0.1:8080", follow_redirects=False)
+    return TestClient(create_app(apps="core"), base_url="http://127.0.0.1:8080", follow_redirects=False)
 
 
 def log_in(airflow: TestClient, user: str) -> dict[str, str]:

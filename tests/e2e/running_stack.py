@@ -43,7 +43,11 @@ class RunningStack:
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(UP), *self.arguments()], env=self.environment, stdout=output, stderr=output, umask=0
+                [sys.executable, str(UP), *self.arguments()],
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                umask=0,
             )
 
     def arguments(self) -> list[str]:

@@ -93,7 +93,9 @@ def test_no_route_answers_without_the_login(server: str) -> None:
     assert {"/", "/graphql", "/version", "/api/2.0/mlflow/registered-models/alias"} <= {path for _, path in routes}
     artifacts = "/api/2.0/mlflow-artifacts/artifacts/1/models/m-1/artifacts/recommender/model.keras"
     routes += [(method, artifacts) for method in ("GET", "PUT", "DELETE")]
-    routes += [("GET", path) for path in ("/health/", "/health/..", "//health", "/Health", "/static-files/manifest.json")]
+    routes += [
+        ("GET", path) for path in ("/health/", "/health/..", "//health", "/Health", "/static-files/manifest.json")
+    ]
     answers = {(method, path): status_of(server + path, method) for method, path in routes}
     assert {route for route, status in answers.items() if status != 401} == {("GET", "/health"), ("HEAD", "/health")}
 
@@ -133,7 +135,9 @@ def test_a_websocket_is_closed_before_it_opens() -> None:
     assert sent == ["websocket.close"]
 
 
-@pytest.mark.parametrize("login", [RegistryLogin(), RegistryLogin("admin"), RegistryLogin("", "x"), RegistryLogin("a:b", "x")])
+@pytest.mark.parametrize(
+    "login", [RegistryLogin(), RegistryLogin("admin"), RegistryLogin("", "x"), RegistryLogin("a:b", "x")]
+)
 def test_without_a_login_it_does_not_start(login: RegistryLogin) -> None:
     with pytest.raises(InputError, match="MLFLOW_TRACKING_PASSWORD"):
         LoginGate(lambda *_: pytest.fail("it answered"), login)

@@ -14,7 +14,23 @@ from recsys.run_ids import folder_name, require_run_id
 from recsys.settings import Settings
 
 SETTINGS = Settings.under(Path("/home of a deployment"))
-HOSTILE = ["", ".", "..", "../..", "/etc", "a/../../b", "a\x00b", "it's", 'a"b', "%s", "é", "ü", "中文", "a" * 300, "\ud800"]
+HOSTILE = [
+    "",
+    ".",
+    "..",
+    "../..",
+    "/etc",
+    "a/../../b",
+    "a\x00b",
+    "it's",
+    'a"b',
+    "%s",
+    "é",
+    "ü",
+    "中文",
+    "a" * 300,
+    "\ud800",
+]
 IDS = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(max_size=300),
@@ -50,7 +66,9 @@ def test_a_batch_stays_in_the_folder_that_the_database_names() -> None:
     assert SETTINGS.batch_folder("x", ("../elsewhere/y/training_set",)).parent == SETTINGS.artifacts
 
 
-@pytest.mark.parametrize("run_id", ["manual__2013-06-14T02:00:00.123456+00:00", "it's", "中文", "a" * 250, 'a "b" \\ %', "."])
+@pytest.mark.parametrize(
+    "run_id", ["manual__2013-06-14T02:00:00.123456+00:00", "it's", "中文", "a" * 250, 'a "b" \\ %', "."]
+)
 def test_what_can_be_printed_is_accepted(run_id: str) -> None:
     assert require_run_id(run_id) == run_id
 
