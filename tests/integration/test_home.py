@@ -23,6 +23,7 @@ from recsys.home.moving import move_home, repair_home
 from recsys.home.rewriting import replacement
 from recsys.records import Batch, BatchStatus
 from recsys.registry_file import MLFLOW_FILE, recorded_home
+from recsys.run_ids import folder_name
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.integration.command_line import copy_home, quick, recsys
@@ -278,12 +279,13 @@ def test_only_the_path_itself_is_replaced(text: str, expected: str) -> None:
 def test_references_are_relative_to_the_home_and_absolute_outside_it(tmp_path: Path) -> None:
     settings = Settings.under(tmp_path / "a home")
     evidence = settings.batch_folder("night 1") / "evidence"
-    assert settings.reference(evidence) == "artifacts/night_1/evidence"
-    assert settings.locate("artifacts/night_1/evidence") == settings.locate(evidence.as_uri()) == evidence
+    name = f"artifacts/{folder_name('night 1')}/evidence"
+    assert settings.reference(evidence) == name
+    assert settings.locate(name) == settings.locate(evidence.as_uri()) == evidence
     outside = tmp_path / "somewhere" / "evidence"
     assert settings.locate(settings.reference(outside)) == outside
     evidence.mkdir(parents=True)
-    elsewhere = Path("/gone/artifacts/night_1/evidence")
+    elsewhere = Path("/gone") / name
     assert settings.locate(elsewhere.as_uri()) == evidence, "an old record of a home that was moved"
 
 
