@@ -41,6 +41,8 @@ def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, st
         # The service may post asset events and nothing else: see plugins/service_role.py.
         "AIRFLOW__CORE__AUTH_MANAGER": "service_role.ServiceRoleAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{SERVICE_USER}:asset_events",
+        # Of ids that a person types into a form. Airflow's own pattern bounds no length; its logs have a folder of that name.
+        "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",
         "AIRFLOW__API__HOST": LOCAL,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",

@@ -102,6 +102,14 @@ def test_a_form_that_makes_no_sense_is_refused(stack: RunningStack, token: str) 
     assert "threshold" in text
 
 
+@pytest.mark.parametrize("run_id", ["it's", "a" * 300, "../../elsewhere", "line\n", "esc\x1b[31m", ""])
+def test_an_id_of_a_run_that_makes_no_sense_is_refused(stack: RunningStack, token: str, run_id: str) -> None:
+    body = {"logical_date": None, "dag_run_id": run_id, "conf": {}}
+    status, text = stack.get("/api/v2/dags/feedback_retraining/dagRuns", token=token, body=body)
+    assert status in {400, 422}
+    assert "run_id" in text
+
+
 def test_what_it_keeps_is_private(stack: RunningStack) -> None:
     """It was started with umask 0, and a run has been by now: also Airflow's own files and logs are closed."""
     everything = [path for path in stack.home.rglob("*") if path != stack.output and not path.is_symlink()]
