@@ -96,7 +96,7 @@ def _credentials(header: bytes) -> bytes:
 
 def create_app() -> Any:
     """MLflow's own application, as `mlflow server` would run it, with the script in its page and the login before all."""
-    keep_private(Settings.from_environment().home)
+    keep_private(Settings.from_environment().home, looks_inside=True)  # MLflow has made its database by now
     login = RegistryLogin.from_environment()
     from mlflow.server import app as pages
     from mlflow.server.fastapi_app import app

@@ -102,7 +102,7 @@ def test_a_form_that_makes_no_sense_is_refused(stack: RunningStack, token: str) 
     assert "threshold" in text
 
 
-@pytest.mark.parametrize("run_id", ["it's", "a" * 300, "../../elsewhere", "line\n", "esc\x1b[31m", ""])
+@pytest.mark.parametrize("run_id", ["it's", "a" * 300, "../../elsewhere", "line\n", "esc\x1b[31m"])
 def test_an_id_of_a_run_that_makes_no_sense_is_refused(stack: RunningStack, token: str, run_id: str) -> None:
     body = {"logical_date": None, "dag_run_id": run_id, "conf": {}}
     status, text = stack.get("/api/v2/dags/feedback_retraining/dagRuns", token=token, body=body)
