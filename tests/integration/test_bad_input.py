@@ -119,7 +119,7 @@ CASES = {
                                   "got 300 characters", "Choose another one"),
     "run with an id of control characters": on("champion", "run --run-id a\x1b[31m", WRONG_INPUT, "Expected a run id of 1 to",
                                                "'a\\x1b[31m'"),
-    "step with an id too long": Case("champion", step("promote", {"model_version": "1", "run_id": "a" * 300, "now": TIMES["now"]}),
+    "step with an id too long": Case("champion", step("rollback", {"run_id": "a" * 300, "reason": "x", "now": TIMES["now"]}),
                                      WRONG_INPUT, ("Expected a run id of 1 to 250",)),
     "run with threshold 0": on("champion", "run --threshold 0", WRONG_INPUT, "--threshold", "greater than or equal to 1"),
     "run with a negative half-life": on("champion", "run --half-life-days -1", WRONG_INPUT, "--half-life-days", "0.01"),

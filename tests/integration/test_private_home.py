@@ -14,7 +14,7 @@ import pytest
 
 from recsys.settings import RegistryLogin, Settings
 from recsys.store import FeedbackStore
-from tests.integration.command_line import SECONDS
+from tests.integration.command_line import SECONDS, Finished, quick
 from tests.integration.conftest import find_free_port, wait_until_healthy
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, NOW, SECOND_AS_OF, write_stream
 
@@ -32,9 +32,9 @@ def run(settings: Settings, command: Sequence[str], **environment: str) -> subpr
     )  # fmt: skip
 
 
-def recsys(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = run(settings, ("-m", "recsys", *arguments))
-    assert done.returncode == 0, done.stderr
+def recsys(settings: Settings, *arguments: str) -> Finished:
+    done = quick(settings, *arguments, umask=0)
+    assert done.code == 0, done.err
     return done
 
 
@@ -134,7 +134,7 @@ def test_a_wide_old_home_is_mended_when_a_command_or_a_service_starts(tmp_path: 
     for path in (settings.home, *settings.home.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     first, second = recsys(settings, "status"), recsys(settings, "status")
-    assert "other users of this machine could open files" in first.stderr
-    assert len(first.stderr.strip().splitlines()) == 1
-    assert second.stderr == ""
+    assert "other users of this machine could open files" in first.err
+    assert len(first.err.strip().splitlines()) == 1
+    assert second.err == ""
     assert wide(settings.home) == {}
