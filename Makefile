@@ -16,7 +16,7 @@ UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
 	  f"Expected Python 3.11, 3.12 or 3.13, but $(PYTHON) is {v[0]}.{v[1]}. Name one: make PYTHON=python3.12")'
 	@# A folder made by another Python, or half made, is made anew: no package in it would be found.
@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  'import sys; print("%d.%d" % sys.version_info[:2])')')" 2>/dev/null || rm -rf .venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 	  || { echo "Expected $(PYTHON) to have the module venv (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	$(UV) pip sync --require-hashes --compile-bytecode requirements.lock
 	$(UV) pip install --no-deps --no-build-isolation -e .
 	@touch $@

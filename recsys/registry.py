@@ -19,7 +19,14 @@ from typing import Any
 from recsys.errors import InputError, TerminalError
 from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
 from recsys.registry_errors import translated_errors
-from recsys.registry_texts import EXPERIMENT_NAME, EXPERIMENT_TAGS, MODEL_DESCRIPTION, MODEL_TRAINING, source_tags
+from recsys.registry_texts import (
+    EXPERIMENT_NAME,
+    EXPERIMENT_TAGS,
+    MODEL_DESCRIPTION,
+    MODEL_TRAINING,
+    has_tags,
+    source_tags,
+)
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
 
 __all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]
@@ -89,13 +96,16 @@ class Registry(VersionReader):
             return str(version.version)
 
     def _find_version(self, spec: VersionSpec) -> Any | None:
-        found = self._client.search_model_versions(f"name = '{MODEL_NAME}' and {_has_tags(spec.key)}")
-        return min(found, key=lambda version: int(version.version), default=None)
+        found = self._client.search_model_versions(f"name = '{MODEL_NAME}' and {has_tags(spec.key)}")
+        own = [version for version in found if spec.key.items() <= version.tags.items()]
+        return min(own, key=lambda version: int(version.version), default=None)
 
     def _open_run(self, spec: VersionSpec) -> Any:
         """The run of an earlier attempt with the same parameters, or a new one."""
         params = as_params(spec.params)
-        for run in self._client.search_runs([self._experiment_id], _has_tags(spec.key), order_by=["start_time ASC"]):
+        for run in self._client.search_runs([self._experiment_id], has_tags(spec.key), order_by=["start_time ASC"]):
+            if not spec.key.items() <= run.data.tags.items():
+                continue
             if run.data.params.items() <= params.items():
                 return run
             self._client.delete_run(run.info.run_id)  # MLflow never changes a parameter; no version came of this run
@@ -230,11 +240,6 @@ class Registry(VersionReader):
         """Where the UI shows a version: a URL, or the path under whatever server shows an embedded store."""
         path = f"/#/models/{MODEL_NAME}/versions/{version}{MODEL_TRAINING}"
         return self._link_url.rstrip("/") + path if self._link_url.startswith(("http://", "https://")) else path
-
-
-def _has_tags(tags: Mapping[str, str]) -> str:
-    """A filter of MLflow's search language."""
-    return " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
 
 
 def _unless_exists(create: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

@@ -1,6 +1,9 @@
-"""What MLflow's pages say of the experiment, the registered model and a run, beside what was measured."""
+"""What MLflow's pages say of experiment, registered model and run, beside what was measured; and the words of a search."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
 
 EXPERIMENT_NAME = "feedback-recommender"
 EXPERIMENT_DESCRIPTION = """\
@@ -41,3 +44,17 @@ def source_tags(source: str) -> dict[str, str]:
         source: what started the run, such as `recsys run`; empty: not known.
     """
     return {"mlflow.source.name": source, "mlflow.source.type": "JOB"} if source else {}
+
+
+def has_tags(tags: Mapping[str, str]) -> str:
+    """A filter of MLflow's search language, in which a text cannot hold its own quote.
+
+    For a value with a character that means something there it finds more than asked for, never less: whoever searches compares
+    what is found with the tags.
+    """
+    return " and ".join(f"tags.{key} {_matches(value)}" for key, value in tags.items())
+
+
+def _matches(value: str) -> str:
+    pattern = re.sub(r"['\"`\\%]", "_", value)
+    return f"= '{value}'" if pattern == value else f"LIKE '{pattern}'"

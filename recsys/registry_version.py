@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError
+from recsys.run_ids import require_run_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +66,7 @@ class VersionSpec:
             )
         if self.fit not in ("judged", "refit"):
             raise InputError(f"Expected fit to be 'judged' or 'refit', got {self.fit!r}.")
-        if (
-            not self.batch_id or "'" in self.batch_id or '"' in self.batch_id
-        ):  # it is quoted in MLflow's search language
-            raise InputError(f"Expected a batch id without quotes, got {self.batch_id!r}: name the run differently.")
+        require_run_id(self.batch_id)
 
     @property
     def key(self) -> dict[str, str]:

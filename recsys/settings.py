@@ -6,6 +6,7 @@
 | `RECSYS_DATABASE_URL` | feedback database, a SQLAlchemy URL | SQLite file `feedback.db` in `RECSYS_HOME` |
 | `MLFLOW_TRACKING_URI` | MLflow server or store | SQLite file `mlflow/mlflow.db` in `RECSYS_HOME` |
 | `RECSYS_MLFLOW_PUBLIC_URL` | MLflow as a browser reaches it, for links only | `MLFLOW_TRACKING_URI` |
+| `MLFLOW_TRACKING_USERNAME`, `MLFLOW_TRACKING_PASSWORD` | login of the MLflow server | none: a server without a login |
 | `RECSYS_API_HOST`, `RECSYS_API_PORT` | where the feedback API listens | `127.0.0.1`, `8000` |
 | `RECSYS_JWT_SECRET` | secret of users' tokens signed with HS256, at least 32 bytes | none |
 | `RECSYS_JWT_PUBLIC_KEY` | RSA or elliptic-curve key of users' tokens: PEM, or the path of a PEM file | none |
@@ -24,12 +25,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import unquote, urlparse
+
+from recsys.run_ids import folder_name
 
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 
@@ -75,6 +77,24 @@ class ApiSettings:
         own_name = {field.name: f"RECSYS_{field.name.upper()}" for field in fields(cls)}
         shared = {"metrics_folder": "PROMETHEUS_MULTIPROC_DIR"}
         return own_name | {"host": "RECSYS_API_HOST", "port": "RECSYS_API_PORT"} | shared
+
+
+@dataclass(frozen=True)
+class RegistryLogin:
+    """Login of the MLflow server: MLflow's own client sends it, and the server that this package starts asks for it."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> RegistryLogin:
+        """Reads the variables by which MLflow's client finds them."""
+        env = os.environ if environ is None else environ
+        return cls(env.get("MLFLOW_TRACKING_USERNAME", ""), env.get("MLFLOW_TRACKING_PASSWORD", ""))
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables for a child process."""
+        return {"MLFLOW_TRACKING_USERNAME": self.username, "MLFLOW_TRACKING_PASSWORD": self.password}
 
 
 @dataclass(frozen=True)
@@ -170,9 +190,19 @@ class Settings:
         """Folder of what the steps leave behind, one sub-folder per batch."""
         return self.home / "artifacts"
 
-    def batch_folder(self, batch_id: str) -> Path:
-        """Where the steps of a batch leave their files; run ids may hold characters that file names cannot."""
-        return self.artifacts / re.sub(r"[^A-Za-z0-9_.-]", "_", batch_id)
+    def batch_folder(self, batch_id: str, recorded: Iterable[str | None] = ()) -> Path:
+        """Where the steps of a batch leave their files: a folder that it shares with no other batch.
+
+        Args:
+            batch_id: of the batch.
+            recorded: references of parts of that folder, as the database has them. In homes from before, folders were named
+                differently: a batch whose files lie in such a one goes on with it.
+        """
+        for reference in filter(None, recorded):
+            folder = self.locate(reference).parent
+            if folder.parent == self.artifacts:
+                return folder
+        return self.artifacts / folder_name(batch_id)
 
     @property
     def mlflow_artifacts(self) -> Path:

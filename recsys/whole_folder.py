@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all. Standard library only."""
+"""Folders that appear whole or not at all. Standard library and what closes files to others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from recsys.private_files import make_private
 
 SUFFIX = ".building"
 
@@ -22,9 +24,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     for left in folder.parent.glob(f"{folder.name}.*{SUFFIX}"):
         shutil.rmtree(left, ignore_errors=True)
     building = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=SUFFIX, dir=folder.parent))
-    building.chmod(0o755)
     try:
         yield building
+        make_private(building)
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
     finally:

@@ -38,7 +38,11 @@ def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, st
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",  # also the number of worker processes
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{SERVICE_USER}:op",  # the least role that may post events
+        # The service may post asset events and nothing else: see plugins/service_role.py.
+        "AIRFLOW__CORE__AUTH_MANAGER": "service_role.ServiceRoleAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{SERVICE_USER}:asset_events",
+        # Of ids that a person types into a form. Airflow's own pattern bounds no length; its logs have a folder of that name.
+        "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",
         "AIRFLOW__API__HOST": LOCAL,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
@@ -48,6 +52,9 @@ def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, st
         "AIRFLOW__API__SECRET_KEY": stored_secret(home / "api_secret"),
         "AIRFLOW__API_AUTH__JWT_SECRET": stored_secret(home / "jwt_secret"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # Airflow sets these itself, whatever the umask: its defaults let the group write.
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOG_UV_FILES": "false",
@@ -60,12 +67,12 @@ def airflow_environment(settings: Settings, *, port: int = 8080) -> dict[str, st
     }
 
 
-def stored_secret(path: Path) -> str:
-    """A secret of 64 random bytes, made once and readable by this user only."""
+def stored_secret(path: Path, num_bytes: int = 64) -> str:
+    """A secret of random bytes, as hexadecimal digits, made once and readable by this user only."""
     if not path.is_file():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(64))
+            file.write(secrets.token_hex(num_bytes))
         # Whoever links first wins; a reader never sees half a secret.
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)

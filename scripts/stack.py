@@ -21,7 +21,7 @@ from service import MARK, Service
 
 from recsys.errors import TerminalError
 from recsys.registry_file import require_own_home
-from recsys.settings import Settings
+from recsys.settings import RegistryLogin, Settings
 
 START_TIMEOUT_S = 180.0
 POLL_S = 0.5
@@ -72,7 +72,13 @@ class Stack:
             "MLFLOW_BACKEND_STORE_URI": self._store_uri,  # not an argument: it may hold a password
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
-        return {**os.environ, **airflow, **own}
+        return {**os.environ, **airflow, **own, **self._login().as_environment()}
+
+    def _login(self) -> RegistryLogin:
+        """What MLflow asks for: our own server a password that is made once, another one what the environment says."""
+        if not self._has_own_mlflow:
+            return RegistryLogin.from_environment()
+        return RegistryLogin("admin", stored_secret(self._settings.home / "mlflow_password", num_bytes=16))
 
     def announcing(self) -> dict[str, str]:
         """What lets the feedback API notify Airflow that the backlog is ready."""
@@ -141,11 +147,14 @@ class Stack:
 
     def summary(self) -> str:
         """Where everything is, and how to log in."""
+        login = self._login()
         return "\n".join(
             [
                 f"Airflow   {self._airflow_url}   user admin, password {self._password()}",
                 f"Feedback  {self._airflow_url}/feedback/   (after logging in)",
-                f"MLflow    {self._mlflow_url}",
+                f"MLflow    {self._mlflow_url}   user {login.username}, password {login.password}"
+                if self._has_own_mlflow
+                else f"MLflow    {self._mlflow_url}",
                 f"API       {self._api_url}   documentation {self._api_url}/docs",
                 f"          curl {self._api_url}/api/dislike -H 'X-User-ID: 7' -H 'Content-Type: application/json' \\",
                 f"            -H \"Authorization: Bearer $(cat '{local_key_file(self._settings)}')\" \\",

@@ -23,6 +23,7 @@ import psutil
 from service import processes_of, stop_all
 from stack import Stack, StackError
 
+from recsys.private_files import keep_private
 from recsys.settings import Settings
 
 DOWN_TIMEOUT_S = 120.0
@@ -145,8 +146,8 @@ def main(arguments: list[str]) -> int:
     starting.add_argument("--detach", action="store_true", help="run in the background")
     commands.add_parser("down", help="stop what runs")
     given = parser.parse_args(arguments)
-    os.umask(0o077)  # what is written holds a password and people's tastes
     settings = Settings.from_environment()
+    keep_private(settings.home, looks_inside=True)  # also what the services write that this starts
     record = Record(settings.home)
     if given.command == "down":
         return down(Stack(settings), record)

@@ -17,9 +17,13 @@ from psycopg import sql
 from sqlalchemy import make_url
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+from recsys.private_files import UMASK
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 
+os.umask(
+    UMASK
+)  # what a test makes in this process is a home as commands leave it; test_private_home.py begins with none
 POSTGRES_URL = "RECSYS_TEST_POSTGRES_URL"
 # No deadline per example: on a busy machine a slow one says nothing about the code.
 settings.register_profile("recsys", deadline=None)

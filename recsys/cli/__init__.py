@@ -47,10 +47,14 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Sets up logging: our own words on stderr, the libraries' only when asked for."""
+    """Sets up logging: our own words on stderr, the libraries' only when asked for. What is written is private."""
     import logging
     import sys
+
+    from recsys.private_files import keep_private
+    from recsys.settings import Settings
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s"
     )
+    keep_private(Settings.from_environment().home)

@@ -16,6 +16,7 @@ import typer
 
 from recsys.cli.output import out, say
 from recsys.errors import ConflictError, InputError, TerminalError
+from recsys.private_files import keep_private
 from recsys.settings import ApiSettings, Settings
 
 GRACE_S = 30  # for requests under way when the service is asked to stop
@@ -48,6 +49,7 @@ def serve(
     """
     given = {"host": host, "port": None if port is None else str(port), "rate_limit_per_user": user_limit,
              "rate_limit_per_key": key_limit}  # fmt: skip
+    keep_private(Settings.from_environment().home, looks_inside=True)
     settings = replace(ApiSettings.from_environment(), **{name: v for name, v in given.items() if v is not None})
     is_configured = _check(settings)
     with _listening(settings) as listener, ExitStack() as stack:

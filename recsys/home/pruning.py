@@ -77,7 +77,8 @@ def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days:
     in_use = _in_use(promotions, runs)
     of_runs: dict[str, tuple[Path, ...]] = {}
     for batch in runs:
-        folder, versions = settings.batch_folder(batch.batch_id), _versions(batch)
+        recorded, versions = (batch.training_set_uri, batch.evidence_uri), _versions(batch)
+        folder = settings.batch_folder(batch.batch_id, recorded)
         is_needed = batch.status is BatchStatus.CLAIMED or bool(versions & in_use)
         if is_needed or not folder.is_dir() or not _is_older(folder, before):
             continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys.errors import NotFoundError
 from recsys.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
@@ -35,7 +36,11 @@ class Workplace:
 
     def folder(self, batch_id: str) -> Path:
         """Where the steps of a batch leave their files."""
-        return self.settings.batch_folder(batch_id)
+        try:
+            batch = self.store.get_batch(batch_id)
+        except NotFoundError:  # the registry may hold versions of another database
+            return self.settings.batch_folder(batch_id)
+        return self.settings.batch_folder(batch_id, (batch.training_set_uri, batch.evidence_uri))
 
     def recommender(self, version: str) -> Recommender:
         """A registered version, ready to score."""

@@ -1,14 +1,22 @@
-"""What makes a function a step: it is registered by its name, logs what it found, and says clearly when the disk is full."""
+"""What makes a function a step.
+
+It is registered by its name, checks the run's id, writes private files, logs what it found, and says clearly when the disk is
+full.
+"""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from recsys.errors import InputError, TransientError, is_disk_full
 from recsys.pipeline.facts import log_facts
+from recsys.private_files import keep_private
+from recsys.run_ids import require_run_id
+from recsys.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,10 +25,19 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {}
 
 
 def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
-    """Registers a step, logs what it returns, and turns a full disk into an error that says so and may be retried."""
+    """Registers a step.
+
+    Each call checks `run_id`, if the step has one, logs what the step returns, and turns a full disk into an error that says so
+    and may be retried.
+    """
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        given = signature.bind_partial(*args, **kwargs).arguments
+        if "run_id" in given:  # the id of a batch was one
+            require_run_id(given["run_id"])
+        keep_private(Settings.from_environment().home)
         try:
             result = function(*args, **kwargs)
         except OSError as error:

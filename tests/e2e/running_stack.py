@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -42,7 +43,11 @@ class RunningStack:
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(UP), *self.arguments()], env=self.environment, stdout=output, stderr=output
+                [sys.executable, str(UP), *self.arguments()],
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                umask=0,
             )
 
     def arguments(self) -> list[str]:
@@ -83,6 +88,21 @@ class RunningStack:
     def password(self) -> str:
         """Of the user admin, as it was printed."""
         return self.output.read_text().split("password ")[1].split()[0]
+
+    def mlflow_login(self) -> tuple[str, str]:
+        """Name and password of MLflow's server, as they were printed."""
+        (line,) = [line for line in self.output.read_text().splitlines() if line.startswith("MLflow ")]
+        words = line.replace(",", "").split()
+        return words[words.index("user") + 1], words[words.index("password") + 1]
+
+    def ask_mlflow(self, path: str, *, logs_in: bool = True) -> tuple[int, str]:
+        credentials = base64.b64encode(":".join(self.mlflow_login()).encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}"} if logs_in else {}
+        try:
+            with OPENER.open(urllib.request.Request(self.mlflow + path, headers=headers), timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def log_in(self) -> str:
         status, text = self.get("/auth/token", body={"username": "admin", "password": self.password()})

@@ -125,10 +125,8 @@ def test_every_place_says_the_same(demo: Demo, stack: RunningStack) -> None:
 
     (served,) = [one for one in demo.recsys("models") if "champion" in one["aliases"]]
     (status,) = demo.recsys("status")
-    with OPENER.open(
-        f"{stack.mlflow}/api/2.0/mlflow/registered-models/alias?name=feedback-recommender&alias=champion", timeout=30
-    ) as answer:
-        registered = json.loads(answer.read())["model_version"]
+    _, found = stack.ask_mlflow("/api/2.0/mlflow/registered-models/alias?name=feedback-recommender&alias=champion")
+    registered = json.loads(found)["model_version"]
     _, page = stack.get("/feedback/", token=token)
     said = {served["version"], str(status["champion"]), registered["version"]}
     assert said == {champion}

@@ -102,13 +102,30 @@ def test_a_form_that_makes_no_sense_is_refused(stack: RunningStack, token: str) 
     assert "threshold" in text
 
 
+@pytest.mark.parametrize("run_id", ["it's", "a" * 300, "../../elsewhere", "line\n", "esc\x1b[31m"])
+def test_an_id_of_a_run_that_makes_no_sense_is_refused(stack: RunningStack, token: str, run_id: str) -> None:
+    body = {"logical_date": None, "dag_run_id": run_id, "conf": {}}
+    status, text = stack.get("/api/v2/dags/feedback_retraining/dagRuns", token=token, body=body)
+    assert status in {400, 422}
+    assert "run_id" in text
+
+
 def test_what_it_keeps_is_private(stack: RunningStack) -> None:
-    kept = [path for path in stack.home.rglob("*") if path.is_file() and path != stack.output]
-    secret = {"jwt_secret", "service_secret", "api_key", "up.json", "feedback.db"}
-    assert {path.name for path in kept} >= secret | {"mlflow.db"}
-    assert [path for path in kept if path.name in secret and path.stat().st_mode & 0o077] == []
+    """It was started with umask 0, and a run has been by now: also Airflow's own files and logs are closed."""
+    everything = [path for path in stack.home.rglob("*") if path != stack.output and not path.is_symlink()]
+    kept = [path for path in everything if path.is_file()]
+    secret = {"jwt_secret", "service_secret", "api_key", "mlflow_password", "up.json", "feedback.db"}
+    assert {path.name for path in kept} >= secret | {"mlflow.db", "airflow.db", "attempt=1.log"}
+    assert {str(path): oct(path.stat().st_mode) for path in everything if path.stat().st_mode & 0o077} == {}
     key = (stack.home / "api_key").read_text().strip()
     assert [path for path in kept if path.name != "api_key" and key.encode() in path.read_bytes()] == []
+
+
+def test_mlflow_asks_for_the_login_that_it_prints(stack: RunningStack) -> None:
+    for path in ("/", "/version", "/api/2.0/mlflow/registered-models/search", "/static-files/manifest.json"):
+        assert stack.ask_mlflow(path, logs_in=False)[0] == 401
+        assert stack.ask_mlflow(path)[0] == 200
+    assert stack.mlflow_login()[1] != stack.password()
 
 
 def test_a_second_one_says_that_it_runs_already(stack: RunningStack) -> None:

@@ -75,20 +75,24 @@ def recsys(settings: Settings, *arguments: str, **environment: str) -> Finished:
     return finish(start(settings, *arguments, **environment))
 
 
-def quick(settings: Settings, *arguments: str, **environment: str) -> Finished:
-    """The same in a process that has the libraries already: a fraction of the time."""
+def quick(settings: Settings, *arguments: str, umask: int | None = None, **environment: str) -> Finished:
+    """The same in a process that has the libraries already: a fraction of the time. It may begin with an umask of its own."""
     places = {**os.environ, "TERM": "dumb", **settings.as_environment(), **environment}
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        process = FORKSERVER.Process(target=_main, args=(arguments, places, str(out), str(err)))
+        process = FORKSERVER.Process(target=_main, args=(arguments, places, str(out), str(err), umask))
         process.start()
         process.join(SECONDS)
         assert process.exitcode is not None, f"Expected {arguments} to end within {SECONDS} s."
         return Finished(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
 
-def _main(arguments: tuple[str, ...], environment: dict[str, str], out: str, err: str) -> None:
+def _main(
+    arguments: tuple[str, ...], environment: dict[str, str], out: str, err: str, umask: int | None = None
+) -> None:
     """What `python -m recsys ARGUMENTS` does, in the child."""
+    if umask is not None:
+        os.umask(umask)
     for descriptor, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), descriptor)
     os.environ.clear()

@@ -42,16 +42,18 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: str, seconds: float = 120) -> None:
+def wait_until_healthy(
+    server: subprocess.Popen[bytes], url: str, log: str, seconds: float = 120, path: str = "health"
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        assert server.poll() is None, f"Expected MLflow to start, it ended with {server.returncode}: see {log}"
+        assert server.poll() is None, f"Expected the server to start, it ended with {server.returncode}: see {log}"
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
+            with urllib.request.urlopen(f"{url}/{path}", timeout=5):
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.2)  # between two polls of the health page
-    pytest.fail(f"Expected MLflow at {url} within {seconds} s: see {log}")
+    pytest.fail(f"Expected {url} to answer within {seconds} s: see {log}")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -20,9 +21,12 @@ import pytest
 from recsys.errors import ConflictError, InputError
 from recsys.home import rewriting
 from recsys.home.moving import move_home, repair_home
+from recsys.home.pruning import find_unneeded
 from recsys.home.rewriting import replacement
+from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus
 from recsys.registry_file import MLFLOW_FILE, recorded_home
+from recsys.run_ids import folder_name
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.integration.command_line import copy_home, quick, recsys
@@ -93,12 +97,13 @@ def test_a_home_moved_by_mv_is_refused_until_it_is_repaired_and_then_runs_a_nigh
     require_working(new)
     night = quick(new, "run", "--as-of", SECOND_AS_OF.isoformat(), "--run-id", "second", "--family", FAMILY)
     assert night.code == 0, night.err
-    assert night.shows(f"Data checks: {new.home}/artifacts/second/data_docs/index.html"), night.out
+    assert night.shows(f"Data checks: {new.batch_folder('second')}/data_docs/index.html"), night.out
     assert not home.home.exists()
     with FeedbackStore.open(new.database_url) as store:
         batch = store.get_batch("second")
+    folder = f"artifacts/{folder_name('second')}"
     assert (batch.training_set_uri, batch.data_docs_uri, batch.evidence_uri) == (
-        "artifacts/second/training_set", "artifacts/second/data_docs/index.html", "artifacts/second/evidence",
+        f"{folder}/training_set", f"{folder}/data_docs/index.html", f"{folder}/evidence",
     )  # fmt: skip
 
 
@@ -118,6 +123,26 @@ def test_a_home_from_before_relative_references_works_where_it_is_and_moved(home
     assert quick(home, "home", "move", str(new.home)).code == 0
     assert mentions(new.home, home.home) == mentions(new.home, Path(quote(str(home.home)))) == []
     require_working(new)
+
+
+def test_a_home_from_before_keeps_the_folders_that_its_database_names(home: Settings) -> None:
+    """They were named after the run's id, with `_` for whatever a name cannot hold: several runs could have the same."""
+    with FeedbackStore.open(home.database_url) as store:
+        (batch,) = store.list_batches()
+    new, old = home.batch_folder(batch.batch_id), home.artifacts / re.sub(r"[^A-Za-z0-9_.-]", "_", batch.batch_id)
+    new.rename(old)
+    with contextlib.closing(sqlite3.connect(home.home / "feedback.db")) as database, database:
+        for column in ("training_set_uri", "data_docs_uri", "evidence_uri"):
+            query = f"UPDATE training_batches SET {column} = replace({column}, ?, ?)"
+            database.execute(query, (f"/{new.name}/", f"/{old.name}/"))
+        database.execute("UPDATE decisions SET numbers = replace(numbers, ?, ?)", (f"/{new.name}/", f"/{old.name}/"))
+    require_working(home)
+    with Workplace.open(home) as place:
+        assert place.folder(batch.batch_id) == old
+        assert place.folder(old.name) not in {old, new}, "an id that was mapped alike has a folder of its own"
+        found = find_unneeded(home, place.store, datetime.now(UTC) + timedelta(days=400))
+    assert {part.parent for part in found.of_runs.get(batch.batch_id, ())} <= {old}
+    assert not new.exists()
 
 
 def test_a_home_in_use_stays_where_it_is(home: Settings, tmp_path: Path) -> None:
@@ -278,12 +303,13 @@ def test_only_the_path_itself_is_replaced(text: str, expected: str) -> None:
 def test_references_are_relative_to_the_home_and_absolute_outside_it(tmp_path: Path) -> None:
     settings = Settings.under(tmp_path / "a home")
     evidence = settings.batch_folder("night 1") / "evidence"
-    assert settings.reference(evidence) == "artifacts/night_1/evidence"
-    assert settings.locate("artifacts/night_1/evidence") == settings.locate(evidence.as_uri()) == evidence
+    name = f"artifacts/{folder_name('night 1')}/evidence"
+    assert settings.reference(evidence) == name
+    assert settings.locate(name) == settings.locate(evidence.as_uri()) == evidence
     outside = tmp_path / "somewhere" / "evidence"
     assert settings.locate(settings.reference(outside)) == outside
     evidence.mkdir(parents=True)
-    elsewhere = Path("/gone/artifacts/night_1/evidence")
+    elsewhere = Path("/gone") / name
     assert settings.locate(elsewhere.as_uri()) == evidence, "an old record of a home that was moved"
 
 

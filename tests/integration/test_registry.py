@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version as installed_version
@@ -121,6 +122,23 @@ def test_a_version_carries_everything_about_its_fit(registry: Registry, spec: Ve
     assert logged == ["data_docs/index.html", "data_docs/static/style.css", "plots/loss.png"]
     model = client.get_logged_model(registry.get_tags(version)["model_id"])
     assert {metric.key: metric.value for metric in model.metrics} == spec.metrics
+
+
+HOSTILE_IDS = (
+    "it's", 'a "quoted" night', "both ' and \"", "back\\slash'", "100 %'", "; DROP TABLE runs; --'", "Nacht für Ü's", "it_s",
+    "back`tick", "' OR ''='", "a" * 250,
+)  # fmt: skip
+
+
+def test_an_id_with_any_character_finds_its_own_version_and_no_other(registry: Registry, spec: VersionSpec) -> None:
+    """A retry finds what the first try logged: also of ids that mean something in MLflow's search language."""
+    registry.ensure()
+    own = spec.dataset_digest[:-32] + uuid.uuid4().hex  # of this test: the stores are shared
+    specs = [replace(spec, batch_id=batch_id, dataset_digest=own) for batch_id in HOSTILE_IDS]
+    first = [registry.log_version(one) for one in specs]
+    assert len(set(first)) == len(HOSTILE_IDS)
+    assert [registry.log_version(one) for one in specs] == first
+    assert [registry.get_tags(version)["batch_id"] for version in first] == list(HOSTILE_IDS)
 
 
 def test_the_stored_model_holds_source_and_pinned_requirements_but_no_pickle(
@@ -450,7 +468,7 @@ def test_a_file_that_is_no_database_is_terminal(tmp_path: Path) -> None:
     [
         ({"tags": {"as_of": "2013-06-02"}}, "missing: trained_through"),
         ({"fit": "second"}, "'judged' or 'refit', got 'second'"),
-        ({"batch_id": "it's"}, "without quotes"),
+        ({"batch_id": "it\ns"}, "Expected a run id"),
     ],
 )
 def test_a_wrong_spec_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
@@ -20,7 +21,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 AIRFLOW = ["airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / "docker" / "env.example").read_text(encoding="utf-8")
-PINNED = re.compile(r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?(@sha256:[0-9a-f]{64})?$")
+TAGGED = re.compile(r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?$")
+PINNED = re.compile(TAGGED.pattern.removesuffix("$") + r"@sha256:[0-9a-f]{64}$")
 VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?P<operator>:?[?-])?(?P<rest>[^}]*)\}")
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET_KEY")
 
@@ -45,8 +47,69 @@ def test_images_are_pinned() -> None:
     images = {service["image"] for service in SERVICES.values()}
     bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE))
     assert bases
-    for image in images | bases:
+    ours = SERVICES["api"]["image"]
+    assert TAGGED.match(ours)
+    for image in (images - {ours}) | bases:
         assert PINNED.match(image), image
+
+
+def test_uv_is_pinned_by_hash_wherever_it_is_installed() -> None:
+    (first, *hashes) = (ROOT / "requirements-uv.lock").read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(r"uv==\d+\.\d+\.\d+ \\", first)
+    assert hashes
+    assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes)
+    for text in (DOCKERFILE, (ROOT / "Makefile").read_text(encoding="utf-8")):
+        installs = re.findall(r"-m pip install.*", text)
+        assert installs
+        assert all("--require-hashes -r requirements-uv.lock" in install for install in installs)
+
+
+def test_every_service_has_limits_and_its_log_is_rotated() -> None:
+    for name, service in SERVICES.items():
+        assert {"mem_limit", "cpus", "pids_limit"} <= set(service), name
+        assert service["logging"]["driver"] == "json-file", name
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+
+
+def test_each_service_has_a_role_of_its_own_and_the_superuser_serves_none() -> None:
+    roles = {
+        name: {
+            (found["role"], found["password"], found["database"])
+            for value in environment(name).values()
+            for found in re.finditer(
+                r"://(?P<role>\w+):\$\{(?P<password>\w+):\?[^}]*\}@postgres/(?P<database>\w+)", str(value)
+            )
+        }
+        for name in SERVICES
+    }
+    own = {role: (role, f"{role.upper()}_DB_PASSWORD", role) for role in ("recsys", "airflow", "mlflow")}
+    assert roles.pop("postgres") == set()
+    assert roles.pop("mlflow") == {own["mlflow"]}
+    assert roles.pop("api") == {own["recsys"]}
+    assert all(found == {own["recsys"], own["airflow"]} for found in roles.values())
+    assert [name for name in SERVICES if "POSTGRES_PASSWORD" in environment(name)] == ["postgres"]
+    assert all("{POSTGRES_PASSWORD" not in str(environment(name)) for name in SERVICES if name != "postgres")
+
+
+def test_mlflow_asks_for_the_login_that_the_others_send() -> None:
+    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    asked = [environment("mlflow")[name] for name in names]
+    assert "--app-name=recsys" in SERVICES["mlflow"]["command"]
+    assert VARIABLE.fullmatch(asked[1])
+    for service in ("api", "migrate", *AIRFLOW):
+        assert [environment(service)[name] for name in names] == asked, service
+    holding = {name for name, service in SERVICES.items() if "mlflow" in str(service.get("volumes", []))}
+    assert holding == {"mlflow"}, "the folder of the models is that service's own"
+
+
+def test_what_services_write_in_a_container_is_private(tmp_path: Path) -> None:
+    (entrypoint,) = re.findall(r"^ENTRYPOINT (.*)$", DOCKERFILE, flags=re.MULTILINE)
+    command = [*json.loads(entrypoint), "sh", "-c", 'mkdir "$1" && touch "$1/a file"', "-", "a folder"]
+    subprocess.run(command, cwd=tmp_path, umask=0, check=True)
+    made = [tmp_path / "a folder", tmp_path / "a folder" / "a file"]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700, 0o600]
+    assert all("entrypoint" not in service for service in SERVICES.values())
+    assert re.search(r"--mode 0700 /var/lib/recsys /var/lib/airflow /var/lib/mlflow$", DOCKERFILE, flags=re.MULTILINE)
 
 
 def test_every_secret_must_be_given() -> None:
@@ -124,7 +187,8 @@ def test_the_api_may_tell_airflow_that_the_backlog_is_ready() -> None:
         for user in environment("airflow-api-server")["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(",")
     )
     api, migrate = environment("api"), environment("migrate")
-    assert users[api["RECSYS_AIRFLOW_USERNAME"]] == "op"
+    assert users[api["RECSYS_AIRFLOW_USERNAME"]] == "asset_events"
+    assert environment("airflow-api-server")["AIRFLOW__CORE__AUTH_MANAGER"] == "service_role.ServiceRoleAuthManager"
     assert api["RECSYS_AIRFLOW_URL"] == "http://airflow-api-server:8080"
     for name in ("RECSYS_AIRFLOW_USERNAME", "RECSYS_AIRFLOW_PASSWORD"):
         assert api[name] == migrate[name]
@@ -177,7 +241,7 @@ def test_the_image_holds_what_the_services_need() -> None:
     copied = [
         part for line in re.findall(r"^COPY (.*)$", DOCKERFILE, flags=re.MULTILINE) for part in line.split()[1:-1]
     ]
-    assert {"requirements.lock", "recsys", "sql", "dags", "plugins"} <= set(copied)
+    assert {"requirements.lock", "requirements-uv.lock", "recsys", "sql", "dags", "plugins"} <= set(copied)
     for path in copied:
         assert (ROOT / path).exists(), path
         assert f"!{path}" in ignored, path

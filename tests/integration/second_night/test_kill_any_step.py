@@ -215,7 +215,7 @@ def test_a_run_killed_while_it_trains_ends_as_if_nothing_had_happened(
 ) -> None:
     second_night.restore(second_night.copy_before("check_backlog"))
     arguments = ("run", "--as-of", SECOND_AS_OF.isoformat(), "--run-id", SECOND, "--family", FAMILY)
-    folder = second_night.settings.artifacts / SECOND
+    folder = second_night.settings.batch_folder(SECOND)
     run = second_night.command(tmp_path / "killed.log", *arguments)
     wait_until(lambda: list(folder.glob("judged.*.building")), run)
     run.kill()
