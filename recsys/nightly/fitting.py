@@ -208,8 +208,8 @@ def trials_of(folder: Path, batch: Batch, known: Known = NOTHING_KNOWN) -> list[
     missing = [name for name, file in files.items() if not file.is_file()]
     if missing:
         raise InputError(
-            f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not: run "
-            "try_candidate for it first."
+            f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not, there is no "
+            f"{files[missing[0]]}: put it back from a backup, or run try_candidate for it."
         )
     return [_read_trial(file, name, known) for name, file in files.items()]
 
