@@ -5,6 +5,7 @@
     |   |-- InputError       a file, argument or stored value is not what was expected
     |   |-- DataCheckError   the training set failed its data validation
     |   |-- ConflictError    somebody else holds, took over or already changed what this call wanted
+    |   |-- DigestError      a file does not hold what was written into it
     |   `-- NotFoundError    a version, batch, user or file that was named does not exist
     `-- TransientError       try again later: a service is away, a lock is held, the disk is full
 
@@ -37,6 +38,10 @@ class DataCheckError(TerminalError):
 
 class ConflictError(TerminalError):
     """Somebody else holds, took over or already changed what this call wanted."""
+
+
+class DigestError(TerminalError):
+    """A file does not hold what was written into it: somebody edited it, or it was cut off or lost."""
 
 
 class NotFoundError(TerminalError):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import NotFoundError
+from recsys.file_digests import require_same
+from recsys.nightly.kept_files import recommender_files, version_advice
 from recsys.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
@@ -43,11 +45,18 @@ class Workplace:
         return self.settings.batch_folder(batch_id, (batch.training_set_uri, batch.evidence_uri))
 
     def recommender(self, version: str) -> Recommender:
-        """A registered version, ready to score."""
-        from recsys.model.recommender import Recommender
+        """A registered version, ready to score: a copy of its files is compared with what was registered, then loaded.
 
+        Raises:
+            DigestError: if a file is not the one that was registered.
+        """
+        known = recommender_files(self, version)
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as folder:
-            return Recommender.load(self.registry.download(version, Path(folder)))
+            local = self.registry.download(version, Path(folder))
+            require_same(local, known, version_advice(version))
+            from recsys.model.recommender import Recommender
+
+            return Recommender.load(local)
 
 
 @contextlib.contextmanager

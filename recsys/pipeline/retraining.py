@@ -10,10 +10,11 @@ from typing import Any
 from recsys.eligibility import EligibilityRule
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.triggers import TriggerConfig
-from recsys.nightly import fitting, judging, planning
+from recsys.nightly import fitting, judging, kept_files, planning
 from recsys.nightly.planning import RunConfig
 from recsys.nightly.workplace import Workplace, scratch_folder
 from recsys.pipeline.step import moment, step
+from recsys.store.artifact_digests import ArtifactKind
 from recsys.training.recipe import FAMILIES
 
 
@@ -125,10 +126,7 @@ def build_training_set(batch_id: str) -> dict[str, Any]:
         batch = place.store.get_batch(batch_id)
         folder = place.folder(batch_id) / "training_set"
         summary = fitting.freeze_training_set(place, batch, folder)
-        uri = place.settings.reference(folder)
-        place.store.update_batch(
-            batch_id, training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows
-        )
+        uri = kept_files.record_training_set(place, batch_id, summary)
     return {
         "uri": uri,
         "digest": summary.digest,
@@ -178,7 +176,10 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
     """
     with Workplace.open() as place:
         batch = place.store.get_batch(batch_id)
-        trial = fitting.try_candidate(place.folder(batch_id), batch, candidate)
+        folder = place.folder(batch_id)
+        known = kept_files.known_files(place, batch_id, folder, ArtifactKind.TRAINING_SET, ArtifactKind.CANDIDATE)
+        trial = fitting.try_candidate(folder, batch, candidate, known)
+        kept_files.record_candidate(place, batch_id, candidate)
     return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
 
 
@@ -207,8 +208,7 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
         evidence = judging.evaluate(place, batch, place.folder(batch_id))
         folder = evidence.save(place.folder(batch_id) / "evidence")
         metrics = judging.log_evidence(place, batch, evidence, folder)
-        evidence_uri = place.settings.reference(folder)
-        place.store.update_batch(batch_id, evidence_uri=evidence_uri)
+        evidence_uri = kept_files.record_evidence(place, batch_id, folder)
         link = place.registry.link(str(batch.challenger_version))
     return {
         "model_version": str(batch.challenger_version),
