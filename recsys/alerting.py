@@ -4,10 +4,10 @@ The webhook (`RECSYS_ALERT_WEBHOOK_URL`) gets one POST per alert, with this JSON
 
 | field | type | meaning |
 |---|---|---|
-| `text` | string | all of it in words: chat tools that take `{"text": ...}` show it as it is |
+| `text` | string | all of it in words, for chat tools that take `{"text": ...}`; what users sent is inert in it |
 | `kind` | string | `task_failed`, `run_failed`, `deadline_missed` or `attention` |
 | `summary` | string | one line |
-| `details` | list of strings | the error's message, or each thing to look at |
+| `details` | list of strings | the error's message, or each thing to look at; may hold what users sent, as it came |
 | `dag_id`, `run_id` | string | the run |
 | `task_id` | string or null | the task; null where it is about the whole run |
 | `due_at` | string or null | when the run was due, or its deadline; ISO 8601 |
@@ -20,6 +20,7 @@ logged: an alert never makes a run fail. It can arrive twice, if the answer to t
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -28,6 +29,7 @@ from urllib.parse import urlsplit
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from recsys.errors import InputError, RecsysError, TransientError
+from recsys.foreign_text import in_chat, set_in
 from recsys.settings import AlertSettings
 
 TIMEOUT_S = 5.0  # of each attempt, for the connection and for the answer
@@ -81,8 +83,15 @@ class Alert:
     def as_body(self) -> dict[str, Any]:
         """What the webhook gets: JSON-able."""
         details = [_shortened(detail) for detail in self.details]
-        text = "\n".join([self.summary, *(f"- {detail}" for detail in details), *filter(None, [self.link])])
+        text = self._in_words([in_chat(words) for words in (self.summary, *details)])
         return {"text": text, **asdict(self), "kind": str(self.kind), "details": details}
+
+    def for_log(self) -> str:
+        """All of it in words, for people and for a terminal."""
+        return self._in_words([set_in(_shortened(words)) for words in (self.summary, *self.details)])
+
+    def _in_words(self, lines: Sequence[str]) -> str:
+        return "\n".join([lines[0], *(f"- {detail}" for detail in lines[1:]), *filter(None, [self.link])])
 
 
 def _shortened(detail: str) -> str:
@@ -101,7 +110,7 @@ def deliver(alert: Alert, settings: AlertSettings | None = None, *, timeout_s: f
         Whether the webhook received it.
     """
     url = (settings or AlertSettings.from_environment()).webhook_url
-    log.log(LEVELS[alert.kind], "alert: %s", alert.as_body()["text"])
+    log.log(LEVELS[alert.kind], "alert: %s", alert.for_log())
     if not url:
         return False
     try:

@@ -36,7 +36,9 @@ say otherwise. Exit codes: 0 done, 1 failed, 2 wrong input, 3 somebody else hold
 
 def _version(is_wanted: bool) -> None:
     if is_wanted:
-        print(f"recsys {__version__}")
+        from recsys.cli.output import say
+
+        say(f"recsys {__version__}")
         raise typer.Exit
 
 
@@ -49,12 +51,10 @@ def main(
 ) -> None:
     """Sets up logging: our own words on stderr, the libraries' only when asked for. What is written is private."""
     import logging
-    import sys
 
+    from recsys.foreign_text import log_to_stderr
     from recsys.private_files import keep_private
     from recsys.settings import Settings
 
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s"
-    )
+    log_to_stderr(logging.INFO if verbose else logging.WARNING)
     keep_private(Settings.from_environment().home)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K
-from recsys.cli.output import err, minute, out, print_json_lines, say, table
+from recsys.cli.output import minute, print_json_lines, say, say_aside, show, table
 from recsys.errors import InputError
 from recsys.settings import Settings
 
@@ -47,8 +47,8 @@ def create(
     if as_json:
         print_json_lines([{**_as_dict(key), "token": token}])
     else:
-        print(token)  # alone on stdout, so that a script can take it
-    err.print(
+        say(token)  # alone on stdout, so that a script can take it
+    say_aside(
         f"Key {key.key_id} ({key.name}: {', '.join(sorted(key.scopes))}). Keep it now, it is shown only this once. "
         f"Revoke it with: recsys api-key revoke {key.key_id}"
     )
@@ -77,7 +77,7 @@ def list_all(k: K = 100, as_json: Json = False) -> None:
     for key in found:
         revoked = minute(key.revoked_at) if key.revoked_at else ""
         listed.add_row(key.key_id, key.name, ", ".join(sorted(key.scopes)), minute(key.created_at), revoked)
-    out.print(listed if found else "No API key yet: make one with `recsys api-key create --name NAME --scope SCOPE`.")
+    show(listed if found else "No API key yet: make one with `recsys api-key create --name NAME --scope SCOPE`.")
 
 
 def _as_dict(key: ApiKey) -> dict[str, Any]:

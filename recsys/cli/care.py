@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.options import Json, K
-from recsys.cli.output import count_of, minute, out, print_json_lines, say, table, titled
+from recsys.cli.output import confirm, count_of, minute, print_json_lines, say, show, table, titled
 
 if TYPE_CHECKING:
     from recsys.store.erasures import Erasure
@@ -37,7 +37,7 @@ def list_bursts(k: K = 20, as_json: Json = False) -> None:
             titled(burst.item_id, items), minute(burst.starts_at), minute(burst.ends_at), f"{burst.num_users:,}",
             f"{burst.num_opinions:,}", f"{burst.p_value:.0e}", f"{burst.num_held_back:,}", f"{burst.num_released:,}",
         )  # fmt: skip
-    out.print(listed if bursts else "No burst of dislikes was ever flagged.")
+    show(listed if bursts else "No burst of dislikes was ever flagged.")
 
 
 @brigading.command("release")
@@ -72,7 +72,7 @@ def erase_user(
     from recsys.nightly.workplace import Workplace
 
     if not yes:
-        typer.confirm(f"Delete everything about user {user_id}? This cannot be undone.", abort=True, err=True)
+        confirm(f"Delete everything about user {user_id}? This cannot be undone.")
     with Workplace.open() as place:
         erasure = place.store.erase_user(user_id, requested_by, datetime.now(UTC))
     _show([erasure], as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K, parse_moment
-from recsys.cli.output import minute, out, print_json_lines, say, table
+from recsys.cli.output import minute, print_json_lines, say, show, table
 from recsys.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
             f"{one.num_dislikes:,}", "no" if item.is_placeholder else "yes",
         )  # fmt: skip
     if found:
-        out.print(listed)
+        show(listed)
     else:
-        out.print(f"No title holds {title!r}." if title else "No items yet: `recsys import items FILE` brings them in.")
+        show(f"No title holds {title!r}." if title else "No items yet: `recsys import items FILE` brings them in.")
 
 
 @items.command("show")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K, parse_moment
-from recsys.cli.output import count_of, minute, out, print_json_lines, say, table
+from recsys.cli.output import count_of, minute, print_json_lines, say, show, table
 
 models = typer.Typer(add_completion=False)
 A_DAY = len("2013-06-14")
@@ -52,9 +52,9 @@ def list_models(
     for row in rows[-k:]:
         listed.add_row(
             row["version"], minute(row["created_at"]) if row["created_at"] else "deleted", row["fit"], row["verdict"],
-            "\n".join(map(_tenure, row["champion"])), "\n".join(row["aliases"]),
+            list(map(_tenure, row["champion"])), row["aliases"],
         )  # fmt: skip
-    out.print(listed if rows else "No version yet: `recsys run` makes them.")
+    show(listed if rows else "No version yet: `recsys run` makes them.")
     if len(rows) > k:
         say(f"And {count_of(len(rows) - k, 'older version')}: -k {len(rows)} shows all.")
 

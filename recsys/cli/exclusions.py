@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import Json, K
-from recsys.cli.output import out, print_json_lines, say, table
+from recsys.cli.output import print_json_lines, say, show, table
 
 exclusions = typer.Typer(add_completion=False, no_args_is_help=True, help="What users want to see no more.")
 ItemId = Annotated[str, typer.Argument(help="The item's id in the catalog.")]
@@ -56,4 +56,4 @@ def list_excluded(user_id: UserId, k: K = 100, as_json: Json = False) -> None:
     listed = table("item", "title", "since (UTC)", title=f"Excluded for user {user_id}")
     for one in found:
         listed.add_row(one.item_id, titles[one.item_id].title, f"{one.recorded_at:%Y-%m-%d %H:%M:%S}")
-    out.print(listed if found else f"User {user_id} excludes nothing.")
+    show(listed if found else f"User {user_id} excludes nothing.")

@@ -43,12 +43,9 @@ class Group(TyperGroup):
 
 def reported(error: RecsysError) -> typer.Exit:
     """Prints an error; gives the exit that goes with it."""
-    from rich.console import Console
-    from rich.panel import Panel
-    from rich.text import Text
+    from recsys.cli.output import show_error
 
-    frame = Panel(Text(str(error)), title=type(error).__name__, border_style="red", title_align="left")
-    Console(stderr=True).print(frame)
+    show_error(error)
     return typer.Exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.options import Json
-from recsys.cli.output import out, print_json_lines, say, table
+from recsys.cli.output import print_json_lines, say, show, table
 from recsys.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def show_storage(
             listed.add_row(kind.name, _counted(kind.num, kind.unit), format_size(kind.num_bytes))
     listed.add_section()
     listed.add_row("all", "", format_size(sum(kind.num_bytes for kind in kinds)))
-    out.print(listed)
+    show(listed)
     if versions:
         largest = max(versions, key=lambda version: versions[version])
         mean = format_size(sum(versions.values()) // len(versions))

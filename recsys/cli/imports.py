@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.options import Json
-from recsys.cli.output import err, out, print_json_lines, seconds, table
+from recsys.cli.output import print_json_lines, say_aside, seconds, show, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from recsys.cli.output import Listed
     from recsys.ingest import ImportOptions, ImportReport, ShiftRequest
     from recsys.ingest.writing import Watch
     from recsys.store import FeedbackStore
@@ -171,14 +170,14 @@ def run_import(importer: Importer, path: Path, options: ImportOptions, as_json: 
         with FeedbackStore.open(Settings.from_environment().database_url) as store, progress_bar() as watch:
             report = importer(store, path, options, watch)
     except KeyboardInterrupt:
-        err.print(
+        say_aside(
             "Interrupted. Whole batches are stored, nothing is half-written; run the same command again to finish."
         )
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json_lines([asdict(report)])
     else:
-        out.print(report_table(report))
+        show(report_table(report))
     return report
 
 
@@ -190,16 +189,15 @@ def _shift(ends_on: datetime | None, shift_days: int | None) -> ShiftRequest:
 
 @contextmanager
 def progress_bar() -> Iterator[Watch]:
-    """A bar on stderr, on a terminal only; gives the function that moves it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    """Gives the function that moves the bar."""
+    from recsys.cli.progress import counting_bar
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as progress:
+    with counting_bar() as progress:
         task = progress.add_task("checking", total=None)
         yield lambda done, total: progress.update(task, description="writing", completed=done, total=total)
 
 
-def report_table(report: ImportReport) -> Table:
+def report_table(report: ImportReport) -> Listed:
     """The report as a table for people."""
     verb = "would be" if report.is_dry_run else "are"
     listed = table("what", "number", title=report.source, right=["number"])
@@ -222,7 +220,9 @@ def report_table(report: ImportReport) -> Table:
     if report.shift_days:
         rows.append((f"days by which all times {verb} moved", f"{report.shift_days:+,}"))
     if report.ignored_columns:
-        rows.append(("columns not read", ", ".join(report.ignored_columns)))
+        more = report.num_ignored_columns - len(report.ignored_columns)
+        named = ", ".join(report.ignored_columns) + (f" and {more:,} more" if more else "")
+        rows.append(("columns not read", named))
     rows.append(("time", seconds(report.seconds)))
     for row in rows:
         listed.add_row(*row)

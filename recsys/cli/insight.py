@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from recsys.cli.options import AsOf, Json, K, parse_moment
-from recsys.cli.output import DASH, count_of, minute, number, out, percent, print_json_lines, say, table
+from recsys.cli.output import DASH, count_of, minute, number, percent, print_json_lines, say, show, table
 from recsys.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def patterns(
                 number(row["lift"]), DASH if row["p_value"] is None else f"{row['p_value']:.1g}",
                 row["severity"] or "none",
             )  # fmt: skip
-    out.print(listed)
+    show(listed)
 
 
 def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
@@ -80,7 +80,7 @@ def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
                 listed.add_row(*_measured(name, value, f"{group}: "))
     for group in ("error_trend", "adjustment_convergence"):
         listed.add_row(*_measured("slope_per_week", metrics[group]["slope_per_week"], f"{group}: "))
-    out.print(listed)
+    show(listed)
     columns = ("version", "shown", "dislikes", "dislike rate", "prediction error")
     rates = table(*columns, title="What was served", right=columns)
     for row in metrics["dislike_rates"]:
@@ -88,7 +88,7 @@ def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
             row["model_version"], number(row["shown_items"]), number(row["dislikes"]), percent(row["dislike_rate"]),
             number(row["avg_prediction_error"]),
         )  # fmt: skip
-    out.print(rates)
+    show(rates)
 
 
 def _measured(name: str, value: Any, group: str = "") -> tuple[str, str]:
@@ -170,12 +170,12 @@ def _show_drift(found: DriftMeasurement) -> None:
     for one in found.drifts:
         earlier = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else DASH
         shown = percent if one.name in SHARED else number
-        shifts = "\n".join(f"{shift.name}: {shown(shift.before)} -> {shown(shift.now)}" for shift in one.shifts)
+        shifts = [f"{shift.name}: {shown(shift.before)} -> {shown(shift.now)}" for shift in one.shifts]
         listed.add_row(
             title_of(one), _distance(one.distance), earlier, _distance(one.limit), one.verdict.replace("_", " "),
             shifts or one.reason.partition(": ")[2],
         )  # fmt: skip
-    out.print(listed)
+    show(listed)
     if found.verdict == DRIFT:
         for alert in found.alerts:
             say(alert)

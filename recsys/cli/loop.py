@@ -17,7 +17,7 @@ from recsys.cli.eligible_options import (
     eligibility_rule,
 )
 from recsys.cli.options import AsOf, Json, parse_moment, wall_clock
-from recsys.cli.output import count_of, number, out, print_json_lines, say, table
+from recsys.cli.output import count_of, number, print_json_lines, say, show, table
 from recsys.cli.progress import progress_bar
 from recsys.cli.tensorflow_loading import load_for
 from recsys.feedback.triggers import TriggerConfig
@@ -189,4 +189,4 @@ def _show_metrics(metrics: dict[str, float]) -> None:
     listed = table("metric", *titles, right=titles)
     for name, values in by_metric.items():
         listed.add_row(name.replace("_at_", "@").replace("_", " "), *(number(values.get(one)) for one in systems))
-    out.print(listed)
+    show(listed)

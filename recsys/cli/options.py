@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.errors import InputError
+from recsys.moments import moment_of
 
 MAX_K = 10_000
 
@@ -22,20 +22,12 @@ AsOf = Annotated[
 
 
 def parse_moment(text: str | None) -> datetime:
-    """An aware datetime from a day or ISO 8601 text; UTC where no zone is given; now for None.
+    """A time in UTC from a day or ISO 8601 text; UTC where no zone is given; now for None.
 
     Raises:
-        InputError: if the text is neither.
+        InputError: if the text is neither, or not from 1970 to 2199.
     """
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"Expected a day such as 2013-06-14 or a time such as 2013-06-14T02:00:00+00:00, got {text!r}."
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.now(UTC) if text is None else moment_of(text)
 
 
 def wall_clock() -> datetime:

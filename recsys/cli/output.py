@@ -1,29 +1,60 @@
 """What commands print: text for people with units on its numbers, or JSON lines for programs, never both.
 
-Markup is off: titles, genres and ids come from users and files, and `[red]` in one is text.
+Titles, genres, ids and notes come from users and files. So everything that is printed goes through here, and is text: `[red]`
+and `:smile:` are what they are, and a character that would steer the terminal, or begin a line of its own, is written out,
+such as Escape as `x1b` behind a backslash. No other module prints; a test holds them to it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
+from recsys.errors import RecsysError
+from recsys.foreign_text import in_json, visible
 from recsys.records import Item
 
-out = Console(markup=False, highlight=False)
-err = Console(stderr=True, markup=False, highlight=False)
+out = Console(markup=False, highlight=False, emoji=False)
+err = Console(stderr=True, markup=False, highlight=False, emoji=False)
+MAX_ERROR = 10_000  # characters of a message; what is longer repeats somebody's file
 DASH = "-"  # where there is no value
 WHOLE_FROM = 1000  # floats from here on are shown without decimals
 
 
 def say(text: str) -> None:
     """Prints a line; the terminal wraps it, so that what is copied from it is whole."""
-    out.print(text, soft_wrap=True)
+    out.print(visible(text), soft_wrap=True)
+
+
+def say_aside(text: str) -> None:
+    """Prints a line on stderr: for who reads along, not part of the answer."""
+    err.print(visible(text), soft_wrap=True)
+
+
+def confirm(question: str) -> None:
+    """Asks on stderr; ends the command unless the answer is yes."""
+    from typer import confirm as ask
+
+    ask(visible(question), abort=True, err=True)
+
+
+def show_error(error: RecsysError) -> None:
+    """Prints an error as one block on stderr, the end of a very long one left out."""
+    from rich.panel import Panel
+
+    words = str(error)
+    if len(words) > MAX_ERROR:
+        words = f"{words[:MAX_ERROR]}... ({len(words):,} characters)"
+    frame = Panel(
+        Text(visible(words, keeps_lines=True)), title=type(error).__name__, border_style="red", title_align="left"
+    )
+    Console(stderr=True, markup=False, highlight=False, emoji=False).print(frame)
 
 
 def paragraph(text: str, indent: int = 4) -> None:
@@ -31,36 +62,57 @@ def paragraph(text: str, indent: int = 4) -> None:
     from textwrap import fill
 
     space = " " * indent
-    say(fill(text, max(out.width, 40), initial_indent=space, subsequent_indent=space))
+    for line in fill(visible(text), max(out.width, 40), initial_indent=space, subsequent_indent=space).split("\n"):
+        say(line)
 
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line; times as ISO 8601."""
     for row in rows:
-        print(json.dumps(row, default=_as_json, ensure_ascii=False))
+        print(in_json(json.dumps(row, default=_as_json, ensure_ascii=False)))
 
 
 def _as_json(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def table(*names: str, title: str | None = None, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+def show(listed: Listed | str) -> None:
+    """Prints a table, or the line that stands for an empty one."""
+    if isinstance(listed, str):
+        say(listed)
+    else:
+        out.print(listed)
+
+
+def flush() -> None:
+    """Hands on what was printed, for who waits for it while the command goes on."""
+    out.file.flush()
+
+
+def table(*names: str, title: str | None = None, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Listed:
     """An empty table whose cells wrap and are never cut off.
 
     Args:
         names: of the columns.
-        title: above it; a title may hold text of users.
+        title: above it.
         right: columns of numbers.
         whole: columns of short values that no narrow terminal shall break into pieces.
     """
-    from rich.text import Text
-
     numbers, unbroken = set(right), set(whole)
     columns = [
-        Column(name, overflow="fold", justify="right" if name in numbers else "left", no_wrap=name in unbroken)
+        Column(visible(name), overflow="fold", justify="right" if name in numbers else "left", no_wrap=name in unbroken)
         for name in names
     ]
-    return Table(*columns, title=None if title is None else Text(title))
+    return Listed(*columns, title=None if title is None else Text(visible(title)))
+
+
+class Listed(Table):
+    """A table of text; a cell of several lines is given as a list of them."""
+
+    def add_row(self, *cells: str | Sequence[str], **style: Any) -> None:  # type: ignore[override] # text, nothing else
+        """Adds a row."""
+        lines = ([cell] if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*(Text("\n".join(map(visible, cell))) for cell in lines), **style)
 
 
 def count_of(number: int, noun: str, plural: str | None = None) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from recsys.cli.loop import Families, HalfLife, KeepCandidate, Seed, Threshold
 from recsys.cli.options import Json, parse_moment, wall_clock
-from recsys.cli.output import out, print_json_lines, say, seconds, table
+from recsys.cli.output import flush, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
 from recsys.training.recipe import FAMILIES
 
@@ -72,7 +72,7 @@ def replay(
             print_json_lines([night.as_dict()])
         else:
             _show_replayed(night)
-        out.file.flush()
+        flush()
     chosen = "".join(f" --family {name}" for name in families or ()) + " --keep-candidate" * keep_candidate
     written = replay_report.write_report(nights, report or scratch.home / "replay.md", seed, chosen)
     if not as_json:
@@ -121,4 +121,4 @@ def _show_totals(nights: list[ReplayedNight], seed: int) -> None:
     for system, values in replay_report.totals(nights).items():
         lead = replay_report.lead_in_words(ahead.get(system))
         listed.add_row(system, *(f"{value:.4f}" for value in values.values()), lead)
-    out.print(listed)
+    show(listed)

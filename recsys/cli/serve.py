@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.output import out, say
+from recsys.cli.output import flush, say
 from recsys.errors import ConflictError, InputError, TerminalError
 from recsys.private_files import keep_private
 from recsys.settings import ApiSettings, Settings
@@ -138,14 +138,14 @@ def _announce(settings: ApiSettings, listener: socket.socket, workers: int, is_c
         say("Retraining     waits for the night; with RECSYS_AIRFLOW_URL it starts when a backlog is ready")
     if not is_configured:
         say(
-            "               No API key and no JWT is configured: listening on this machine only, and every request about a\n"
-            "               user is refused. Make a key: recsys api-key create --name NAME --scope act-for-users"
+            "               No API key and no JWT is configured: listening on this machine only, and every request about a"
         )
+        say("               user is refused. Make a key: recsys api-key create --name NAME --scope act-for-users")
     if workers > 1 and settings.rate_limit_url.startswith("memory:"):
         say(
             f"Rate limits    Each of {workers} workers counts for itself; set RECSYS_RATE_LIMIT_URL=redis://... to share."
         )
-    out.file.flush()
+    flush()
 
 
 def _run(settings: ApiSettings, listener: socket.socket, workers: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K
-from recsys.cli.output import count_of, minute, out, print_json_lines, say, table, titled
+from recsys.cli.output import count_of, minute, print_json_lines, say, show, table, titled
 from recsys.feedback.triggers import FEEDBACK_ACCUMULATION_THRESHOLD
 
 if TYPE_CHECKING:
@@ -120,13 +120,13 @@ def recommend(
     whose = f"user {user_id}" if has_own else f"newcomers (user {user_id} has no list of their own)"
     listed = table("#", "item", "score", "reason", title=f"For {whose}, model version {found.model_version}")
     for entry in shown:
-        reason = entry.reason
+        reason = [entry.reason]
         if contributions:
-            reason += "\n" + "\n".join(contribution_rows(entry.contributions, titles))
+            reason += contribution_rows(entry.contributions, titles)
         if entry.item_id in without:
-            reason += "\n" + without[entry.item_id]
+            reason.append(without[entry.item_id])
         listed.add_row(str(entry.rank), titled(entry.item_id, items), f"{entry.score:.4f}", reason)
-    out.print(listed)
+    show(listed)
     if champion is not None and champion.to_version != found.model_version:
         say(f"Version {champion.to_version} is champion; its lists are not published yet.")
 

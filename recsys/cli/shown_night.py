@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from recsys.cli.output import out, say, seconds, table
+from recsys.cli.output import say, seconds, show, table
 from recsys.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ def show_night(night: Night) -> None:
     """Prints what a night did, why it ended as it did, and where to look next."""
     listed = table("step", "time", "what came of it", title=f"run {night.run_id}: {night.outcome}", right=["time"])
     for step, result in night.results.items():
-        listed.add_row(step, seconds(night.seconds[step]), _line(night, step, result))
-    out.print(listed)
+        warnings = [f"Warning: {warning}" for warning in result.get("warnings", ())]
+        listed.add_row(step, seconds(night.seconds[step]), [_line(night, step, result), *warnings])
+    show(listed)
     for reason in night.reasons:
-        out.print(f"- {reason}")
+        say(f"- {reason}")
     for way in _ways(night):
         say(way)
 
@@ -45,8 +46,7 @@ def _line(night: Night, step: str, result: dict[str, Any]) -> str:
     if step == "evaluate_challenger":
         ndcg = result["metrics"].get("challenger_ndcg_at_10")
         return "nobody liked anything in the holdout" if ndcg is None else f"NDCG@10 {ndcg:.4f}"
-    line = LINES[step].format(**{name: "none" if value is None else _counted(value) for name, value in result.items()})
-    return "\n".join([line, *(f"Warning: {warning}" for warning in result.get("warnings", ()))])
+    return LINES[step].format(**{name: "none" if value is None else _counted(value) for name, value in result.items()})
 
 
 def _counted(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K
-from recsys.cli.output import count_of, minute, out, print_json_lines, say, table
+from recsys.cli.output import count_of, minute, print_json_lines, say, show, table
 from recsys.errors import InputError
 from recsys.records import DislikeReason
 
@@ -36,7 +36,7 @@ def users(k: K = 20, as_json: Json = False) -> None:
         listed.add_row(
             user.user_id, f"{user.num_likes:,}", f"{user.num_dislikes:,}", f"{user.num_items:,}", minute(user.last_at)
         )
-    out.print(listed if found else "No users yet: `recsys import` brings in a stream.")
+    show(listed if found else "No users yet: `recsys import` brings in a stream.")
 
 
 def dislike(

@@ -15,6 +15,7 @@ from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
 from recsys.evaluation.margins import AbsoluteMargin, margin_from_dict, signed
 from recsys.evaluation.tables import accuracy_table, behaviour_table, lists_table, markdown_table, with_room
+from recsys.foreign_text import in_markdown
 
 PAGE_LIMIT = 5_000  # characters: what MLflow keeps of a version's description
 WHOLE_CARD = "_The whole card is `evaluation/model_card.md` among the run's artifacts._"
@@ -71,7 +72,7 @@ class Section:
 
 def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[Section]:
     """The sections of the card, what matters most first."""
-    numbers = verdict.numbers
+    numbers, examples = verdict.numbers, [in_markdown(sentence) for sentence in facts.examples]
     sections = [
         Section(f"{facts.about}\n\n{_verdict(verdict, evidence)}"),
         Section(_metrics(numbers)),
@@ -79,7 +80,7 @@ def model_card(verdict: Verdict, evidence: Evidence, facts: CardFacts) -> list[S
         Section(_section("All systems on the holdout", accuracy_table(evidence))),
         Section(_slices(numbers.get("slices", [])), _few_slices(numbers.get("slices", [])), 2),
         Section(_behaviour(facts.behaviour), _behaviour_in_short(facts.behaviour), 3),
-        Section(_list(EXAMPLES, facts.examples), _list(EXAMPLES, facts.examples[:1]), 1),
+        Section(_list(EXAMPLES, examples), _list(EXAMPLES, examples[:1]), 1),
         Section(_fit(facts)),
         Section(_limits(verdict, facts)),
         Section(_usage(facts), _usage(facts, 1), 6),
@@ -113,7 +114,7 @@ def as_page(sections: Sequence[Section], limit: int = PAGE_LIMIT) -> str:
 
 def _verdict(verdict: Verdict, evidence: Evidence) -> str:
     holdout = f"{evidence.fit_through:%Y-%m-%d %H:%M} to {evidence.as_of:%Y-%m-%d %H:%M} UTC"
-    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
+    reasons = "\n".join(f"- {in_markdown(reason)}" for reason in verdict.reasons)
     kind = evidence.kind.replace("_", " ")
     claim = f"accuracy {_claim(verdict)}"
     return f"**Verdict: {verdict.verdict.replace('_', ' ')}** ({kind}, {claim}; holdout {holdout})\n\n{reasons}"
@@ -181,7 +182,7 @@ def _mix(mix: Mapping[str, Any] | None) -> list[str]:
 def _slices(slices: Iterable[Mapping[str, Any]]) -> str:
     """A row per slice that has users."""
     rows = [
-        [f"{one['dimension']}: {one['slice']}", str(one["num_users"]), _number(one["challenger"]),
+        [in_markdown(f"{one['dimension']}: {one['slice']}"), str(one["num_users"]), _number(one["challenger"]),
          _number(one["comparator"]), _outcome(one["outcome"])]
         for one in slices if one["num_users"]
     ]  # fmt: skip
@@ -223,7 +224,8 @@ def _usage(facts: CardFacts, num_rows: int | None = None) -> str:
         return ""
     call = f'mlflow.pyfunc.load_model("{facts.model_uri}").predict(histories, params={{"k": 10}})'
     head = list(facts.input_example[0])
-    rows = markdown_table(head, [[str(row[name]) for name in head] for row in facts.input_example[:num_rows]])
+    shown = [[in_markdown(str(row[name])) for name in head] for row in facts.input_example[:num_rows]]
+    rows = markdown_table(head, shown)
     return f"### Input example\n\n`{call}`, with `histories` such as\n{rows}".rstrip()
 
 

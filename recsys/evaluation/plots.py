@@ -10,6 +10,8 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from recsys.foreign_text import in_plot
+
 SUPPORTS, OPPOSES = "#2a7f62", "#b5443c"
 
 
@@ -62,7 +64,7 @@ def recommendation_scores(
         raise ValueError(f"Expected scores ({len(names)},), one for each title, got {values.shape}.")
     bars = go.Bar(x=values, y=list(range(len(names))), orientation="h", marker_color=SUPPORTS)
     figure = go.Figure(bars).update_yaxes(autorange="reversed", **_ticks(names))
-    return figure.update_layout(title=title, xaxis_title="score")
+    return figure.update_layout(title=in_plot(title), xaxis_title="score")
 
 
 def contribution_bars(contributions: Mapping[str, float], title: str = "Why") -> go.Figure:
@@ -76,12 +78,12 @@ def contribution_bars(contributions: Mapping[str, float], title: str = "Why") ->
     total = float(sum(contributions.values()))
     bars = go.Bar(
         x=[value for _, value in ordered],
-        y=[name for name, _ in ordered],
+        y=[in_plot(name) for name, _ in ordered],
         orientation="h",
         marker_color=[SUPPORTS if value >= 0 else OPPOSES for _, value in ordered],
     )
     figure = go.Figure(bars).update_yaxes(autorange="reversed")
-    return figure.update_layout(title=f"{title}: sum {total:.3f}", xaxis_title="contribution to the score")
+    return figure.update_layout(title=f"{in_plot(title)}: sum {total:.3f}", xaxis_title="contribution to the score")
 
 
 def similarity_matrix(
@@ -161,7 +163,7 @@ def _heatmap(
     """A matrix with names on both axes, the first row on top."""
     figure = go.Figure(go.Heatmap(z=values, x=list(range(len(columns))), y=list(range(len(rows))), **colours))
     figure.update_xaxes(**_ticks(columns)).update_yaxes(autorange="reversed", **_ticks(rows))
-    return figure.update_layout(title=title)
+    return figure.update_layout(title=in_plot(title))
 
 
 def _positions(number: int) -> list[str]:
@@ -170,4 +172,4 @@ def _positions(number: int) -> list[str]:
 
 def _ticks(names: Sequence[str]) -> dict[str, object]:
     """Names as labels of the places 0, 1, 2 ..., on the axis and on hover: two films of one title keep a place each."""
-    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names)}
+    return {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": [in_plot(name) for name in names]}

@@ -13,6 +13,7 @@ from recsys.evaluation.bootstrap import Interval, mean_interval
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import Verdict
 from recsys.evaluation.tables import ACCURACY, OF_LISTS, OF_SYSTEMS, TITLES, comparison_tables
+from recsys.foreign_text import in_markdown
 
 # Fixed places: a layout that looks for them draws the picture twice, which takes longer than all numbers in it.
 PLACES = {"left": 0.04, "right": 0.99, "top": 0.96, "bottom": 0.06, "hspace": 0.35, "wspace": 0.3}
@@ -21,7 +22,7 @@ PLACES = {"left": 0.04, "right": 0.99, "top": 0.96, "bottom": 0.06, "hspace": 0.
 def verdict_markdown(verdict: Verdict, evidence: Evidence) -> str:
     """The verdict with its reasons and the comparison, as markdown."""
     holdout = f"{evidence.fit_through:%Y-%m-%d %H:%M} to {evidence.as_of:%Y-%m-%d %H:%M} UTC"
-    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
+    reasons = "\n".join(f"- {in_markdown(reason)}" for reason in verdict.reasons)
     kind = evidence.kind.replace("_", " ")
     return (
         f"**Verdict: {verdict.verdict.replace('_', ' ')}** ({kind}, holdout {holdout})\n\n{reasons}\n"

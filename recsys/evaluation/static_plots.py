@@ -6,6 +6,7 @@ Plotly itself needs a browser to do that. This draws what `plots` draws: curves,
 from __future__ import annotations
 
 import base64
+import html
 import io
 from typing import Any
 
@@ -53,7 +54,7 @@ def png_of(figure: go.Figure) -> bytes:
         _draw(trace, panels[_row(trace)])
     for row, axes in panels.items():
         _label(figure, row, axes)
-    drawn.suptitle(figure.layout.title.text or "")
+    drawn.suptitle(_plain(html.unescape(figure.layout.title.text or "")))
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", dpi=DPI)
     return smaller(buffer.getvalue())
@@ -119,5 +120,10 @@ def _label(figure: go.Figure, row: str, axes: Axes) -> None:
 
 
 def _short(name: Any) -> str:
-    text = str(name)
-    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
+    text = html.unescape(str(name))
+    return _plain(text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…")
+
+
+def _plain(text: str) -> str:
+    """Text for Matplotlib, which takes what stands between dollars for a formula."""
+    return text.replace("$", r"\$")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.opinions import likes_per_dislike, met_in_lists
+from recsys.foreign_text import in_markdown
 
 ACCURACY = {
     "ndcg_at_10": "NDCG@10",
@@ -111,7 +112,9 @@ def slices_table(evidence: Evidence) -> str:
         judged = ndcg.notna().any(axis=1).groupby(own).sum()
         for name in sorted(sizes.index, key=lambda name: (-sizes[name], str(name))):
             cells = [_number(means.loc[name, system]) for system in evidence.systems]
-            rows.append([str(dimension), str(name), str(sizes[name]), str(int(judged[name])), *cells])
+            rows.append(
+                [in_markdown(str(dimension)), in_markdown(str(name)), str(sizes[name]), str(int(judged[name])), *cells]
+            )
     head = ["dimension", "slice", "users", "evaluated", *(f"NDCG@10, {_words(system)}" for system in evidence.systems)]
     return markdown_table(head, rows) + "\nEvaluated are the users with a liked holdout item.\n"
 
@@ -122,7 +125,7 @@ def behaviour_table(results: Sequence[Mapping[str, Any]]) -> str:
         [
             f"{result['name']} v{result.get('version', 1)}",
             "passed" if result["passed"] else "**failed**",
-            str(result["detail"]).replace("|", "/"),
+            in_markdown(str(result["detail"])),
         ]
         for result in results
     ]

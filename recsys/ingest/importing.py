@@ -13,16 +13,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recsys.errors import InputError
+from recsys.foreign_text import shortened
 from recsys.ingest import movielens, movietweetings, tabular
 from recsys.ingest.parsed import DISLIKE, LIKE, SEEN, Parsed, Thresholds
 from recsys.ingest.shift import ShiftRequest, choose_days, move
 from recsys.ingest.writing import Watch, Written, placeholders_of, write
 from recsys.store import FeedbackStore
 from recsys.store.stream_shifts import StreamShift
+
+# How far ahead of this machine's clock an event may lie: times without an offset are taken for UTC, and may be local ones.
+MAX_AHEAD = timedelta(days=1)
+MAX_COLUMNS = 20  # that nothing reads and that are named
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class ImportOptions:
         dry_run: check everything and write nothing.
         rows_per_batch: rows per transaction, at least 1.
         shift: whether the stream is moved in time.
-        imported_at: wall clock that is written to the rows; None: now.
+        imported_at: wall clock that is written to the rows; None: now. What is more than a day later is refused.
     """
 
     like_at_least: float | None = None
@@ -45,7 +50,12 @@ class ImportOptions:
     dry_run: bool = False
     rows_per_batch: int = 5_000
     shift: ShiftRequest = field(default_factory=ShiftRequest)
-    imported_at: datetime | None = None
+    imported_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def latest(self) -> datetime:
+        """No event may be later, before and after the shift."""
+        return self.imported_at + MAX_AHEAD
 
     def __post_init__(self) -> None:
         if self.rows_per_batch < 1:
@@ -70,7 +80,8 @@ class ImportReport:
         last_at: the latest.
         shift_days: by how many days all times were moved; 0: not at all.
         seconds: how long it took.
-        ignored_columns: columns of the files that nothing reads.
+        ignored_columns: columns of the files that nothing reads, the first 20.
+        num_ignored_columns: how many there are.
         is_dry_run: nothing was written.
     """
 
@@ -89,6 +100,7 @@ class ImportReport:
     ignored_columns: tuple[str, ...] = ()
     is_dry_run: bool = False
     shift_days: int = 0
+    num_ignored_columns: int = 0
 
 
 def import_movietweetings(
@@ -102,7 +114,9 @@ def import_movietweetings(
     """
     options = options or ImportOptions()
     thresholds = _with_defaults(options, movietweetings.DEFAULT_THRESHOLDS)
-    return _import(store, lambda: movietweetings.read_movietweetings(folder, thresholds), folder, options, watch)
+    return _import(
+        store, lambda: movietweetings.read_movietweetings(folder, thresholds, options.latest), folder, options, watch
+    )
 
 
 def import_movielens(
@@ -115,7 +129,7 @@ def import_movielens(
     """
     options = options or ImportOptions()
     thresholds = _with_defaults(options, movielens.DEFAULT_THRESHOLDS)
-    return _import(store, lambda: movielens.read_movielens(folder, thresholds), folder, options, watch)
+    return _import(store, lambda: movielens.read_movielens(folder, thresholds, options.latest), folder, options, watch)
 
 
 def import_interactions(
@@ -128,7 +142,7 @@ def import_interactions(
     """
     options = options or ImportOptions()
     thresholds = _both_or_none(options)
-    return _import(store, lambda: tabular.read_interactions(file, thresholds), file, options, watch)
+    return _import(store, lambda: tabular.read_interactions(file, thresholds, options.latest), file, options, watch)
 
 
 def import_items(
@@ -145,12 +159,12 @@ def import_items(
 def _import(
     store: FeedbackStore, read: Callable[[], Parsed], path: Path, options: ImportOptions, watch: Watch | None
 ) -> ImportReport:
-    started, imported_at = time.monotonic(), options.imported_at or datetime.now(UTC)
+    started, imported_at = time.monotonic(), options.imported_at
     parsed = read()
     if not options.skip_bad_rows:
         parsed.require_good()
     shift = _shift_of(store, parsed, path, options.shift, imported_at)
-    parsed = move(parsed, shift.shift_days)
+    parsed = move(parsed, shift.shift_days, options.latest)
     placeholders, written = placeholders_of(parsed, store), Written()
     if not options.dry_run:
         _keep(store, shift)
@@ -175,7 +189,8 @@ def _report(parsed: Parsed, num_placeholders: int, written: Written, seconds: fl
         first_at=times.min().to_pydatetime() if len(times) else None,
         last_at=times.max().to_pydatetime() if len(times) else None,
         seconds=seconds,
-        ignored_columns=parsed.ignored_columns,
+        ignored_columns=tuple(shortened(name) for name in parsed.ignored_columns[:MAX_COLUMNS]),
+        num_ignored_columns=len(parsed.ignored_columns),
     )
 
 

@@ -15,6 +15,7 @@ tried first.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +39,7 @@ DAT_ENCODINGS = ("utf-8", "latin-1")
 LARGEST_ID = 2**31 - 1
 
 
-def read_movielens(folder: Path, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Parsed:
+def read_movielens(folder: Path, thresholds: Thresholds = DEFAULT_THRESHOLDS, latest: datetime | None = None) -> Parsed:
     """Reads and checks a MovieLens folder of either style.
 
     A rating counts as recorded when it occurred, so that a replay sees it then.
@@ -57,7 +58,7 @@ def read_movielens(folder: Path, thresholds: Thresholds = DEFAULT_THRESHOLDS) ->
     if links is not None:
         items, links_file = _linked(items, links)
         files.append(links_file)
-    feedback, ratings_file = check_ratings(ratings, thresholds, RATING_RANGE)
+    feedback, ratings_file = check_ratings(ratings, thresholds, RATING_RANGE, latest)
     return Parsed("movielens", (*files, ratings_file), items, feedback)
 
 

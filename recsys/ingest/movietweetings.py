@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from recsys.ingest.parsed import Parsed, Thresholds
@@ -15,7 +16,9 @@ MOVIES = "item::title (year)::genres, such as 0007264::The Rink (1916)::Comedy|S
 RATING_RANGE = (0, 10)
 
 
-def read_movietweetings(folder: Path, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Parsed:
+def read_movietweetings(
+    folder: Path, thresholds: Thresholds = DEFAULT_THRESHOLDS, latest: datetime | None = None
+) -> Parsed:
     """Reads and checks a MovieTweetings folder.
 
     The stream holds one time per rating: it counts as recorded when it occurred, so that a replay sees it then.
@@ -29,5 +32,5 @@ def read_movietweetings(folder: Path, thresholds: Thresholds = DEFAULT_THRESHOLD
     items = {item_id: replace(item, imdb_id=f"tt{item_id}") for item_id, item in items.items()}
     columns = ("user_id", "item_id", "rating", "seconds")
     ratings = read_double_colon(folder / "ratings.dat", columns, RATINGS)
-    feedback, ratings_file = check_ratings(ratings, thresholds, RATING_RANGE)
+    feedback, ratings_file = check_ratings(ratings, thresholds, RATING_RANGE, latest)
     return Parsed("movietweetings", (movies_file, ratings_file), items, feedback)

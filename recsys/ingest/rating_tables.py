@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
 from recsys.ingest.catalog_rows import items_from, split_year
@@ -27,9 +29,12 @@ def check_movies(table: RawTable) -> tuple[dict[str, Item], CheckedFile]:
 
 
 def check_ratings(
-    table: RawTable, thresholds: Thresholds, rating_range: tuple[float, float]
+    table: RawTable, thresholds: Thresholds, rating_range: tuple[float, float], latest: datetime | None
 ) -> tuple[pd.DataFrame, CheckedFile]:
-    """Checks `user_id`, `item_id`, `rating`, `seconds` and gives the feedback; recorded when it occurred."""
+    """Checks `user_id`, `item_id`, `rating`, `seconds` and gives the feedback; recorded when it occurred.
+
+    A rating after `latest` is refused.
+    """
     check = TableCheck(table)
     values = pd.DataFrame(
         {
@@ -39,6 +44,7 @@ def check_ratings(
             "occurred_at": check.unix_time("seconds"),
         }
     )
+    check.not_after(values["occurred_at"], latest, "seconds")
     kept = check.drop_repeats(values, ["user_id", "item_id", "occurred_at"], "user, item and time")
     kept = kept.assign(
         kind="rating", signal=thresholds.signals(kept["value"]), reason=None, recorded_at=kept["occurred_at"]

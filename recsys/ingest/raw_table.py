@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from recsys.errors import InputError
+from recsys.foreign_text import shortened
 
 MAX_REFUSED_SHOWN = 20
 ROWS_PER_CHUNK = 50_000  # bounds the memory of Python objects while a large file becomes a compact frame
@@ -104,7 +105,9 @@ def read_parquet(path: Path, required: Sequence[str], optional: Sequence[str], e
         table = file.read(columns=wanted)
         columns = {name: pd.Series(text_column(table[name]), dtype="str") for name in wanted}
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet.\nexpected: {expected}\ncame: {error}") from error
+        raise InputError(
+            f"{path} cannot be read as Parquet.\nexpected: {expected}\ncame: {shortened(str(error), 500)}"
+        ) from error
     if not table.num_rows:
         raise _empty(path, expected)
     frame = _cleaned(pd.DataFrame(columns))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from recsys.ingest.table_check import FIRST_TIME, LAST_TIME
 from recsys.store.stream_shifts import StreamShift
 
 NOTHING_WRITTEN = "Nothing was written. What to do:"
+YEARS = range(1900, 2200)  # in which every shift of a stream has a date
 MAX_DAYS = 100_000  # beyond what any two times that an import takes lie apart
 
 
@@ -38,6 +39,11 @@ class ShiftRequest:
             raise InputError(
                 "A stream can be moved in one way only.\nexpected: --ends-on or --shift-days\n"
                 f"came: --ends-on {self.ends_on} and --shift-days {self.days}\nWhat to do: leave one of them out."
+            )
+        if self.ends_on is not None and self.ends_on.year not in YEARS:
+            raise InputError(
+                f"--ends-on is out of range.\nexpected: a day of the years {YEARS[0]} to {YEARS[-1]}\n"
+                f"came: {self.ends_on}\nWhat to do: name the day on which the stream is to end, such as yesterday."
             )
         if abs(self.days or 0) > MAX_DAYS:
             raise InputError(
@@ -105,11 +111,11 @@ def _require_told(source: str, file_name: str, others: Sequence[StreamShift]) ->
     return 0
 
 
-def move(parsed: Parsed, days: int) -> Parsed:
+def move(parsed: Parsed, days: int, latest: datetime) -> Parsed:
     """The same events so many days later.
 
     Raises:
-        InputError: if one of them would lie outside the times that an import takes.
+        InputError: if one of them would lie outside the times that an import takes, or after `latest`.
     """
     if not days or parsed.feedback.empty:
         return parsed
@@ -119,5 +125,10 @@ def move(parsed: Parsed, days: int) -> Parsed:
         raise InputError(
             f"A shift of {days:,} days leads out of the times that are taken.\nexpected: events between March 1973 and "
             f"2100\ncame: {first:%Y-%m-%d} to {last:%Y-%m-%d}\n{NOTHING_WRITTEN} choose a smaller shift."
+        )
+    if last > latest:
+        raise InputError(
+            f"A shift of {days:,} days leads into the future.\nexpected: no event after {latest:%Y-%m-%d %H:%M} UTC\n"
+            f"came: {last:%Y-%m-%d %H:%M}\n{NOTHING_WRITTEN} let the stream end today, or earlier."
         )
     return replace(parsed, feedback=parsed.feedback.assign(**moved))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from recsys.ingest.raw_table import MAX_REFUSED_SHOWN, RawTable, Refused, Refuse
 
 PRINTABLE_ID = r"[^\x00-\x1f\x7f]{1,128}"  # at most 512 bytes, which every database can index
 DIGITS = r"[0-9]{1,18}"
+MISSING = ("nan", "NaN", "NAN", "<NA>", "NaT")  # as pandas, NumPy and their like write what they do not know
 CONTROL_CHARACTERS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 FIRST_TIME = pd.Timestamp("1973-03-04", tz="UTC")  # rejects `20130228` and row numbers read as unix seconds
 LAST_TIME = pd.Timestamp("2100-01-01", tz="UTC")  # rejects unix milliseconds
@@ -113,6 +115,18 @@ class TableCheck:
         is_good = values.between(FIRST_TIME, LAST_TIME, inclusive="left")
         what = "a time in ISO 8601 or unix seconds" if is_iso_allowed else "unix seconds"
         self.refuse(~is_good & text.notna(), f"{column} is not {what} between March 1973 and 2100", column)
+        return values
+
+    def not_after(self, values: pd.Series, latest: datetime | None, column: str) -> None:
+        """Refuses times of `values`, checked by `time`, that lie after `latest`; None: none is too late."""
+        if latest is not None:
+            late = values > pd.Timestamp(latest)
+            self.refuse(late, f"{column} lies in the future, after {latest:%Y-%m-%d %H:%M} UTC", column)
+
+    def named(self, column: str) -> pd.Series:
+        """A required id. What stands for a missing value in other programs' files is nobody's id."""
+        values = self.text(column, pattern=PRINTABLE_ID, meaning="1 to 128 printable characters")
+        self.refuse(values.isin(MISSING), f"{column} is missing, written out", column)
         return values
 
     def drop_repeats(self, values: pd.DataFrame, key: Sequence[str], what: str) -> pd.DataFrame:

@@ -31,6 +31,7 @@ Items, one row per item:
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ from recsys.errors import InputError
 from recsys.ingest.catalog_rows import imdb_ids, items_from
 from recsys.ingest.parsed import DISLIKE, LIKE, SEEN, CheckedFile, Parsed, Thresholds, ordered_feedback
 from recsys.ingest.raw_table import RawTable, read_csv, read_parquet
-from recsys.ingest.table_check import PRINTABLE_ID, TableCheck
+from recsys.ingest.table_check import TableCheck
 from recsys.records import DislikeReason
 
 INTERACTIONS = "columns user_id, item_id, occurred_at; optional kind, value, label, reason, recorded_at"
@@ -61,12 +62,13 @@ SIGNAL_OF_KIND = {"like": LIKE, "click": SEEN, "watch": SEEN}
 LARGEST_TMDB_ID = 2**31 - 1
 
 
-def read_interactions(file: Path, thresholds: Thresholds | None = None) -> Parsed:
+def read_interactions(file: Path, thresholds: Thresholds | None = None, latest: datetime | None = None) -> Parsed:
     """Reads and checks a file of interactions.
 
     Args:
         file: `.csv` or `.parquet`.
         thresholds: what a value without a label means; None: such rows need a label.
+        latest: rows that occurred, or were recorded, later are refused; None: none is.
 
     Raises:
         InputError: if the file cannot be read, is empty or lacks a column.
@@ -75,11 +77,13 @@ def read_interactions(file: Path, thresholds: Thresholds | None = None) -> Parse
     check = TableCheck(table)
     occurred_at = check.time("occurred_at")
     recorded_at = check.time("recorded_at", is_required=False).fillna(occurred_at)
+    check.not_after(occurred_at, latest, "occurred_at")
+    check.not_after(recorded_at, latest, "recorded_at")
     check.refuse(recorded_at < occurred_at, "recorded_at lies before occurred_at", "recorded_at")
     values = pd.DataFrame(
         {
-            "user_id": check.text("user_id", pattern=PRINTABLE_ID, meaning="1 to 128 printable characters"),
-            "item_id": check.text("item_id", pattern=PRINTABLE_ID, meaning="1 to 128 printable characters"),
+            "user_id": check.named("user_id"),
+            "item_id": check.named("item_id"),
             "value": check.number("value", -np.inf, np.inf, is_required=False),
             "occurred_at": occurred_at,
             "recorded_at": recorded_at,
@@ -102,7 +106,7 @@ def read_items(file: Path) -> Parsed:
     check.refuse(imdb.notna() & ~imdb.str.fullmatch("(tt)?[0-9]{1,12}"), "imdb_id is not like tt0114709", "imdb_id")
     values = pd.DataFrame(
         {
-            "item_id": check.text("item_id", pattern=PRINTABLE_ID, meaning="1 to 128 printable characters"),
+            "item_id": check.named("item_id"),
             "title": check.text("title"),
             "genres": check.optional_text("genres"),
             "cast": check.optional_text("cast"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recsys.errors import ConflictError, InputError, NotFoundError
+from recsys.foreign_text import in_markdown
 from recsys.nightly.champion import audited_champion
 from recsys.nightly.judging import accepted_reason, as_decided, load_evidence, passed_batch
 from recsys.nightly.workplace import Workplace
@@ -143,7 +144,9 @@ def describe_request(place: Workplace, asked: Decision) -> str:
             "approval will be refused. The next run compares with the new champion."
         )
     if accepted := accepted_reason(place, asked.run_id):
-        lines.append(f"**There is too little evidence for the gate.** It was asked to accept that: {accepted}")
+        lines.append(
+            f"**There is too little evidence for the gate.** It was asked to accept that: {in_markdown(accepted)}"
+        )
     lines.append(f"It is the refit of version {batch.challenger_version}, which the gate evaluated:")
     lines.append(verdict_markdown(verdict, load_evidence(place, as_decided(batch, decided))))
     lines.append(f"More about it in MLflow: {place.registry.link(version)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.eligibility import EligibilityRule
+from recsys.foreign_text import in_code, in_markdown
 from recsys.nightly.fitting import numbers_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
@@ -95,10 +96,10 @@ def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Ev
         "new dislikes behind it": str(batch.num_examples),
         "half-life of sample weights": f"{batch.config['half_life_days']} days",
         "champion it was compared with": batch.champion_version or "none",
-        "may recommend": str(EligibilityRule.from_dict(batch.config.get("eligible"))),
+        "may recommend": in_markdown(str(EligibilityRule.from_dict(batch.config.get("eligible")))),
     }
     if batch.config.get("force_reason"):
-        data["forced"] = str(batch.config["force_reason"])
+        data["forced"] = in_markdown(str(batch.config["force_reason"]))
     return CardFacts(
         about=_about(batch, fit_name),
         data=data,
@@ -113,9 +114,10 @@ def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Ev
 def _about(batch: Batch, fit_name: str) -> str:
     if fit_name == "judged":
         through = f"{batch.fit_through:%Y-%m-%d %H:%M} UTC"
-        return f"Challenger of run `{batch.batch_id}`, fitted on what was recorded up to **{through}**."
+        return f"Challenger of run {in_code(batch.batch_id)}, fitted on what was recorded up to **{through}**."
     return (
         f"Refit of version {batch.challenger_version}, which the gate evaluated, on everything up to "
-        f"**{batch.as_of:%Y-%m-%d %H:%M} UTC**: the same recipe, candidate and seed, newer data; run `{batch.batch_id}`. "
+        f"**{batch.as_of:%Y-%m-%d %H:%M} UTC**: the same recipe, candidate and seed, newer data; run "
+        f"{in_code(batch.batch_id)}. "
         f"Accuracy was measured on version {batch.challenger_version}: this one has seen the holdout."
     )

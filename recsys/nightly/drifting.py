@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError
 from recsys.feedback.triggers import DriftEvidence
+from recsys.moments import days_long
 from recsys.nightly.champion import audited_champion, champion_cut_off
 from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
@@ -242,6 +243,7 @@ def drift_config(days: float) -> DriftConfig:
     """
     from recsys.evaluation.drift import DriftConfig
 
-    if not 0 < days < float("inf"):
-        raise InputError(f"Expected days above 0, got {days}.")
+    if days == 0:
+        raise InputError("Expected days above 0, got 0.")
+    days_long(days, "drift_days")
     return DriftConfig(days=days)

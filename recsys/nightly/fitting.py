@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.file_digests import NOTHING_KNOWN, Known, below, checked_bytes, require_same
+from recsys.foreign_text import in_code, in_markdown
 from recsys.nightly import kept_files
 from recsys.nightly.champion import require_registry
 from recsys.nightly.kept_files import NEW_RUN, TRAINING_SET
@@ -332,7 +333,7 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
         else "Refit of a challenger that passed the gate"
     )
     lines = [
-        f"{kind}. Fitted on what was recorded up to **{cut_off:%Y-%m-%d %H:%M} UTC**; run `{batch.batch_id}`.",
+        f"{kind}. Fitted on what was recorded up to **{cut_off:%Y-%m-%d %H:%M} UTC**; run {in_code(batch.batch_id)}.",
         "",
         "| | |",
         "|---|---|",
@@ -340,9 +341,9 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
         f"| new dislikes behind it | {batch.num_examples} |",
         f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
         f"| half-life of sample weights | {batch.config['half_life_days']} days |",
-        f"| may recommend | {rule_of(batch)} |",
+        f"| may recommend | {in_markdown(str(rule_of(batch)))} |",
         f"| champion it is compared with | {batch.champion_version or 'none'} |",
-        *([f"| forced | {forced} |"] if forced else []),
+        *([f"| forced | {in_markdown(str(forced))} |"] if forced else []),
         *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),
     ]
     return with_room("\n".join(lines))

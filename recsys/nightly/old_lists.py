@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from recsys.errors import InputError
+from recsys.moments import days_long
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.workplace import Workplace
 
@@ -45,11 +45,9 @@ def prune_lists(
         `num_lists` that were (or would be) deleted, `kept_versions`, `dry_run`, and `summary` in words.
 
     Raises:
-        InputError: if `keep_days` is negative.
+        InputError: if `keep_days` is not from 0 to 36,500.
     """
-    if not keep_days >= 0:
-        raise InputError(f"Expected keep_days of at least 0, got {keep_days}.")
-    made_before, kept = now - timedelta(days=keep_days), versions_with_lists(place)
+    made_before, kept = now - days_long(keep_days, "keep_lists_days"), versions_with_lists(place)
     if dry_run:
         num_lists = len(place.store.unseen_lists(kept, made_before))
     else:

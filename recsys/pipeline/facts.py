@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from recsys.foreign_text import visible
+
 log = logging.getLogger("recsys.steps")
 
 # Words for what a name alone does not say; any other name is its own words.
@@ -43,7 +45,7 @@ SILENT = {"markdown"}  # what a person is shown elsewhere
 def log_facts(step: str, result: Mapping[str, Any]) -> None:
     """Writes what a step returned into the log, a line per fact."""
     for fact in facts_of(step, result):
-        log.info(fact)
+        log.info("%s", visible(fact))
 
 
 def facts_of(step: str, result: Mapping[str, Any]) -> list[str]:

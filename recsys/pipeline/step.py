@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from recsys.errors import InputError, TransientError, is_disk_full
+from recsys.moments import moment_of
 from recsys.pipeline.facts import log_facts
 from recsys.private_files import keep_private
 from recsys.run_ids import require_run_id
@@ -55,15 +56,12 @@ def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
 
 
 def moment(value: datetime | str) -> datetime:
-    """An aware time from one or from ISO 8601 text.
+    """A time in UTC from one, or from ISO 8601 text, with a zone in either.
 
     Raises:
-        InputError: if it is neither, or has no zone.
+        InputError: if it is neither, has no zone, or is not from 1970 to 2199.
     """
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise InputError(f"Expected a time such as 2013-06-14T00:00:00+00:00, got {value!r}.") from error
-    if found.tzinfo is None:
+    found = moment_of(value)
+    if (datetime.fromisoformat(value) if isinstance(value, str) else value).tzinfo is None:
         raise InputError(f"Expected a time with a zone, such as 2013-06-14T00:00:00+00:00, got {value}.")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from recsys import __version__
+from recsys.foreign_text import log_to_stderr
 from recsys.serving import (
     answers,
     catalog_answers,
@@ -106,6 +108,7 @@ def create_app(
 
 def app_from_environment() -> FastAPI:
     """The application for the environment: each worker of `recsys serve` makes its own, with its own connections."""
+    log_to_stderr(logging.WARNING)  # a worker is a process of its own
     settings = ApiSettings.from_environment()
     folder = Path(settings.metrics_folder) if settings.metrics_folder else None
     store = FeedbackStore.open(Settings.from_environment().database_url)

@@ -75,7 +75,7 @@ def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> R
             "Expected published recommendations, found none: run `recsys run` until a version is promoted."
         )
     barred = barred_entries(store, user_id, [one for one in (own, strangers) if one is not None], now)
-    changed_at = store.feedback_changed_at(user_id)
+    changed_at = store.feedback_changed_at(user_id, now)  # as below: what is later than now does not act yet
     is_current = own is not None and (changed_at is None or changed_at <= own.as_of)
     if own is not None and is_current and len(own.entries) >= k and not _holds(own, barred):
         return own

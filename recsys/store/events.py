@@ -239,8 +239,8 @@ def read_user_signals(connection: Connection, user_id: str, as_of: datetime) -> 
     ]
 
 
-def feedback_changed_at(connection: Connection, user_id: str) -> datetime | None:
-    """When a user's feedback last changed: an interaction, a dislike, or one taken back."""
-    query = text(load_query("feedback_changed_at")).columns(column("changed_at", UtcDateTime))
-    moment: datetime | None = connection.execute(query, {"user_id": user_id}).scalar_one()
+def feedback_changed_at(connection: Connection, user_id: str, through: datetime) -> datetime | None:
+    """When a user's feedback last changed, of what changed up to `through`: an interaction, a dislike, one taken back."""
+    query = text(load_query("feedback_changed_at")).bindparams(BOUNDS[1]).columns(column("changed_at", UtcDateTime))
+    moment: datetime | None = connection.execute(query, {"user_id": user_id, "recorded_through": through}).scalar_one()
     return moment

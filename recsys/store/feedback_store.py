@@ -218,10 +218,10 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
         with self.reading() as connection:
             return events.read_user_signals(connection, user_id, as_of)
 
-    def feedback_changed_at(self, user_id: str) -> datetime | None:
-        """When a user's feedback last changed; None for a user who never gave any."""
+    def feedback_changed_at(self, user_id: str, through: datetime) -> datetime | None:
+        """When a user's feedback last changed, of what changed up to a time; None for a user who gave none until then."""
         with self.reading() as connection:
-            return events.feedback_changed_at(connection, user_id)
+            return events.feedback_changed_at(connection, user_id, through)
 
     # Insights: triggers, patterns, improvement metrics
 

@@ -291,3 +291,17 @@ def test_live_lists_follow_the_rule_of_the_version_and_the_catalog_of_now(publis
 def test_before_anything_was_published_it_says_so(store: FeedbackStore) -> None:
     with pytest.raises(NotFoundError, match="recsys run"):
         serve_list(store, "u", NOW)
+
+
+def test_a_row_of_the_future_writes_no_list_at_each_request(published: FeedbackStore) -> None:
+    future = NOW + timedelta(days=27_000)
+    dislike(published, "i0", DislikeReason.UNSPECIFIED)
+    published.insert_interactions([Interaction("u", "i1", "like", future, future, is_like=True)])
+    asked = [serve_list(published, "u", NOW + (2 + n) * MINUTE, 3) for n in range(5)]
+    assert len({one.recommendation_set_id for one in asked}) == 1
+    assert "i0" not in ids(asked[0]), "what is not in the future acts"
+    assert "i1" in ids(asked[0]), "what is in the future does not act yet"
+    dislike(published, "i2", DislikeReason.UNSPECIFIED, NOW + 9 * MINUTE)
+    later = [serve_list(published, "u", NOW + (10 + n) * MINUTE, 3) for n in range(3)]
+    assert len({one.recommendation_set_id for one in later} - {asked[0].recommendation_set_id}) == 1
+    assert "i2" not in ids(later[0])

@@ -73,7 +73,8 @@ def test_excluding_twice_is_excluding_once_and_again_after_taking_it_back(store:
     assert store.exclude_item("u", "f", T).recorded_at == T
     assert store.exclude_item("u", "f", T + DAY).recorded_at == T
     store.include_item("u", "f", T + 2 * DAY)
-    assert store.feedback_changed_at("u") == T + 2 * DAY
+    assert store.feedback_changed_at("u", T + 2 * DAY) == T + 2 * DAY
+    assert store.feedback_changed_at("u", T + DAY) == T
     assert store.list_exclusions("u") == []
     assert store.exclude_item("u", "f", T + 3 * DAY).recorded_at == T + 3 * DAY
     assert [one.item_id for one in store.list_exclusions("u")] == ["f"]

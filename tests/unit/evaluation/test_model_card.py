@@ -195,5 +195,5 @@ def test_the_input_example_is_shown_with_the_call_that_takes_it(evidence: Eviden
     facts = replace(FACTS, input_example=example, model_uri="models:/feedback-recommender/4")
     text = as_text(card(evidence, facts))
     assert '`mlflow.pyfunc.load_model("models:/feedback-recommender/4").predict(histories, params={"k": 10})`' in text
-    assert "| user_id | item_id | signal | weight |\n|---|---|---|---|\n| example_user | i1 | like | 1.0 |" in text
+    assert "| user_id | item_id | signal | weight |\n|---|---|---|---|\n| example\\_user | i1 | like | 1.0 |" in text
     assert "### Input example" not in as_text(card(evidence))

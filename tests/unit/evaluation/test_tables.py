@@ -75,7 +75,7 @@ def test_behaviour_says_what_failed_in_a_cell() -> None:
         BehaviourResult("rises", False, "user a | item b"),
     ]
     rows = behaviour_table([result.as_dict() for result in results]).split("\n")
-    assert rows[3:5] == ["| sums v2 | passed | 200 users |", "| rises v1 | **failed** | user a / item b |"]
+    assert rows[3:5] == ["| sums v2 | passed | 200 users |", "| rises v1 | **failed** | user a \\| item b |"]
 
 
 def test_opinions_stand_with_what_was_listed_of_them(evidence: Evidence) -> None:

@@ -303,3 +303,18 @@ def test_an_event_exactly_at_a_cut_off_belongs_to_the_earlier_side(tmp_path: Pat
 def test_a_set_without_holdout_passes(tmp_path: Path) -> None:
     training_set = make_training_set()
     assert validate(training_set[training_set["split"] == "fit"], tmp_path).success
+
+
+def test_ids_of_others_are_text_in_the_data_docs(tmp_path: Path) -> None:
+    training_set = make_training_set()
+    hostile = ["<img src=x onerror=alert(1)>\x1b[31m $x ${y}", "<script>alert(2)</script>"]
+    training_set.loc[[7, 8], ["user_id", "item_id"]] = hostile
+    training_set.loc[[9, 10], "user_id"] = ["\x1b", "\\x1b"]  # differ, and look alike when they are shown
+    training_set.loc[[9, 10], "item_id"] = "same"
+    training_set.loc[11, "reason"] = "<svg onload=alert(3)>"
+    with pytest.raises(DataCheckError, match="got 2 of 400 rows that break it"):
+        validate(training_set, tmp_path)
+    pages = [page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html")]
+    assert any("&#x3c;script&#x3e;alert(2)" in page for page in pages)
+    for forbidden in ("<img src=x", "<script>alert", "<svg onload", "\x1b"):
+        assert not any(forbidden in page for page in pages), forbidden
