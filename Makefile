@@ -84,10 +84,10 @@ bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast;
 bench-night: $(STAMP) ## a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
 	@$(BIN)/python -m benchmarks.incremental $(ARGS)
 
-bench-cli: $(STAMP) ## seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER")
+bench-cli: $(STAMP) ## seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER --beside-home HOME")
 	@$(BIN)/python -m benchmarks.command_line $(ARGS)
 
-null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7")
+null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7 --only 1,000")
 	@$(BIN)/python -m benchmarks.gate_null_test $(ARGS)
 
 lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
