@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-exposure bench-api bench-night bench-cli bench-publishing null-test lock clean
+.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-exposure bench-api bench-night bench-cli bench-publishing null-test audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,14 +84,18 @@ bench-api: $(STAMP) ## how many dislikes a second the API records, and how fast;
 bench-night: $(STAMP) ## a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
 	@$(BIN)/python -m benchmarks.incremental $(ARGS)
 
-bench-cli: $(STAMP) ## seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER")
+bench-cli: $(STAMP) ## seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER --beside-home HOME")
 	@$(BIN)/python -m benchmarks.command_line $(ARGS)
 
 bench-publishing: $(STAMP) ## dislikes while lists of 11,000 users are published; writes docs/posts_while_publishing.md (ARGS="--beside FOLDER")
 	@$(BIN)/python -m benchmarks.posts_while_publishing $(ARGS)
 
-null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7")
+null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7 --only 1,000")
 	@$(BIN)/python -m benchmarks.gate_null_test $(ARGS)
+
+# Strict: a package that could not be looked up is no answer, and must not read as one.
+audit: $(STAMP) ## what is known against the locked packages; needs a vulnerability service (ARGS="-s osv --osv-url URL" for one of your own)
+	@$(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --require-hashes --disable-pip -r requirements.lock $(ARGS)
 
 lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
 	$(UV) pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --all-extras \

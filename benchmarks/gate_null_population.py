@@ -167,10 +167,19 @@ def real_population(folder: Path, num_systems: int, kept: float, seed: int) -> P
     num_disliked = (
         judged[judged["label"] == 0].groupby("user_id").size().reindex(users, fill_value=0).to_numpy(np.int64)
     )
-    name = f"{folder.name}, each fit on {kept:.0%} of the events"
     return Population(
-        name, num_liked, tuple(hits), np.column_stack(exposure), num_disliked, _slices(split.train, stream.items, users)
+        name_of(folder, kept),
+        num_liked,
+        tuple(hits),
+        np.column_stack(exposure),
+        num_disliked,
+        _slices(split.train, stream.items, users),
     )
+
+
+def name_of(folder: Path, kept: float) -> str:
+    """What people call the `real_population` of a stream."""
+    return f"{folder.name}, each fit on {kept:.0%} of the events"
 
 
 def _slices(train: pd.DataFrame, items: pd.DataFrame, users: pd.Index) -> pd.DataFrame:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from scipy.stats import binom, binomtest
 
-from benchmarks.gate_null_test import EQUAL, MAX_FALSE_BETTER, MIN_REFUSED, MIN_USERS, WORSENED, Tables
+from benchmarks.gate_null_test import EQUAL, FALSE_BETTER, MAX_FALSE_BETTER, MIN_REFUSED, MIN_USERS, WORSENED, Tables
 from benchmarks.shown_dislikes import FEW_USERS, MANY_USERS, MAX_FALSE_REFUSED, MAX_LOST, MORE, NIGHTS, NUM_RESAMPLES
 from benchmarks.shown_dislikes import MIN_REFUSED as MIN_REFUSED_THAT_SHOW_MORE
 from recsys.evaluation.gate_config import GateConfig
@@ -51,6 +52,11 @@ activity and taste.
 | drawn from | users | challengers | called better | called worse | promoted | refused by a guard rail | by a slice |
 |---|---:|---:|---:|---:|---:|---:|---:|
 {equal}
+
+*Called better* says that the whole {confidence:.0%} interval of NDCG@10 lies above 0: by design that is so for {nominal:.1%} of
+equal challengers, and for fewer where little evidence is not believed. In brackets, the 95% interval of the share that was
+measured. There are so many challengers that this table would break the bound of {max_better:.0%} by chance in {by_chance}
+of its runs, if {nominal:.1%} were called better.
 
 ## Worse challengers: how many are refused
 
@@ -123,6 +129,7 @@ def write_report(
         few_resamples=NUM_RESAMPLES,
         shown=_shown(shown),
         populations="\n".join(map(_population, tables)),
+        confidence=config.confidence, nominal=FALSE_BETTER, by_chance=_by_chance(results),
         equal="\n".join(map(_equal, results[results["share"] == EQUAL].to_dict("records"))), power=_power(results),
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,8 +147,17 @@ def _population(tables: Tables) -> str:
 
 def _equal(row: dict[str, float]) -> str:
     rates = ("called_better", "called_worse", "promoted", "by_a_guard", "by_a_slice")
-    cells = " | ".join(f"{row[name]:.1%}" for name in rates)
+    cells = " | ".join(f"{row[name]:.1%}" for name in rates[1:])
+    low, high = binomtest(round(row["called_better"] * row["num"]), int(row["num"])).proportion_ci(0.95)
+    cells = f"{row['called_better']:.1%} ({low:.1%} to {high:.1%}) | {cells}"
     return f"| {row['population']} | {row['size']:,} | {row['num']} | {cells} |"
+
+
+def _by_chance(results: pd.DataFrame) -> str:
+    """How often some row of equal challengers would be above the bound if the gate did what it promises."""
+    num = results.loc[results["share"] == EQUAL, "num"].to_numpy(np.int64)
+    chance = 1.0 - np.prod(binom.cdf(np.floor(MAX_FALSE_BETTER * num), num, FALSE_BETTER))
+    return f"{chance:.1%}" if chance >= 0.001 else "less than 0.1%"
 
 
 def _shown(shown: pd.DataFrame) -> str:

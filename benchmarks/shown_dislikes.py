@@ -44,6 +44,11 @@ class Case:
     num: int
     seed: int
 
+    def title(self, population: str) -> str:
+        """What `null-test --only` looks for."""
+        truth = "equal" if self.more == 0 else f"{self.more:.0%} more"
+        return f"{population}, {self.size:,} disliking users in each of {self.nights} holdouts, {truth}"
+
 
 def cases_of(num_populations: int, seed: int, smaller: int = 1) -> list[Case]:
     """One holdout and a week of them; as many users as the shipped stream has, and as many as the promise is for."""

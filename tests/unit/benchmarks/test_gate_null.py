@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+from scipy.stats import binom
 
 from benchmarks import gate_null_test, shown_dislikes
 from benchmarks.gate_null_population import Population, demoted, synthetic_population
@@ -103,6 +105,14 @@ def test_broken_bounds_are_told(results: pd.DataFrame) -> None:
     assert broken_bounds(results.assign(size=999, refused=0.0, called_better=0.0)) == []
 
 
+def test_so_many_are_equal_that_a_gate_that_keeps_its_promise_breaks_no_bound_by_chance() -> None:
+    """Of 200 in most cells, 100 and 50 in the largest, nearly one run in four would."""
+    equal = [one.num_challengers for one in gate_null_test.settings_of(3, seed=0) if one.share == EQUAL]
+    assert len(equal) == 8
+    kept = binom.cdf([int(gate_null_test.MAX_FALSE_BETTER * num) for num in equal], equal, 0.025)
+    assert 1 - np.prod(kept) < 0.005
+
+
 def test_demotions_lower_the_mean_by_the_share_and_nobody_gains(population: Population) -> None:
     own = population.hits[0]
     worse = demoted(own, population.num_liked, 0.05, np.random.default_rng(3))
@@ -152,7 +162,28 @@ def test_the_command_writes_the_page_and_fails_if_a_bound_is_broken(
     text = page.read_text(encoding="utf-8")
     assert ("**The bounds do not hold.**" in text) == (refused < 0.95)
     assert f"| synthetic | 1,000 | {refused:.1%} |" in text
+    assert "| synthetic | 1,000 | 60 | 0.0% (0.0% to 6.0%) |" in text
     assert page.with_suffix(".png").stat().st_size > 5_000
+
+
+def test_single_cells_are_looked_at_with_another_seed_and_no_page_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+    monkeypatch.setattr(gate_null_test, "real_population", lambda *_, **__: pytest.fail("nothing of it is wanted"))
+    monkeypatch.setattr(
+        gate_null_test, "synthetic_population", lambda num, seed: made.append(seed) or synthetic_population(300, seed)
+    )
+    page = tmp_path / "page.md"
+    gate_null_test.null_test(report=page, smaller=500, seed=7, data=tmp_path, only="synthetic, 1,000 users, equal")
+    head, row = capsys.readouterr().out.splitlines()
+    assert (
+        dict(zip(head.split(), row.split(), strict=True)).items()
+        >= {"size": "1000", "share": "0.0", "num": "2"}.items()
+    )
+    assert (made, list(tmp_path.iterdir())) == ([7], [])
+    with pytest.raises(typer.BadParameter, match="Expected words of a cell's title"):
+        gate_null_test.null_test(report=page, smaller=500, seed=7, data=tmp_path, only="no such cell")
 
 
 def test_the_command_fails_if_the_rule_on_dislikes_breaks_its_promise(
