@@ -141,9 +141,9 @@ def test_the_api_can_tell_who_asks_and_is_asked_by_other_machines() -> None:
 def test_whoever_uses_the_feedback_database_has_the_key_that_names_erased_users() -> None:
     assert COMPOSE["secrets"] == {"user_key": {"environment": "RECSYS_USER_KEY"}}
     assert re.search(r"^RECSYS_USER_KEY=$", ENV_EXAMPLE, flags=re.MULTILINE)
-    for name in SERVICES:
+    for name, service in SERVICES.items():
         uses = "RECSYS_DATABASE_URL" in environment(name)
-        assert SERVICES[name].get("secrets", []) == (["user_key"] if uses else []), name
+        assert service.get("secrets", []) == (["user_key"] if uses else []), name
         assert environment(name).get("RECSYS_USER_KEY_FILE") == ("/run/secrets/user_key" if uses else None), name
 
 
