@@ -22,7 +22,7 @@ OF_OTHERS = 0o077  # what group and others may do with a file
 # Of a folder that holds other things, too, only these are ours.
 OWN_NAMES = (
     "feedback.db*", "mlflow", "artifacts", "airflow", "airflow-inprocess", "logs", "replay*", "demo*", "up.json", "up.lock",
-    "api_key", "mlflow_password",
+    "api_key", "mlflow_password", "user.key",
 )  # fmt: skip
 log = logging.getLogger("recsys")
 
