@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import InputError, TerminalError
-from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
+from recsys.registry_aliases import MODEL_NAME, VersionSummary
+from recsys.registry_deletion import FitRemover
 from recsys.registry_errors import translated_errors
 from recsys.registry_texts import EXPERIMENT_NAME, EXPERIMENT_TAGS, MODEL_DESCRIPTION, MODEL_TRAINING, source_tags
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
@@ -25,7 +26,7 @@ from recsys.registry_version import VersionSpec, as_dataset_input, as_params, sa
 __all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]
 
 
-class Registry(VersionReader):
+class Registry(FitRemover):
     """The versions of one deployment.
 
     A fit of a batch is logged by one process at a time (the batch's lease sees to that); readers may be many.

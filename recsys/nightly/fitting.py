@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from recsys.training.training_set import TrainingSetSummary
     from recsys.training.validation_report import ValidationReport
 
+DIGEST = "training_set_digest"  # beside what was measured on a set
+
 
 def fit_config(batch: Batch) -> FitConfig:
     """The recipe of this code version, as the batch was planned."""
@@ -44,13 +46,20 @@ def current_recipe(batch: Batch) -> str:
 
 def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
     """Writes the inputs of the batch, or finds them: what a first try froze, a retry does not read again."""
-    from recsys.model.eligible_items import catalog_frame
-    from recsys.training.recipe import MAX_USER_SHARE
-    from recsys.training.training_set import read_summary, write_training_set
+    from recsys.training.training_set import read_summary
 
     existing = read_summary(folder)
     if existing is not None and existing.digest == batch.training_set_digest:
         return existing
+    return write_set(place, batch, folder)
+
+
+def write_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
+    """Writes the inputs of the batch as they are now, up to its cut-offs."""
+    from recsys.model.eligible_items import catalog_frame
+    from recsys.training.recipe import MAX_USER_SHARE
+    from recsys.training.training_set import write_training_set
+
     half_life_days = batch.config["half_life_days"]
     items = catalog_frame(place.store.catalog().values())
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
@@ -60,18 +69,28 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
 
 
 def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:
-    """Runs the data checks against the last batch that was used."""
+    """Runs the data checks against the last batch that was used. Rows that are shown have pseudonyms of their users."""
+    from recsys.evaluation.pseudonyms import renamed
     from recsys.training.training_set import TrainingSet
     from recsys.training.validation import ValidationConfig, validate_training_set
 
+    examples = TrainingSet.read(folder / "training_set").examples
     return validate_training_set(
-        TrainingSet.read(folder / "training_set").examples,
+        examples.assign(user_id=renamed(examples["user_id"], place.pseudonym)),
         as_of=batch.as_of,
         fit_through=batch.fit_through,
         previous=_previous_batch(place, batch),
         config=ValidationConfig(),
         docs_folder=folder / "data_docs",
     )
+
+
+def check_batch(place: Workplace, batch: Batch) -> tuple[Batch, ValidationReport]:
+    """The same for the batch's own folder; the batch then names its Data Docs."""
+    place.make_pseudonyms()
+    report = check_training_set(place, batch, place.folder(batch.batch_id))
+    uri = place.settings.reference(Path(report.data_docs))
+    return place.store.update_batch(batch.batch_id, data_docs_uri=uri), report
 
 
 def _previous_batch(place: Workplace, batch: Batch) -> Any:
@@ -116,8 +135,8 @@ def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
     if name not in names:
         raise InputError(f"Expected a candidate out of {', '.join(names)}, got {name!r}.")
     target = _trial_file(folder, name)
-    if target.is_file():
-        return Trial.from_dict(json.loads(target.read_text(encoding="utf-8")))
+    if (found := _read_trial(target, batch)) is not None:
+        return found
     trial = _kept_trial(batch)
     if trial is None:
         training_set, cut_off = TrainingSet.read(folder / "training_set"), batch.fit_through
@@ -125,9 +144,21 @@ def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
             config.candidates()[name], training_set.examples_through(cut_off), training_set.items, cut_off,
             batch.config["half_life_days"], config, training_set.neutral_through(cut_off),
         )  # fmt: skip
+    measured_on = {**trial.as_dict(), DIGEST: batch.training_set_digest}
     with whole_folder(target.parent) as building:
-        (building / target.name).write_text(json.dumps(trial.as_dict(), indent=2), encoding="utf-8")
+        (building / target.name).write_text(json.dumps(measured_on, indent=2), encoding="utf-8")
     return trial
+
+
+def _read_trial(file: Path, batch: Batch) -> Trial | None:
+    """What was measured on the batch's training set; None if nothing was, or on one that was frozen before it."""
+    from recsys.training.recipe import Trial
+
+    if not file.is_file():
+        return None
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    is_of_another = kept.pop(DIGEST, batch.training_set_digest) != batch.training_set_digest
+    return None if is_of_another else Trial.from_dict(kept)
 
 
 def _trial_file(folder: Path, name: str) -> Path:
@@ -140,16 +171,14 @@ def trials_of(folder: Path, batch: Batch) -> list[Trial]:
     Raises:
         InputError: if one has not been tried.
     """
-    from recsys.training.recipe import Trial
-
-    files = {name: _trial_file(folder, name) for name in candidate_names(batch)}
-    missing = [name for name, file in files.items() if not file.is_file()]
+    found = {name: _read_trial(_trial_file(folder, name), batch) for name in candidate_names(batch)}
+    missing = [name for name, trial in found.items() if trial is None]
     if missing:
         raise InputError(
             f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not: run "
             "try_candidate for it first."
         )
-    return [Trial.from_dict(json.loads(file.read_text(encoding="utf-8"))) for file in files.values()]
+    return [trial for trial in found.values() if trial is not None]
 
 
 def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:

@@ -11,7 +11,6 @@ from recsys.errors import InputError
 from recsys.nightly.fitting import current_recipe
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
-from recsys.store.erasures import user_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +40,7 @@ def pool_opinions(
     Args:
         place: stores and folders.
         batch: what is evaluated.
-        own: see `opinions.opinions_of`, with `recorded_at`.
+        own: see `opinions.opinions_of`, with `recorded_at`; users by their pseudonyms, as in all evidence.
         as_of: end of its holdout, on the stream's clock.
         load: reads the evidence of a batch that a decision rests on; raises an `InputError` if it cannot.
     """
@@ -96,8 +95,5 @@ def _earlier_verdicts(
 
 def _without_erased(place: Workplace, opinions: pd.DataFrame) -> pd.DataFrame:
     """Evidence is not rewritten when a user is erased; nothing of theirs goes into new evidence."""
-    erased = {one.user_hash for one in place.store.list_erasures()}
-    if not erased:
-        return opinions
-    hashes = opinions["user_id"].map(user_hash)
-    return opinions[~hashes.isin(erased)]
+    erased = place.store.erased_hashes()
+    return opinions[~opinions["user_id"].isin(erased)] if erased else opinions
