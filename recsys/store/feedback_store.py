@@ -24,7 +24,6 @@ from recsys.records import (
 from recsys.store import (
     backlog,
     brigading,
-    erasures,
     events,
     feedback_rows,
     impacts,
@@ -34,14 +33,14 @@ from recsys.store import (
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.store.catalog_store import CatalogStore
-from recsys.store.erasures import Erasure
+from recsys.store.erasure_store import ErasureStore
 from recsys.store.forgetting import ForgettingStore
 from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
 from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
-class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ForgettingStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureStore, ForgettingStore):
     """The feedback database, as the loop uses it."""
 
     # Feedback
@@ -78,15 +77,6 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, Forgettin
     def record_impact(self, impact: Impact) -> int:
         """Writes what a dislike did to a version, and returns the row's number."""
         return self.write(lambda c: impacts.insert_impact(c, impact))
-
-    def erase_user(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
-        """Deletes everything about a user, and proves it; see `erasures.erase_user`."""
-        return self.write(lambda c: erasures.erase_user(c, user_id, requested_by, now))
-
-    def list_erasures(self, user_id: str | None = None) -> list[Erasure]:
-        """The audit of erasures, of all users or of one, newest first."""
-        with self.reading() as connection:
-            return erasures.list_erasures(connection, user_id)
 
     # Brigading
 

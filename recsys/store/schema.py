@@ -15,6 +15,7 @@ from recsys.errors import TerminalError
 from recsys.store.database_errors import database_errors, parse_url, shown
 from recsys.store.engine import make_engine, reading, writing
 from recsys.store.tables import SCHEMA_REVISION
+from recsys.store.tombstones import key_of
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 MIGRATION_LOCK = 7_216_001  # any number, the same in every process
@@ -96,7 +97,7 @@ def _may_exist(path: Path) -> bool:
 
 
 def require_schema(engine: Engine) -> None:
-    """Checks that the database is there and has the newest schema.
+    """Checks that the database is there and has the newest schema, and the key that it names erased users with.
 
     Raises:
         TerminalError: if not, saying which command to run.
@@ -107,6 +108,8 @@ def require_schema(engine: Engine) -> None:
         raise TerminalError(f"Expected a feedback database at {shown(url)}, found none: run `recsys db upgrade`.")
     with database_errors(url), reading(engine) as connection:
         revision = _revision(connection)
+        if revision == SCHEMA_REVISION:
+            key_of(connection)
     if revision != SCHEMA_REVISION:
         known = revision is None or revision < SCHEMA_REVISION
         raise TerminalError(
