@@ -40,7 +40,11 @@ class FitRemover(VersionReader):
                 tags = run.data.tags
                 key = (tags.get("batch_id"), tags.get("fit"), tags["dataset_digest"])
                 version = versions.get(key)
-                if version is not None or run.info.lifecycle_stage == "active" or self._client.list_artifacts(run.info.run_id):
+                if (
+                    version is not None
+                    or run.info.lifecycle_stage == "active"
+                    or self._client.list_artifacts(run.info.run_id)
+                ):
                     found.append(Fit(run.info.run_id, tags["dataset_digest"], version))
         return found
 

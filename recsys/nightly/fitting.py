@@ -128,7 +128,6 @@ def try_candidate(folder: Path, batch: Batch, name: str) -> Trial:
         InputError: if the candidate is none of the batch's.
     """
     from recsys.training.fit import try_candidate as measured
-    from recsys.training.recipe import Trial
     from recsys.training.training_set import TrainingSet
 
     config, names = fit_config(batch), candidate_names(batch)

@@ -70,7 +70,9 @@ def users_of(folder: Path) -> set[str]:
 
     if read_summary(folder) is None:
         return set()
-    columns = [pq.read_table(folder / name, columns=["user_id"])["user_id"] for name in (TRAINING_SET, HISTORIES, NEUTRAL)]
+    columns = [
+        pq.read_table(folder / name, columns=["user_id"])["user_id"] for name in (TRAINING_SET, HISTORIES, NEUTRAL)
+    ]
     return {str(user_id) for column in columns for user_id in pc.unique(column).to_pylist()}
 
 

@@ -70,7 +70,9 @@ def plan_purge(place: Workplace) -> Purge:
     for batch in batches.values():
         versions = [version for version in (batch.challenger_version, batch.refit_version) if version in why]
         if batch.status is BatchStatus.CLAIMED:
-            refused.append(f"The training set of run {batch.batch_id} stays: the run is under way, and freezes it anew itself.")
+            refused.append(
+                f"The training set of run {batch.batch_id} stays: the run is under way, and freezes it anew itself."
+            )
         elif versions:
             refused.append(f"The training set of run {batch.batch_id} stays as long as version {versions[0]} does.")
         else:

@@ -12,7 +12,7 @@ from recsys.nightly.old_lists import delete_retired_lists
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
 from recsys.process import run_step
-from recsys.records import Decision, Promotion
+from recsys.records import Promotion
 
 
 @step
