@@ -20,9 +20,9 @@ refers to. It also **prunes files** of past runs that nothing needs any more: fi
 and the frozen training sets of versions that were never champion. The evidence behind each verdict stays for good. `recsys
 storage` shows what is there and what would go.
 
-It **completes erasures**: it looks what still holds users who were erased (frozen training sets, model versions that were fitted
-on them), writes it beside each erasure, where `recsys erasures` shows it, and completes those that nothing holds any more.
-Nothing is removed: `recsys erasures purge` does that, once the versions serve no more.
+It **completes erasures**: it looks what still holds users who were erased (frozen training sets, model versions that were
+fitted on them), writes it beside each erasure, where `recsys erasures` shows it, and completes those that nothing holds any
+more. Nothing is removed: `recsys erasures purge` does that, once the versions serve no more.
 
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 

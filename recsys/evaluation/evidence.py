@@ -110,7 +110,7 @@ class Evidence:
         """The evidence with pseudonyms in place of user ids; itself, if it has them already."""
         if self.is_keyed:
             return self
-        tables = {name: keyed(getattr(self, name), pseudonym) for name in ("per_user", *OPTIONAL)}
+        tables: dict[str, Any] = {name: keyed(getattr(self, name), pseudonym) for name in ("per_user", *OPTIONAL)}
         return replace(self, **tables, is_keyed=True)
 
     def pair(self, first: str, second: str) -> tuple[pd.DataFrame, pd.DataFrame]:

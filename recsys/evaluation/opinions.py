@@ -58,8 +58,8 @@ def counts_of(opinions: pd.DataFrame, challenger: str, comparator: str) -> pd.Da
         comparator: another one.
 
     Returns:
-        By user, in the order of their first opinions, whole numbers: `num_disliked` opinions; `likes`, `dislikes` among the challenger's first ten;
-        `other_likes`, `other_dislikes` among the comparator's.
+        Whole numbers by user, in the order of the users' first opinions: `num_disliked` opinions; `likes`, `dislikes`
+        among the challenger's first ten; `other_likes`, `other_dislikes` among the comparator's.
     """
     liked = opinions["label"] == 1
     columns = {

@@ -58,7 +58,7 @@ def require_forgotten(place: Workplace, batch: Batch, step: str) -> Batch:
 def erased_users(place: Workplace, folder: Path) -> set[str]:
     """Names of users of a frozen set who are erased now; empty if there is no whole set."""
     erased = place.store.erased_hashes()
-    return set() if not erased else erased & {place.pseudonym(user_id) for user_id in users_of(folder)}
+    return {name for name in map(place.pseudonym, users_of(folder)) if name in erased} if erased else set()
 
 
 def users_of(folder: Path) -> set[str]:
@@ -86,8 +86,8 @@ def _freeze_anew(place: Workplace, batch: Batch, gone: set[str], step: str) -> B
     summary = fitting.write_set(place, batch, folder / ANEW)
     if summary.digest == old:
         raise TerminalError(
-            f"Expected the feedback database to hold nothing of {len(gone)} users who were erased, but the training set of run "
-            f"{batch.batch_id}, read anew, is the same as before: erase them again (`recsys erase-user`), then run {step} again."
+            f"Expected the feedback database to hold nothing of {len(gone)} erased users, but the training set of run "
+            f"{batch.batch_id}, read anew, is the same: erase them again (`recsys erase-user`), then run {step} again."
         )
     for name in MADE_OF_SET:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -111,9 +111,9 @@ def _decision(place: Workplace, batch: Batch, gone: set[str], change: dict[str, 
     users = "1 user" if len(gone) == 1 else f"{len(gone)} users"
     made = "".join(f", version {version}" for version in change["model_versions"])
     reason = (
-        f"{users.capitalize()} of the training set {'was' if len(gone) == 1 else 'were'} erased before {change['at_step']}: the "
-        f"set with digest {change['old_digest'][:12]} was frozen anew as {change['new_digest'][:12]}, as of the same cut-off. "
-        f"What was made of it{made} is made again."
+        f"{users.capitalize()} of the training set {'was' if len(gone) == 1 else 'were'} erased before {change['at_step']}: "
+        f"the set with digest {change['old_digest'][:12]} was frozen anew as {change['new_digest'][:12]}, as of the same "
+        f"cut-off. What was made of it{made} is made again."
     )
     at = max(one.erased_at for one in place.store.list_erasures() if one.user_hash in gone)
     reasons = (*(before[0].reasons if before else ()), reason)

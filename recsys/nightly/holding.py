@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recsys.home.pruning import EVIDENCE
 from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET, users_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.registry_deletion import Fit
 from recsys.store.erasures import Erasure
 
+EVIDENCE = "evidence"  # of a batch there may be several: evidence_through_...
 TABLES = ("per_user.parquet", "opinions.parquet", "slices.parquet")
 
 

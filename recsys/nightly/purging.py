@@ -88,7 +88,7 @@ def _in_use(place: Workplace, promotions: Sequence[Promotion]) -> dict[str | Non
     """Version -> why it cannot go."""
     line = champion_line(promotions)
     asked = place.store.list_decisions(limit=None, step=approval.STEP, verdict=approval.PENDING)
-    waiting = {str(one.numbers["model_version"]): "waits for a person's answer" for one in asked}
+    waiting: dict[str | None, str] = {str(one.numbers["model_version"]): "waits for a person's answer" for one in asked}
     challenger = place.registry.get_alias("challenger")
     return {
         **waiting,

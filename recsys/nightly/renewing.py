@@ -87,9 +87,23 @@ def with_verdict(place: Workplace, batch: Batch) -> Batch:
         return batch
     said = " ".join(found[0].reasons) if found else "Nobody let the one before pass."
     raise ConflictError(
-        f"Expected version {version}, which was trained again after users were erased, to pass the gate, but it did not: {said} "
+        f"Expected version {version}, trained again after users were erased, to pass the gate, but it did not: {said} "
         "Nothing was promoted; the next run trains a new challenger."
     )
+
+
+def with_refit(place: Workplace, batch: Batch) -> Batch:
+    """The batch with a refit of its challenger, whether its set was frozen anew or not.
+
+    Raises:
+        DataCheckError: if the refit fails its behaviour tests.
+        ConflictError: if the recipe has changed, or a challenger that was trained again does not pass the gate.
+    """
+    batch = with_verdict(place, batch)
+    if batch.refit_version is not None:
+        return batch
+    version = judging.refit(place, batch)
+    return place.store.update_batch(batch.batch_id, refit_version=version)
 
 
 def _is_of(decided: Decision, batch: Batch) -> bool:

@@ -11,7 +11,6 @@ from recsys.nightly import champion as champions
 from recsys.nightly.old_lists import delete_retired_lists
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
-from recsys.process import run_step
 from recsys.records import Promotion
 
 
@@ -72,7 +71,8 @@ def decide_promotion(
     if accept_thin_evidence is not None and not accept_thin_evidence.strip():
         raise InputError("Expected a reason to accept thin evidence, got an empty one: it goes into the audit.")
     with Workplace.open() as place:
-        batch = _renewed(place, renewing.batch_of(place, model_version), "decide_promotion")
+        batch = forgetting.require_forgotten(place, renewing.batch_of(place, model_version), "decide_promotion")
+        batch = renewing.with_evidence(place, batch)
         evidence = judging.load_evidence(place, batch)
         superseded_by = judging.superseding_champion(place, batch, run_id)
         verdict = judging.judge(
@@ -85,17 +85,6 @@ def decide_promotion(
         "model_version": str(batch.challenger_version),
         "batch_id": batch.batch_id,
     }
-
-
-def _renewed(place: Workplace, batch: Batch, step_name: str) -> Batch:
-    """The batch as it is once a set that holds an erased user is frozen anew, and its challenger trained and evaluated again.
-
-    That takes TensorFlow, and so a process of its own.
-    """
-    batch = forgetting.require_forgotten(place, batch, step_name)
-    if batch.evidence_uri is None and forgetting.was_frozen_anew(place, batch):
-        run_step("evaluate_challenger", batch_id=batch.batch_id)
-    return place.store.get_batch(batch.batch_id)
 
 
 @step
@@ -111,10 +100,7 @@ def refit_challenger(model_version: str) -> dict[str, Any]:
     """
     with Workplace.open() as place:
         batch = forgetting.require_forgotten(place, renewing.batch_of(place, model_version), "refit_challenger")
-        batch = renewing.with_verdict(place, batch)
-        if batch.refit_version is None:
-            version = judging.refit(place, batch)
-            batch = place.store.update_batch(batch.batch_id, refit_version=version)
+        batch = renewing.with_refit(place, batch)
         return {
             "model_version": str(batch.refit_version),
             "judged_version": str(batch.challenger_version),
@@ -176,7 +162,7 @@ def _without_erased(place: Workplace, model_version: str, run_id: str, now: date
     batch = forgetting.require_forgotten(place, batch, "promote")
     if batch.refit_version == model_version or not renewing.was_of(place, batch, model_version):
         return model_version
-    refit = str(run_step("refit_challenger", model_version=model_version)["model_version"])
+    refit = str(renewing.with_refit(place, batch).refit_version)
     if approval.find_request(place, model_version) is not None:
         approval.ask(place, refit, run_id, now)
     return refit
