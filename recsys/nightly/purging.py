@@ -43,6 +43,11 @@ class Purge:
     refused: tuple[str, ...]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing goes."""
+        return not (self.fits or self.batches or self.files)
+
+    @property
     def versions(self) -> list[str]:
         """Of the models that go, by number."""
         return Holders(fits=self.fits).versions

@@ -13,11 +13,13 @@ import pytest
 
 from recsys import pipeline
 from recsys.nightly import forgetting
+from recsys.nightly.purging import purge
 from recsys.nightly.registry_check import check_registry
 from recsys.nightly.workplace import Workplace
 from recsys.records import BatchStatus
 from recsys.registry import Registry
 from recsys.settings import Settings
+from recsys.store import FeedbackStore
 from tests.integration.audited_loop import AuditedLoop
 from tests.integration.command_line import copy_home, quick
 from tests.integration.forgotten_user import (
@@ -36,7 +38,13 @@ from tests.integration.forgotten_user import (
 from tests.integration.small_stream import FIRST
 
 pytestmark = pytest.mark.slow
-MADE = {"train_challenger": 1, "evaluate_challenger": 1, "settle_backlog": 1, "decide_promotion": 1, "refit_challenger": 2}
+MADE = {
+    "train_challenger": 1,
+    "evaluate_challenger": 1,
+    "settle_backlog": 1,
+    "decide_promotion": 1,
+    "refit_challenger": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,9 @@ def test_nothing_that_a_night_leaves_names_its_users_but_the_database_and_the_fr
         f"artifacts/{FIRST}/{FROZEN}/{table}.parquet" for table in ("training_set", "histories")
     }
     examples = [path.name for path in night.before("end").rglob("*input_example.json")]
-    assert sorted(set(examples)) == ["input_example.json", "serving_input_example.json"], "they are there, and name nobody"
+    assert sorted(set(examples)) == ["input_example.json", "serving_input_example.json"], (
+        "they are there, and name nobody"
+    )
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -99,7 +109,10 @@ def test_a_user_who_is_erased_before_a_step_is_not_learned_from(night: Recorded,
         assert bool(decided) == (step != "build_training_set")
         for one in decided:
             (change,) = one.numbers["changes"]
-            assert (change["at_step"], change["num_users"]) == (step if step != "settle_backlog" else "decide_promotion", 1)
+            assert (change["at_step"], change["num_users"]) == (
+                step if step != "settle_backlog" else "decide_promotion",
+                1,
+            )
             assert (change["old_digest"], change["new_digest"]) == (
                 night.results["build_training_set"]["digest"], batch.training_set_digest,
             )  # fmt: skip
@@ -125,19 +138,17 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("place_of_death", ["before the ledger says so", "before the new set is in its place"])
 def test_a_step_that_died_while_it_froze_anew_is_finished_by_running_it_again(
-    night: Recorded, place_of_death: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: Recorded, place_of_death: str, tmp_path: Path
 ) -> None:
-    def die(*arguments: Any) -> None:
-        raise Killed
-
     with using(copy_home(night.before("evaluate_challenger"), tmp_path / "home")) as place:
         place.store.erase_user(PERSON, "themselves", ERASED_AT)
-        with pytest.MonkeyPatch.context() as death, pytest.raises(Killed):
+        with pytest.MonkeyPatch.context() as death:
             if place_of_death == "before the ledger says so":
-                death.setattr("recsys.store.feedback_store.FeedbackStore.freeze_anew", die)
+                death.setattr(FeedbackStore, "freeze_anew", _die)
             else:
                 death.setattr(Path, "rename", _dying_at(forgetting.ANEW))
-            pipeline.evaluate_challenger(FIRST)
+            with pytest.raises(Killed):
+                pipeline.evaluate_challenger(FIRST)
         go_on("evaluate_challenger", night.results)
         assert numbers_of(place, place.store.get_batch(FIRST)) == night.never_there
         (decided,) = place.store.list_decisions(run_id=FIRST, step="forget_users")
@@ -208,21 +219,16 @@ def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: 
             version = later.night(place.registry.get_alias("champion"))
             later.promote(version)
         place.registry.set_alias("challenger", version)
-        with pytest.MonkeyPatch.context() as death, pytest.raises(Killed):
+        with pytest.MonkeyPatch.context() as death:
             death.setattr(Registry, "delete_fit", _die)
-            _purge(place)
+            with pytest.raises(Killed):
+                purge(place, NOW)
         assert [one.version for one in place.registry.list_versions()] == [str(n) for n in range(3, 7)]
         assert len(pipeline.complete_erasures(NOW)["runs"]) == 2
-        _purge(place)
+        purge(place, NOW)
         assert pipeline.complete_erasures(NOW) == {"num_completed": 0, "num_open": 0}
         assert not list((place.settings.home / "mlflow").rglob("recommender/*.parquet"))
 
 
 def _die(*arguments: Any) -> None:
     raise Killed
-
-
-def _purge(place: Workplace) -> None:
-    from recsys.nightly.purging import purge
-
-    purge(place, NOW)
