@@ -56,14 +56,16 @@ def go_on(step: str, results: dict[str, dict[str, Any]]) -> dict[str, dict[str, 
     """Runs the night from a step on, as the DAGs do; `results` are those of the steps before."""
     done = dict(results)
     for name in STEPS[STEPS.index(step) :]:
-        done[name] = pipeline.STEPS[name](**_arguments(name, done))
+        candidates = results["list_candidates"]["candidates"] if name == "try_candidate" else [None]
+        for candidate in candidates:
+            done[name] = pipeline.STEPS[name](**_arguments(name, done, candidate))
     return done
 
 
-def _arguments(step: str, done: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _arguments(step: str, done: dict[str, dict[str, Any]], candidate: str | None) -> dict[str, Any]:
     batch, night = {"batch_id": FIRST}, {"run_id": FIRST, "now": NOW}
     if step == "try_candidate":
-        return {**batch, "candidate": done["list_candidates"]["candidates"][-1]}
+        return {**batch, "candidate": candidate}
     if step == "settle_backlog":
         return {**batch, "now": NOW}
     if step == "decide_promotion":
