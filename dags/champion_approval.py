@@ -20,7 +20,7 @@ and the newest answer counts.
 | `show_verdict` red | nobody asked about this version: trigger `model_promotion` with `needs_approval` |
 | `record_answer` red | the version was promoted before the answer was no: use `champion_rollback` |
 | `promote` red | nothing moved; the message says why, such as that the champion changed while the question was open |
-| `promote` red, "waits for an answer" | a user of its training set was erased: it was made again without them; trigger this DAG for it |
+| `promote` red, "waits for an answer" | a user of its training set was erased, and it was made again: trigger this DAG for it |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task.
 """

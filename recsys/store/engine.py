@@ -19,12 +19,14 @@ PostgreSQL runs through psycopg 3, with the session in UTC, reads in one snapsho
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from recsys.errors import TerminalError
 from recsys.settings import user_key_file
@@ -34,6 +36,7 @@ from recsys.store.user_key import KEY_OPTION, KeyFile
 LOCK_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 WIPE_TIMEOUT_S = 2
+REWRITTEN = 1  # `user_version` of a SQLite file whose unused pages hold no old rows
 
 
 def make_engine(url: URL) -> Engine:
@@ -99,6 +102,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextlib.contextmanager
+def _sqlite_itself(engine: Engine) -> Iterator[Any]:
+    """SQLite's own connection, for what cannot be done in a transaction; its errors come as SQLAlchemy's."""
+    with engine.connect() as connection:
+        try:
+            yield connection.connection.driver_connection
+        except sqlite3.OperationalError as error:
+            raise OperationalError(None, None, error) from error
+
+
 def wipe_log(engine: Engine) -> bool:
     """Empties SQLite's write-ahead log, which holds earlier versions of pages; outside every transaction.
 
@@ -107,12 +120,28 @@ def wipe_log(engine: Engine) -> bool:
     """
     if engine.dialect.name != "sqlite":
         return True
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
+    with _sqlite_itself(engine) as connection:
         # It keeps writers waiting as long as it waits for readers.
-        driver.execute(f"PRAGMA busy_timeout={1_000 * WIPE_TIMEOUT_S}")
+        connection.execute(f"PRAGMA busy_timeout={1_000 * WIPE_TIMEOUT_S}")
         try:
-            is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
-            driver.execute(f"PRAGMA busy_timeout={1_000 * LOCK_TIMEOUT_S}")
+            connection.execute(f"PRAGMA busy_timeout={1_000 * LOCK_TIMEOUT_S}")
     return not is_busy
+
+
+def rewrite_once(engine: Engine, *, is_new: bool) -> None:
+    """Writes a SQLite file anew, if that was not done since there is `secure_delete`; a new one needs it not.
+
+    The file says so itself, in its `user_version`. While somebody else uses it nothing can be rewritten: the error says that
+    the database is locked, and the next call tries again.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with _sqlite_itself(engine) as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= REWRITTEN:
+            return
+        if not is_new:
+            connection.execute("VACUUM")
+        connection.execute(f"PRAGMA user_version={REWRITTEN}")
+    wipe_log(engine)

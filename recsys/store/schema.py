@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, column, event, inspect, select, table
 
 from recsys.errors import TerminalError
 from recsys.store.database_errors import database_errors, parse_url, shown
-from recsys.store.engine import make_engine, reading, writing
+from recsys.store.engine import make_engine, reading, rewrite_once, writing
 from recsys.store.tables import SCHEMA_REVISION
 from recsys.store.tombstones import key_of
 
@@ -27,6 +27,9 @@ def migrate(database_url: str) -> None:
     Everything happens in one transaction: a process that is interrupted leaves the schema as it was, and of two
     processes at once the second waits and finds nothing to do. SQLite enforces foreign keys at the end only: some changes
     of a table are a new table, and dropping the old one must not drop what refers to it.
+
+    Afterwards a SQLite file that deleted rows before there was `secure_delete` is written anew, once: pages that it no
+    longer uses may hold them. It takes as long as copying the file.
 
     Raises:
         TerminalError: if the database cannot be used, or is newer than this code.
@@ -50,6 +53,8 @@ def migrate(database_url: str) -> None:
                 )
             if revision != SCHEMA_REVISION:
                 _upgrade(connection)
+        with database_errors(url):
+            rewrite_once(engine, is_new=revision is None)
     finally:
         engine.dispose()
 
