@@ -68,12 +68,8 @@ SOURCES = {
     "home": Source("home", "home", DATA),
     "brigading": Source("care", "brigading", DATA),
     "erase-user": Source("care", "erase_user", DATA),
-<<<<<<< HEAD
     "erasures": Source("erasures", "erasures", DATA),
-=======
-    "erasures": Source("care", "erasures", DATA),
     "bring-back": Source("care", "bring_back", DATA),
->>>>>>> erase
     "serve": Source("serve", "serve", SERVING),
     "api-key": Source("api_keys", "api_key", SERVING),
 }
