@@ -211,7 +211,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
     numbers = {
         "params": result.params, "metrics": {**result.metrics, **tried},
-        "examples": examples_of(result.recommender, training_set.histories, config.seed),
+        "examples": examples_of(result.recommender, training_set.histories),
         "input_example": input_example(result.recommender),
     }  # fmt: skip
     with whole_folder(folder / fit_name) as building:
