@@ -14,6 +14,8 @@ from recsys.registry_aliases import MODEL_NAME, VersionReader
 from recsys.registry_errors import translated_errors
 from recsys.registry_texts import EXPERIMENT_NAME
 
+RUNS_PER_PAGE = 1_000
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -29,7 +31,7 @@ class FitRemover(VersionReader):
 
     def fits_on(self, digests: Iterable[str]) -> list[Fit]:
         """Runs whose training set had one of the digests and of which anything is left. Makes no store where there is none."""
-        wanted = sorted(set(digests))
+        wanted = frozenset(digests)
         if not wanted or not self._has_store():
             return []
         versions = {(tags.get("batch_id"), tags.get("fit"), tags.get("dataset_digest")): version
@@ -48,21 +50,19 @@ class FitRemover(VersionReader):
                     found.append(Fit(run.info.run_id, tags["dataset_digest"], version))
         return found
 
-    def _runs_on(self, digests: list[str]) -> list[Any]:
+    def _runs_on(self, digests: frozenset[str]) -> list[Any]:
+        """Runs with one of the digests, those that were deleted too; one look at all runs, however many digests there are."""
         from mlflow.entities import ViewType
 
         experiment = self._client.get_experiment_by_name(EXPERIMENT_NAME)
-        if experiment is None:
-            return []
-        found = []
-        for digest in digests:
-            token = None
-            while token != "":
-                page = self._client.search_runs(
-                    [experiment.experiment_id], f"tags.dataset_digest = '{digest}'", ViewType.ALL, page_token=token
-                )
-                found += list(page)
-                token = page.token or ""
+        found: list[Any] = []
+        token = "" if experiment is None else None
+        while token != "":
+            page = self._client.search_runs(
+                [experiment.experiment_id], "", ViewType.ALL, max_results=RUNS_PER_PAGE, page_token=token
+            )
+            found += [run for run in page if run.data.tags.get("dataset_digest") in digests]
+            token = page.token or ""
         return found
 
     def delete_version(self, version: str) -> None:

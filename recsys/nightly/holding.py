@@ -6,8 +6,8 @@ a user's events has learned from them all the same, and counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,34 +52,48 @@ class Holders:
         return {name: names for name, names in found.items() if names}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Traces:
-    """What there is, read once for all erasures."""
+    """What there is, read once for all erasures.
+
+    Attributes:
+        place: stores and folders.
+        batches: all of them.
+        users: batch id -> names of the users of its frozen set; without one nobody.
+        evidence: folder of evidence that has ids -> names of its users.
+        fits: what was fitted on a set that may hold one of the users.
+    """
 
     place: Workplace
-    batches: list[Batch] = field(default_factory=list)
-    users: dict[str, set[str]] = field(default_factory=dict)
-    evidence: dict[str, set[str]] = field(default_factory=dict)
+    batches: tuple[Batch, ...]
+    users: dict[str, set[str]]
+    evidence: dict[str, set[str]]
+    fits: tuple[Fit, ...]
 
     @classmethod
-    def collect(cls, place: Workplace) -> Traces:
-        """Reads users of frozen sets and of evidence that names them."""
-        batches = place.store.list_batches()
+    def collect(cls, place: Workplace, erasures: Iterable[Erasure]) -> Traces:
+        """Reads users of frozen sets and of evidence, and asks MLflow once."""
+        batches = tuple(place.store.list_batches())
         users, evidence = {}, {}
         for batch in batches:
             folder = place.folder(batch.batch_id)
             users[batch.batch_id] = _named(place, users_of(folder / TRAINING_SET))
             for path in named_evidence(folder):
                 evidence[place.settings.reference(path)] = _named(place, _users_in(path))
-        return cls(place, batches, users, evidence)
+        digests = {digest for one in erasures for digest in _digests_of(one).values()}
+        digests |= {
+            batch.training_set_digest for batch in batches if users[batch.batch_id] and batch.training_set_digest
+        }
+        return cls(place, batches, users, evidence, tuple(place.registry.fits_on(digests)))
 
     def holders(self, erasure: Erasure) -> Holders:
         """What still holds the user of an erasure."""
-        named = {str(one["batch_id"]): str(one["training_set_digest"]) for one in erasure.batches}
+        named = _digests_of(erasure)
         held = tuple(batch for batch in self.batches if self._holds(batch, erasure.user_hash, named))
-        digests = {*named.values(), *(str(batch.training_set_digest) for batch in held)}
+        digests = {*named.values(), *(batch.training_set_digest for batch in held)}
+        fits = tuple(fit for fit in self.fits if fit.dataset_digest in digests)
         files = tuple(sorted(path for path, users in self.evidence.items() if erasure.user_hash in users))
-        return Holders(held, tuple(self.place.registry.fits_on(digests)), files)
+        return Holders(held, fits, files)
 
     def _holds(self, batch: Batch, user_hash: str, named: dict[str, str]) -> bool:
         """By its frozen set; where only what was made of that is left, by what the erasure says of it."""
@@ -88,6 +102,11 @@ class Traces:
             return user_hash in self.users[batch.batch_id]
         is_named = named.get(batch.batch_id) == batch.training_set_digest
         return is_named and any((folder / name).is_dir() for name in MADE_OF_SET)
+
+
+def _digests_of(erasure: Erasure) -> dict[str, str]:
+    """Batch id -> digest of its set at the time of the erasure."""
+    return {str(one["batch_id"]): str(one["training_set_digest"]) for one in erasure.batches}
 
 
 def named_evidence(folder: Path) -> Iterator[Path]:
@@ -115,6 +134,14 @@ def open_erasures(place: Workplace) -> list[Erasure]:
     return [one for one in place.store.list_erasures() if one.is_open and one.lifted_at is None]
 
 
+def holders_of(place: Workplace, erasures: Sequence[Erasure]) -> list[tuple[Erasure, Holders]]:
+    """What still holds the user of each erasure; reads nothing if there is none."""
+    if not erasures:
+        return []
+    traces = Traces.collect(place, erasures)
+    return [(erasure, traces.holders(erasure)) for erasure in erasures]
+
+
 def complete_erasures(place: Workplace, now: datetime) -> dict[str, Any]:
     """Looks what still holds the users of open erasures, writes it beside each, and completes those that nothing holds.
 
@@ -122,11 +149,10 @@ def complete_erasures(place: Workplace, now: datetime) -> dict[str, Any]:
         `num_completed`, `num_open`, and what holds users of the open ones: `batches`, `model_versions`, `runs`, `files`.
     """
     erasures = open_erasures(place)
-    traces = Traces.collect(place) if erasures else Traces(place)
     left: dict[str, set[str]] = {}
     num_open = 0
-    for erasure in erasures:
-        remaining = traces.holders(erasure).as_dict()
+    for erasure, holders in holders_of(place, erasures):
+        remaining = holders.as_dict()
         num_open += bool(remaining)
         place.store.note_remaining(int(erasure.erasure_id or 0), remaining, None if remaining else now)
         for name, names in remaining.items():

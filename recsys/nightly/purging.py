@@ -16,7 +16,7 @@ from recsys.nightly import approval
 from recsys.nightly.champion import finish_promotion
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET
-from recsys.nightly.holding import Holders, Traces, complete_erasures, open_erasures
+from recsys.nightly.holding import Holders, complete_erasures, holders_of, open_erasures
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Promotion
 
@@ -62,9 +62,7 @@ class Purge:
 
 def plan_purge(place: Workplace) -> Purge:
     """What may go now; writes nothing."""
-    erasures = open_erasures(place)
-    traces = Traces.collect(place) if erasures else Traces(place)
-    held = [traces.holders(erasure) for erasure in erasures]
+    held = [holders for _, holders in holders_of(place, open_erasures(place))]
     fits = {fit.run_id: fit for holders in held for fit in holders.fits}
     batches = {batch.batch_id: batch for holders in held for batch in holders.batches}
     files = tuple(sorted({file for holders in held for file in holders.files}))
@@ -89,18 +87,19 @@ def _by_version(item: tuple[str | None, str]) -> int:
     return int(item[0] or 0)
 
 
-def _in_use(place: Workplace, promotions: Sequence[Promotion]) -> dict[str | None, str]:
+def _in_use(place: Workplace, promotions: Sequence[Promotion]) -> dict[str, str]:
     """Version -> why it cannot go."""
     line = champion_line(promotions)
     asked = place.store.list_decisions(limit=None, step=approval.STEP, verdict=approval.PENDING)
-    waiting: dict[str | None, str] = {str(one.numbers["model_version"]): "waits for a person's answer" for one in asked}
-    challenger = place.registry.get_alias("challenger")
-    return {
-        **waiting,
-        challenger: "is the newest challenger; it may go once there is another",
-        line.previous(place.registry.has_version): "is where a rollback leads; it may go after the next promotion",
-        line.champion: "is champion; it may go after the second promotion from now",
-    }
+    found = {str(one.numbers["model_version"]): "waits for a person's answer" for one in asked}
+    for version, reason in (
+        (place.registry.get_alias("challenger"), "is the newest challenger; it may go once there is another"),
+        (line.previous(place.registry.has_version), "is where a rollback leads; it may go after the next promotion"),
+        (line.champion, "is champion; it may go after the second promotion from now"),
+    ):
+        if version is not None:
+            found[version] = reason
+    return found
 
 
 def purge(place: Workplace, now: datetime) -> dict[str, Any]:
