@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from recsys import pipeline
+from recsys.evaluation.evidence import Evidence
 from recsys.nightly import forgetting
 from recsys.nightly.purging import purge
 from recsys.nightly.registry_check import check_registry
@@ -232,3 +233,28 @@ def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: 
 
 def _die(*arguments: Any) -> None:
     raise Killed
+
+
+def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night: Recorded, tmp_path: Path) -> None:
+    with using(copy_home(night.before("end"), tmp_path / "home")) as place:
+        folder = place.folder(FIRST) / "evidence"
+        kept = Evidence.load(folder)
+        everyone = place.store.read_events(None, NOW)["user_id"].unique().to_pylist()
+        ids = {place.pseudonym(user_id): user_id for user_id in everyone}
+        tables = {name: getattr(kept, name) for name in ("per_user", "slices", "opinions")}
+        renamed: dict[str, Any] = {
+            name: table.assign(user_id=table["user_id"].map(ids)) for name, table in tables.items()
+        }
+        replace(kept, **renamed, is_keyed=False).save(folder)
+        (decided,) = place.store.list_decisions(run_id=FIRST, step="decide_promotion")
+        again = ("decisions", "show", str(decided.decision_id))
+        shown = quick(place.settings, *again)
+        assert shown.code == 0, shown.out
+
+        place.store.erase_user(PERSON, "themselves", ERASED_AT)
+        assert pipeline.complete_erasures(NOW)["files"] == [f"artifacts/{FIRST}/evidence"]
+        assert json.loads(quick(place.settings, "erasures", "purge", "--yes", "--json").out)["files"]
+        assert "files" not in pipeline.complete_erasures(NOW)
+        assert Evidence.load(folder).per_user.equals(kept.per_user)
+        assert not [name for name in files_naming(place.settings.home, "person-") if "evidence" in name]
+        assert quick(place.settings, *again).code == 0
