@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,11 +14,16 @@ import pyarrow as pa
 
 from recsys.errors import InputError
 from recsys.evaluation.pseudonyms import Pseudonym, keyed
+from recsys.file_digests import NOTHING_KNOWN, Known, checked_bytes
 from recsys.whole_folder import whole_folder
 
 Kind = Literal["first", "refresh", "recipe_change"]
 PER_USER, REST = "per_user.parquet", "evidence.json"
 OPTIONAL = {"slices": "slices.parquet", "opinions": "opinions.parquet"}  # older evidence has none
+ADVICE = (
+    "Put it back from a backup, or run evaluate_challenger for this batch again. Of an earlier batch you may remove the whole "
+    "folder: then its opinions are left out, and the verdict says so."
+)
 TIMES = ("as_of", "fit_through", "challenger_trained_through", "champion_trained_through")
 COLUMNS = {"system", "user_id", "num_liked", "num_disliked", "ndcg_at_10", "dislike_exposure_at_10"}  # the gate's
 
@@ -156,31 +162,48 @@ class Evidence:
         (folder / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Evidence:
-        """Reads what `save` wrote.
+    def load(cls, folder: Path, known: Known = NOTHING_KNOWN) -> Evidence:
+        """Reads what `save` wrote, each file once: what is compared with its digest is what is parsed.
+
+        Args:
+            folder: of the evidence.
+            known: file -> digest, as it was recorded; what was not is read as it is.
 
         Raises:
-            InputError: if it is not there, or cannot be read.
+            DigestError: if a file is not the one that was recorded.
+            InputError: if the evidence is not there, or cannot be read.
         """
-        if not (folder / REST).is_file() or not (folder / PER_USER).is_file():
+        if not folder.is_dir() or (not known and not all((folder / name).is_file() for name in (REST, PER_USER))):
             raise InputError(
                 f"Expected evidence in {folder}, found none: run evaluate_challenger for this batch again."
             )
         try:
-            rest: dict[str, Any] = dict(json.loads((folder / REST).read_text(encoding="utf-8")))
+            rest: dict[str, Any] = dict(json.loads(checked_bytes(folder / REST, known.get(REST), ADVICE)))
             rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name)}
             coverage: dict[str, float] = rest.pop("coverage", {})  # what evidence had of systems before `per_system`
             rest.setdefault("per_system", {name: {"coverage_at_10": share} for name, share in coverage.items()})
             tables: dict[str, Any] = {
-                name: pd.read_parquet(folder / file) if (folder / file).is_file() else pd.DataFrame()
+                name: _read_table(folder, file, known)
+                if (folder / file).is_file() or file in known else pd.DataFrame()
                 for name, file in OPTIONAL.items()
-            }
-            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), **tables)
-        except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            }  # fmt: skip
+            return cls(**rest, per_user=_read_table(folder, PER_USER, known), **tables)
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"Expected evidence in {folder}, got files that cannot be read ({error}): run evaluate_challenger for this "
-                "batch again."
+                f"Expected evidence in {folder / REST}, got what cannot be read ({str(error)[:200]}): run evaluate_challenger "
+                "for this batch again."
             ) from error
+
+
+def _read_table(folder: Path, name: str, known: Known) -> pd.DataFrame:
+    content = checked_bytes(folder / name, known.get(name), ADVICE)
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"Expected evidence in {folder / name}, got a file that cannot be read ({str(error)[:200]}): run "
+            "evaluate_challenger for this batch again."
+        ) from error
 
 
 def _judged_on(users: pd.DataFrame) -> pd.DataFrame:

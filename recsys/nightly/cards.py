@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.eligibility import EligibilityRule
+from recsys.nightly.fitting import numbers_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 
@@ -102,7 +103,7 @@ def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Ev
     from recsys.evaluation.model_card import CardFacts
     from recsys.registry import MODEL_NAME
 
-    fitted = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    fitted = numbers_of(folder.parent, fit_name)
     tested = folder / "behaviour.json"
     data = {
         "training set": f"{batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}`",

@@ -21,10 +21,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recsys.errors import TerminalError
+from recsys.errors import InputError, TerminalError
+from recsys.file_digests import digest_folder
 from recsys.nightly import fitting
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
+from recsys.store.forgetting import FrozenSet
 
 STEP, FROZEN_ANEW = "forget_users", "frozen_anew"
 TRAINING_SET, ANEW = "training_set", "training_set_anew"
@@ -62,7 +64,12 @@ def erased_users(place: Workplace, folder: Path) -> set[str]:
 
 
 def users_of(folder: Path) -> set[str]:
-    """Everybody whom a frozen set holds; empty if there is no whole set."""
+    """Everybody whom a frozen set holds; empty if there is no whole set.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -70,9 +77,15 @@ def users_of(folder: Path) -> set[str]:
 
     if read_summary(folder) is None:
         return set()
-    columns = [
-        pq.read_table(folder / name, columns=["user_id"])["user_id"] for name in (TRAINING_SET, HISTORIES, NEUTRAL)
-    ]
+    try:
+        columns = [
+            pq.read_table(folder / name, columns=["user_id"])["user_id"] for name in (TRAINING_SET, HISTORIES, NEUTRAL)
+        ]
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"Expected a training set in {folder}, but it cannot be read ({str(error)[:200]}): nobody knows whom it holds. Put "
+            "it back from a backup, or remove the folder and start a new run."
+        ) from error
     return {str(user_id) for column in columns for user_id in pc.unique(column).to_pylist()}
 
 
@@ -96,9 +109,8 @@ def _freeze_anew(place: Workplace, batch: Batch, gone: set[str], step: str) -> B
         "num_rows": [batch.num_rows, summary.num_rows],
         "model_versions": [version for version in (batch.challenger_version, batch.refit_version) if version],
     }  # fmt: skip
-    place.store.freeze_anew(
-        batch.batch_id, old, summary.digest, summary.num_rows, _decision(place, batch, gone, change)
-    )
+    new = FrozenSet(summary.digest, summary.num_rows, digest_folder(folder / ANEW, TRAINING_SET))
+    place.store.freeze_anew(batch.batch_id, old, new, _decision(place, batch, gone, change))
     batch = place.store.get_batch(batch.batch_id)
     _take_place(folder, batch)
     return batch

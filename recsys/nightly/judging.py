@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConflictError, DataCheckError, InputError
+from recsys.file_digests import below
+from recsys.nightly import kept_files
 from recsys.nightly.cards import write_card
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.fitting import current_recipe, fit_into, register, rule_of
+from recsys.nightly.fitting import current_recipe, fit_into, read_training_set, register, rule_of
 from recsys.nightly.forgetting import was_frozen_anew
 from recsys.nightly.pooling import pool_opinions
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
+from recsys.store.artifact_digests import ArtifactKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +56,9 @@ def evaluate(
     from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
-    from recsys.training.training_set import TrainingSet
 
-    training_set = training_set or TrainingSet.read(folder / "training_set")
+    training_set = training_set or read_training_set(place, batch, folder)
+    kept_files.require_fit(place, batch, folder, "judged")
     challenger = Recommender.load(folder / "judged" / "recommender")
     systems = {"challenger": challenger}
     through = {"challenger": trained_through(place, batch.challenger_version, challenger)}
@@ -114,8 +117,8 @@ def evaluate_batch(place: Workplace, batch: Batch) -> tuple[Batch, dict[str, flo
     name = f"evidence_{batch.training_set_digest:.12}" if was_frozen_anew(place, batch) else "evidence"
     target = evidence.save(folder / name)
     metrics = log_evidence(place, batch, evidence, target)
-    uri = place.settings.reference(target)
-    return place.store.update_batch(batch.batch_id, evidence_uri=uri), metrics
+    kept_files.record_evidence(place, batch.batch_id, target)
+    return place.store.get_batch(batch.batch_id), metrics
 
 
 def trained_through(place: Workplace, version: str | None, recommender: Recommender) -> datetime | None:
@@ -234,6 +237,7 @@ def load_evidence(place: Workplace, batch: Batch) -> Evidence:
 
     Raises:
         InputError: if the challenger has not been evaluated.
+        DigestError: if a file of the evidence is not the one that was written.
     """
     from recsys.evaluation.evidence import Evidence
 
@@ -242,7 +246,9 @@ def load_evidence(place: Workplace, batch: Batch) -> Evidence:
             f"Expected evidence for version {batch.challenger_version}, found none: run evaluate_challenger for batch "
             f"{batch.batch_id} first."
         )
-    return Evidence.load(place.settings.locate(batch.evidence_uri)).keyed(place.pseudonym)
+    folder = place.settings.locate(batch.evidence_uri)
+    known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
+    return Evidence.load(folder, known).keyed(place.pseudonym)
 
 
 def as_decided(batch: Batch, decision: Decision) -> Batch:
@@ -296,8 +302,8 @@ def refit(place: Workplace, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
     from recsys.evaluation.pseudonyms import in_order
     from recsys.model.recommender import Recommender
-    from recsys.training.training_set import TrainingSet
 
+    load_evidence(place, batch)  # before hours of fitting: it is needed at the end
     judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
     if judged_recipe != current_recipe(batch):
         raise ConflictError(
@@ -307,7 +313,8 @@ def refit(place: Workplace, batch: Batch) -> str:
     place.make_pseudonyms()
     folder = place.folder(batch.batch_id)
     fit_into(place, batch, folder, "refit")
-    histories = in_order(TrainingSet.read(folder / "training_set").histories, place.pseudonym)
+    kept_files.record_fit(place, batch.batch_id, "refit")
+    histories = in_order(read_training_set(place, batch, folder).histories, place.pseudonym)
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
     results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
     version = register(place, batch, folder, "refit")

@@ -12,13 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys.file_digests import below, differences, digest_folder, require_same
 from recsys.nightly import approval
 from recsys.nightly.champion import finish_promotion
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET
 from recsys.nightly.holding import Holders, complete_erasures, holders_of, open_erasures
+from recsys.nightly.kept_files import EVIDENCE_ADVICE
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Promotion
+from recsys.store.artifact_digests import ArtifactKind
+from recsys.whole_folder import whole_folder
 
 if TYPE_CHECKING:
     from recsys.registry_deletion import Fit
@@ -117,11 +121,13 @@ def purge(place: Workplace, now: datetime) -> dict[str, Any]:
         if fit.version is None or not place.registry.has_version(fit.version):
             place.registry.delete_fit(fit)
     for batch in plan.batches:
-        place.store.forget_files(batch.batch_id, COLUMNS)
+        place.store.forget_files(batch.batch_id, COLUMNS, (TRAINING_SET, *MADE_OF_SET))
         for name in (TRAINING_SET, *MADE_OF_SET):
             shutil.rmtree(place.folder(batch.batch_id) / name, ignore_errors=True)
-    for file in plan.files:
-        _give_pseudonyms(place, place.settings.locate(file))
+    for batch in place.store.list_batches():
+        for file in map(place.settings.locate, plan.files):
+            if file.parent == place.folder(batch.batch_id):
+                _give_pseudonyms(place, batch, file)
     return {**plan.as_dict(), "left": complete_erasures(place, now)}
 
 
@@ -133,11 +139,19 @@ def _delete_versions(place: Workplace, plan: Purge, promotions: Sequence[Promoti
             place.registry.delete_version(version)
 
 
-def _give_pseudonyms(place: Workplace, folder: Path) -> None:
-    """Writes evidence with pseudonyms of its users; tables and plots beside it stay."""
-    from recsys.evaluation.evidence import Evidence
-    from recsys.whole_folder import whole_folder
+def _give_pseudonyms(place: Workplace, batch: Batch, folder: Path) -> None:
+    """Writes evidence with pseudonyms of its users; tables and plots beside it stay.
 
+    The digests of the new files are recorded right before these are in place: whoever is killed in between leaves evidence
+    that still has ids, and so is written again.
+    """
+    from recsys.evaluation.evidence import Evidence
+
+    known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
     with whole_folder(folder) as building:
         shutil.copytree(folder, building, dirs_exist_ok=True)
         Evidence.load(folder).keyed(place.pseudonym).write_into(building)
+        if differences(building, known):  # not what a killed call recorded
+            require_same(folder, known, EVIDENCE_ADVICE)
+        files = digest_folder(building, folder.name)
+        place.store.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)

@@ -47,11 +47,10 @@ def with_challenger(place: Workplace, batch: Batch) -> Batch:
     """
     if batch.challenger_version is not None or not forgetting.was_frozen_anew(place, batch):
         return batch
-    folder = place.folder(batch.batch_id)
     if batch.data_docs_uri is None:
         batch = fitting.check_batch(place, batch)[0]
     for name in fitting.candidate_names(batch):
-        fitting.try_candidate(folder, batch, name)
+        fitting.try_and_record(place, batch, name)
     version = fitting.train(place, batch, fit_name="judged")
     place.registry.set_alias("challenger", version)
     return place.store.update_batch(batch.batch_id, challenger_version=version)

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys.file_digests import require_same
+from recsys.nightly.kept_files import recommender_files, version_advice
 from recsys.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
@@ -57,11 +59,18 @@ class Workplace:
         vars(self).pop("_user_key", None)
 
     def recommender(self, version: str) -> Recommender:
-        """A registered version, ready to score."""
-        from recsys.model.recommender import Recommender
+        """A registered version, ready to score: a copy of its files is compared with what was registered, then loaded.
 
+        Raises:
+            DigestError: if a file is not the one that was registered.
+        """
+        known = recommender_files(self, version)
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as folder:
-            return Recommender.load(self.registry.download(version, Path(folder)))
+            local = self.registry.download(version, Path(folder))
+            require_same(local, known, version_advice(version))
+            from recsys.model.recommender import Recommender
+
+            return Recommender.load(local)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys.errors import ConflictError, InputError
-from recsys.nightly import approval, extending, forgetting, judging, promoting, renewing
+from recsys.nightly import approval, extending, forgetting, judging, kept_files, promoting, renewing
 from recsys.nightly import champion as champions
 from recsys.nightly.old_lists import delete_retired_lists
 from recsys.nightly.workplace import Workplace
@@ -138,6 +138,7 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         batch = judging.passed_batch(place, model_version, run_id)
         champion = None if last is None else last.to_version
         promoting.require_promotable(place, batch, champion)
+        kept_files.require_recommender(place, model_version)
         accepted = judging.accepted_reason(place, run_id)
         answer = approval.require_approval(place, model_version, None if accepted is None else run_id)
         place.store.begin_promotion(
@@ -211,6 +212,7 @@ def publish_recommendations(
         champions.require_alias(place)
         from recsys.serving.publishing import publish
 
+        recommender = place.recommender(champion)
         delete_retired_lists(place, moment(now))
-        num_users = publish(place.store, place.recommender(champion), champion, moment(as_of), moment(now))
+        num_users = publish(place.store, recommender, champion, moment(as_of), moment(now))
     return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}

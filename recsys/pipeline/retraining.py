@@ -9,7 +9,7 @@ from typing import Any
 from recsys.eligibility import EligibilityRule
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.triggers import TriggerConfig
-from recsys.nightly import fitting, forgetting, judging, planning, renewing
+from recsys.nightly import fitting, forgetting, judging, kept_files, planning, renewing
 from recsys.nightly.planning import RunConfig
 from recsys.nightly.workplace import Workplace, scratch_folder
 from recsys.pipeline.step import moment, step
@@ -124,10 +124,7 @@ def build_training_set(batch_id: str) -> dict[str, Any]:
         batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "build_training_set")
         folder = place.folder(batch_id) / "training_set"
         summary = fitting.freeze_training_set(place, batch, folder)
-        uri = place.settings.reference(folder)
-        place.store.update_batch(
-            batch_id, training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows
-        )
+        uri = kept_files.record_training_set(place, batch_id, summary)
     return {
         "uri": uri,
         "digest": summary.digest,
@@ -175,7 +172,7 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
     """
     with Workplace.open() as place:
         batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "try_candidate")
-        trial = fitting.try_candidate(place.folder(batch_id), batch, candidate)
+        trial = fitting.try_and_record(place, batch, candidate)
     return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
 
 

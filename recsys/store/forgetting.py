@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, select, update
 
 from recsys.errors import ConflictError, NotFoundError
+from recsys.file_digests import FileDigest
 from recsys.records import BatchStatus, Decision
-from recsys.store import ledger, tombstones
+from recsys.store import artifact_digests, ledger, tombstones
+from recsys.store.artifact_digests import ArtifactKind
 from recsys.store.database import Database
 from recsys.store.tables import training_batches
 from recsys.store.user_key import UserKey
@@ -26,15 +31,24 @@ class ForgettingStore(Database):
         """The same, made if there is none."""
         return self.user_key() or self.write(tombstones.make_key)
 
-    def freeze_anew(self, batch_id: str, old_digest: str, digest: str, num_rows: int, decision: Decision) -> bool:
+    def freeze_anew(self, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
         """Puts another frozen set in the place of one, and says so in the ledger; see `freeze_anew`."""
-        return self.write(lambda c: freeze_anew(c, batch_id, old_digest, digest, num_rows, decision))
+        return self.write(lambda c: freeze_anew(c, batch_id, old_digest, new, decision))
 
 
-def freeze_anew(
-    connection: Connection, batch_id: str, old_digest: str, digest: str, num_rows: int, decision: Decision
-) -> bool:
+@dataclass(frozen=True)
+class FrozenSet:
+    """A frozen set: digest of its content, number of rows, and digests of its files, under `training_set/`."""
+
+    digest: str
+    num_rows: int
+    files: Mapping[str, FileDigest]
+
+
+def freeze_anew(connection: Connection, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
     """Gives a batch another frozen set, forgets what was made of the one before, and writes the decision.
+
+    Evidence stays known: a verdict may rest on it.
 
     Returns:
         False if the batch has another set than the one with `old_digest`: somebody was faster, nothing is written.
@@ -55,7 +69,9 @@ def freeze_anew(
         )
     if row.training_set_digest != old_digest:
         return False
-    values = {"training_set_digest": digest, "num_rows": num_rows, **dict.fromkeys(MADE_OF_SET)}
+    values = {"training_set_digest": new.digest, "num_rows": new.num_rows, **dict.fromkeys(MADE_OF_SET)}
     connection.execute(update(training_batches).where(table.batch_id == batch_id).values(**values))
+    artifact_digests.record(connection, ArtifactKind.TRAINING_SET, batch_id, "training_set", new.files)
+    artifact_digests.forget(connection, batch_id, ["candidates", "judged", "refit"])
     ledger.record_decision(connection, decision)
     return True
