@@ -109,7 +109,10 @@ def _require_given(user_id: str, requested_by: str) -> None:
 def _delete_rows(connection: Connection, user_id: str) -> dict[str, int]:
     """Table -> rows."""
     own = select(user_dislikes.c.dislike_id).where(user_dislikes.c.user_id == user_id)
-    # Whoever is about to write what refers to one holds its row; afterwards nobody can.
+    # Whoever is about to write what refers to a row holds it; afterwards nobody can. Examples before dislikes, as `settle`.
+    examples = negative_training_examples.c
+    of_user = select(examples.example_id).where(examples.user_id == user_id).order_by(examples.example_id)
+    connection.execute(of_user.with_for_update())
     connection.execute(own.order_by(user_dislikes.c.dislike_id).with_for_update())
     num_rows = {
         table.name: connection.execute(delete(table).where(table.c.dislike_id.in_(own))).rowcount

@@ -178,11 +178,15 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureSt
 
     def settle_backlog(self, batch_id: str, now: datetime) -> Batch:
         """Used if a challenger was registered, else released; idempotent. ConflictError if it was taken over."""
-        return self.write(lambda c: backlog.settle(c, batch_id, now))
+        return self.write_against_others(
+            lambda c: backlog.settle(c, batch_id, now), f"settle the backlog of {batch_id}"
+        )
 
     def release_batch(self, batch_id: str, now: datetime) -> Batch:
         """Gives the examples of an open batch back; idempotent. ConflictError if they were used."""
-        return self.write(lambda c: backlog.release(c, batch_id, now))
+        return self.write_against_others(
+            lambda c: backlog.release(c, batch_id, now), f"release the backlog of {batch_id}"
+        )
 
     # What serving asks
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, text
 from recsys.store import FeedbackStore
 
 T = TypeVar("T")
-POLL_S = 0.003
+POLL_S = 0.01
 PATIENCE_S = 60
 WAITING, RUNNING, BLOCKED, DONE = "waiting", "running", "blocked", "done"
 
@@ -92,9 +92,11 @@ class InterleavedStore(FeedbackStore):
 
     turns: Turns | None = None
 
-    def watch_statements(self) -> None:
-        """Once, after opening: makes every statement on a server a switch."""
+    def watch(self) -> None:
+        """Once, after opening: makes every statement on a server a switch. Commits do not wait for the disk."""
         if self._engine.dialect.name != "postgresql":
+            event.listen(self._engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+            self._engine.dispose()  # what was opened until now waits
             return
 
         @event.listens_for(self._engine, "before_cursor_execute")
