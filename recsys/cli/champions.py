@@ -103,7 +103,8 @@ def check(
         print_json_lines(map(asdict, findings))
     else:
         for finding in findings:
-            say(f"{'repaired: ' if finding.is_repaired else ''}{finding.message}")
+            prefix = "repaired: " if finding.is_repaired and finding.kind != "no_digest" else ""
+            say(f"{prefix}{finding.message}")
         if not findings:
             say("Aliases and champion are as the audit has them, and all files as they were written.")
     if not all(finding.is_repaired for finding in findings):

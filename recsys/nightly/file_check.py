@@ -6,14 +6,14 @@ champion before it and the newest run's, since others would be fetched for nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.errors import InputError, NotFoundError, RecsysError
 from recsys.file_digests import CACHE, Known, below, differences, digest_folder
 from recsys.nightly.champion_line import champion_line
-from recsys.nightly.kept_files import IN_VERSION, TRAINING_SET
+from recsys.nightly.kept_files import IN_VERSION, TRAINING_SET, WRITTEN_LATER
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.store.artifact_digests import ArtifactKind
@@ -43,7 +43,7 @@ class Folder:
     """One folder whose files belong together.
 
     Attributes:
-        what: for people, such as "evidence of run r".
+        what: for people, such as "the evidence of a verdict".
         kind: of its files.
         batch: that made it.
         name: in the batch's folder, or the fit of a version.
@@ -60,6 +60,9 @@ class Folder:
     known: Known
     location: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.what} of run {self.batch.batch_id}"
+
 
 def check_files(place: Workplace, *, adopts: bool = False) -> list[Finding]:
     """Compares all files with what was recorded of them.
@@ -68,11 +71,8 @@ def check_files(place: Workplace, *, adopts: bool = False) -> list[Finding]:
         place: stores and folders.
         adopts: records the files of which nothing is known. What is known stays as it is.
     """
-    found: list[Finding] = []
-    for batch in place.store.list_batches():
-        for folder in _of_batch(place, batch):
-            found += _compare(place, folder, adopts)
-    return found
+    folders = [folder for batch in place.store.list_batches() for folder in _of_batch(place, batch)]
+    return [*(one for folder in folders for one in _compare(folder)), *_unknown(place, folders, adopts)]
 
 
 def check_models(place: Workplace, *, adopts: bool = False) -> list[Finding]:
@@ -85,7 +85,7 @@ def check_models(place: Workplace, *, adopts: bool = False) -> list[Finding]:
             location = place.registry.model_location(version)
             with place.registry.model_files(version) as path:
                 folder = Folder(what, ArtifactKind.VERSION, batch, fit_name, path, known, location)
-                found += _compare(place, folder, adopts)
+                found += [*_compare(folder), *_unknown(place, [folder], adopts)]
         except (NotFoundError, InputError) as error:
             found.append(Finding("folder_missing", f"Expected {what}, got: {error}"))
     return found
@@ -123,7 +123,7 @@ def _made_from(batch: Batch, own: Path, known: Known) -> Iterator[Folder]:
     ):
         is_fit = name in done
         kind, what = (
-            (ArtifactKind.FIT, "a fit") if is_fit else (ArtifactKind.CANDIDATE, "what was measured of a candidate")
+            (ArtifactKind.FIT, f"the fit {name!r}") if is_fit else (ArtifactKind.CANDIDATE, "the trial of a candidate")
         )
         yield Folder(what, kind, batch, name, own / name, below(known, name))
 
@@ -142,38 +142,45 @@ def _versions(place: Workplace) -> Iterator[tuple[Batch, str, str]]:
                 yield batch, fit_name, str(version)
 
 
-def _compare(place: Workplace, folder: Folder, adopts: bool) -> Iterator[Finding]:
-    whose = f"{folder.what} of run {folder.batch.batch_id}"
+def _compare(folder: Folder) -> Iterator[Finding]:
     if not folder.path.is_dir():
-        yield Finding("folder_missing", f"Expected {whose} in {folder.path}, but there is no such folder. {BACKUP}.")
-    elif folder.known:
-        for one in differences(folder.path, folder.known, location=folder.location):
-            yield Finding("file_differs", f"{one} It is of {whose}. {BACKUP}.")
-        if folder.kind is ArtifactKind.VERSION:
-            yield from _unexpected(folder, whose)
-    elif adopts:
-        yield _adopt(place, folder, whose)
-    else:
-        words = f"No digest is recorded of {whose}, in {folder.path}: it was made before digests were kept. {ADOPT}."
+        yield Finding("folder_missing", f"Expected {folder} in {folder.path}, but there is no such folder. {BACKUP}.")
+        return
+    for one in differences(folder.path, folder.known, location=folder.location):
+        yield Finding("file_differs", f"{one} It is of {folder}. {BACKUP}.")
+    if folder.known and folder.kind is ArtifactKind.VERSION:
+        yield from _unexpected(folder)
+
+
+def _unknown(place: Workplace, folders: Sequence[Folder], adopts: bool) -> Iterator[Finding]:
+    """What is said of folders of which nothing was recorded: one sentence for all, or what became of each."""
+    unknown = [folder for folder in folders if folder.path.is_dir() and not folder.known]
+    if adopts:
+        yield from (_adopt(place, folder) for folder in unknown)
+    elif unknown:
+        more = f" and {len(unknown) - 1} more folders" if len(unknown) > 1 else ""
+        words = f"No digest is recorded of {unknown[0]}{more}: made before digests were kept. {ADOPT}."
         yield Finding("no_digest", words)
 
 
-def _unexpected(folder: Folder, whose: str) -> Iterator[Finding]:
+def _unexpected(folder: Folder) -> Iterator[Finding]:
     for file in sorted(folder.path.rglob("*")):
         name = file.relative_to(folder.path).as_posix()
         if file.is_file() and CACHE not in file.parts and name not in folder.known:
-            words = f"Expected no file {file}: it was put into {whose} after it was registered. Remove it."
+            words = f"Expected no file {file}: it was put into {folder} after it was registered. Remove it."
             yield Finding("file_unexpected", words)
 
 
-def _adopt(place: Workplace, folder: Folder, whose: str) -> Finding:
+def _adopt(place: Workplace, folder: Folder) -> Finding:
     try:
         _require_sound(folder)
     except RecsysError as error:
-        return Finding("file_differs", f"{error} It is of {whose}, and was not adopted.")
+        return Finding("file_differs", f"{error} It is of {folder}, and was not adopted.")
     files = digest_folder(folder.path, folder.name, folder.location)
+    for name in WRITTEN_LATER if folder.kind is ArtifactKind.FIT else ():
+        files.pop(f"{folder.name}/{name}", None)
     place.store.record_files(folder.kind, folder.batch.batch_id, folder.name, files)
-    return Finding("no_digest", f"{len(files)} files of {whose} were recorded as they are now.", is_repaired=True)
+    return Finding("no_digest", f"Recorded as it is now: {folder}, number of files: {len(files)}.", is_repaired=True)
 
 
 def _require_sound(folder: Folder) -> None:

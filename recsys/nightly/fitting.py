@@ -241,8 +241,8 @@ def trials_of(folder: Path, batch: Batch, known: Known = NOTHING_KNOWN) -> list[
     missing = [name for name, trial in found.items() if trial is None]
     if missing:
         raise InputError(
-            f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not: run "
-            "try_candidate for it first."
+            f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not, there is no "
+            f"{files[missing[0]]}: put it back from a backup, or run try_candidate for it."
         )
     return [trial for trial in found.values() if trial is not None]
 

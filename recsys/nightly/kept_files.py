@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TRAINING_SET, RECOMMENDER = "training_set", "recommender"
 IN_VERSION = f"artifacts/{RECOMMENDER}"  # where MLflow keeps it in the model of a version
+WRITTEN_LATER = ("model_card.md", "behaviour.json")  # into the folder of a fit, for people; nothing is made from them
 NEW_RUN = "Put it back from a backup, or start a new run."
 EVIDENCE_ADVICE = (
     "Put it back from a backup, or run evaluate_challenger for this batch again. Of an earlier batch you may remove the whole "
