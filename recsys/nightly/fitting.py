@@ -242,7 +242,7 @@ def trials_of(folder: Path, batch: Batch, known: Known = NOTHING_KNOWN) -> list[
     if missing:
         raise InputError(
             f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not, there is no "
-            f"{files[missing[0]]}: put it back from a backup, or run try_candidate for it."
+            f"{_trial_file(folder, missing[0])}: put it back from a backup, or run try_candidate for it."
         )
     return [trial for trial in found.values() if trial is not None]
 
