@@ -6,7 +6,8 @@ run, step `forget_users`.
 
     1  the new set is written beside the old one
     2  what was made of the old one is removed
-    3  one transaction: the batch has the new digest, names nothing that was made of the old one; the ledger says why
+    3  one transaction: the batch has the new digest, and names nothing that was made of the old one but its challenger, which
+       the next function that needs it replaces; the ledger says why
     4  the new set takes the old one's path
 
 A process that is killed leaves a state that the next call goes on from: before 3 it begins again, after it only 4 is left.
@@ -37,6 +38,8 @@ LOCK = ".forgetting"  # of candidates that are tried at once, one freezes the se
 def require_forgotten(place: Workplace, batch: Batch, step: str) -> Batch:
     """The batch, with a frozen set that holds nobody who is erased now.
 
+    A batch whose refit was promoted is done: nothing is made of its set any more, and the proof of the erasure names it.
+
     Args:
         place: stores and folders.
         batch: with or without a frozen set.
@@ -46,7 +49,7 @@ def require_forgotten(place: Workplace, batch: Batch, step: str) -> Batch:
         ConflictError: if the set has to be frozen anew, and the batch was released meanwhile.
         TerminalError: if the database has still something of an erased user.
     """
-    if batch.training_set_uri is None or not place.store.erased_hashes():
+    if batch.training_set_uri is None or not place.store.erased_hashes() or _was_promoted(place, batch):
         return batch
     folder = place.folder(batch.batch_id)
     with _alone(folder):
@@ -55,6 +58,11 @@ def require_forgotten(place: Workplace, batch: Batch, step: str) -> Batch:
         while gone := erased_users(place, folder / TRAINING_SET):
             batch = _freeze_anew(place, batch, gone, step)
         return batch
+
+
+def _was_promoted(place: Workplace, batch: Batch) -> bool:
+    version = batch.refit_version
+    return version is not None and any(row.to_version == version for row in place.store.list_promotions())
 
 
 def erased_users(place: Workplace, folder: Path) -> set[str]:
@@ -121,7 +129,8 @@ def _decision(place: Workplace, batch: Batch, gone: set[str], change: dict[str, 
     before = place.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
     changes = [*(before[0].numbers["changes"] if before else ()), change]
     users = "1 user" if len(gone) == 1 else f"{len(gone)} users"
-    made = "".join(f", version {version}" for version in change["model_versions"])
+    versions = change["model_versions"]
+    made = f" (version{'s' if len(versions) > 1 else ''} {', '.join(versions)})" if versions else ""
     reason = (
         f"{users.capitalize()} of the training set {'was' if len(gone) == 1 else 'were'} erased before {change['at_step']}: "
         f"the set with digest {change['old_digest'][:12]} was frozen anew as {change['new_digest'][:12]}, as of the same "

@@ -45,7 +45,8 @@ def with_challenger(place: Workplace, batch: Batch) -> Batch:
     Raises:
         DataCheckError: if the new set fails them.
     """
-    if batch.challenger_version is not None or not forgetting.was_frozen_anew(place, batch):
+    version = batch.challenger_version
+    if not forgetting.was_frozen_anew(place, batch) or (version and not was_of(place, batch, version)):
         return batch
     if batch.data_docs_uri is None:
         batch = fitting.check_batch(place, batch)[0]

@@ -16,7 +16,8 @@ from recsys.store.database import Database
 from recsys.store.tables import training_batches
 from recsys.store.user_key import UserKey
 
-MADE_OF_SET = ("data_docs_uri", "challenger_version", "refit_version", "evidence_uri")
+# What was made of a set; the challenger is named until there is another, since a used batch has one.
+MADE_OF_SET = ("data_docs_uri", "refit_version", "evidence_uri")
 
 
 class ForgettingStore(Database):
