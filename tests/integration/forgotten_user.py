@@ -95,10 +95,15 @@ def files_naming(home: Path, name: str) -> set[str]:
     return {str(path.relative_to(home)) for path in sorted(home.rglob("*")) if path.is_file() and _names(path, name)}
 
 
+def models_in(home: Path) -> list[Path]:
+    """Files of models in MLflow."""
+    return sorted((home / "mlflow").rglob("recommender/*.parquet"))
+
+
 def _names(path: Path, name: str) -> bool:
     if name in path.name or name.encode() in path.read_bytes():
         return True
-    return path.suffix == ".parquet" and any(name in text for text in _texts(path))
+    return path.read_bytes().startswith(b"PAR1") and any(name in text for text in _texts(path))
 
 
 def _texts(path: Path) -> Iterator[str]:

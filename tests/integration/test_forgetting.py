@@ -32,6 +32,7 @@ from tests.integration.forgotten_user import (
     STEPS,
     files_naming,
     go_on,
+    models_in,
     new_home,
     numbers_of,
     record_night,
@@ -181,6 +182,8 @@ def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more
         assert planned.shows(f"Version {champion} stays: it is champion")
         assert planned.shows(f"The training set of run {FIRST} stays as long as version {judged} does.")
 
+        models = models_in(place.settings.home)
+        assert len(models) == 2
         later = AuditedLoop(place, tmp_path / "evidence", now=NOW)
         second = later.night(champion)
         later.promote(second)
@@ -191,7 +194,7 @@ def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more
         assert purged.code == 0, purged.err
         assert purged.shows(f"versions {judged}, {champion}")
         assert [one.version for one in place.registry.list_versions()] == [str(n) for n in range(3, 7)]
-        assert not list((place.settings.home / "mlflow").rglob("recommender/*.parquet")), "no file of either is left"
+        assert not [path for path in models if path.exists()], "no file of either is left"
         assert not (place.folder(FIRST) / FROZEN).exists()
         assert files_naming(place.settings.home, PERSON) == set()
         (proof,) = place.store.list_erasures()
@@ -215,6 +218,8 @@ def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more
 def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: Path) -> None:
     with using(copy_home(night.before("end"), tmp_path / "home")) as place:
         place.store.erase_user(PERSON, "themselves", ERASED_AT)
+        models = models_in(place.settings.home)
+        assert len(models) == 2
         later = AuditedLoop(place, tmp_path / "evidence", now=NOW)
         for _ in range(2):
             version = later.night(place.registry.get_alias("champion"))
@@ -228,7 +233,7 @@ def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: 
         assert len(pipeline.complete_erasures(NOW)["runs"]) == 2
         purge(place, NOW)
         assert pipeline.complete_erasures(NOW) == {"num_completed": 0, "num_open": 0}
-        assert not list((place.settings.home / "mlflow").rglob("recommender/*.parquet"))
+        assert not [path for path in models if path.exists()]
 
 
 def _die(*arguments: Any) -> None:
