@@ -18,7 +18,8 @@ from typing import Any
 
 from recsys.errors import InputError, TerminalError
 from recsys.file_digests import FileDigest, digest_folder
-from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
+from recsys.registry_aliases import MODEL_NAME, VersionSummary
+from recsys.registry_deletion import FitRemover
 from recsys.registry_errors import translated_errors
 from recsys.registry_texts import (
     EXPERIMENT_NAME,
@@ -35,7 +36,7 @@ OnSaved = Callable[[Mapping[str, FileDigest]], None]
 __all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]
 
 
-class Registry(VersionReader):
+class Registry(FitRemover):
     """The versions of one deployment.
 
     A fit of a batch is logged by one process at a time (the batch's lease sees to that); readers may be many.

@@ -142,7 +142,7 @@ def promote(
             say(f"Version {version} is not promoted: {decided['verdict'].replace('_', ' ')}.")
         raise typer.Exit(1)
     load_for("refit_challenger")
-    refit = pipeline.refit_challenger(version)
+    refit = pipeline.refit_challenger(decided["model_version"])
     pipeline.request_approval(refit["model_version"], run_id, datetime.now(UTC))
     pipeline.record_answer(refit["model_version"], "approve", name, datetime.now(UTC))
     done = pipeline.promote(refit["model_version"], run_id, datetime.now(UTC))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recsys.errors import InputError
+from recsys.evaluation.pseudonyms import Pseudonym, keyed
 from recsys.file_digests import NOTHING_KNOWN, Known, checked_bytes
 from recsys.whole_folder import whole_folder
 
@@ -52,6 +53,8 @@ class Evidence:
             again when the earlier evidence is gone.
         pooled_from: of each earlier verdict whose evidence was read: `batch_id`, `as_of`, `num_opinions` that it added.
         not_pooled: sentences: which earlier evidence could not be read.
+        training_set_digest: of the set that the judged fit learned from; None in older evidence.
+        is_keyed: `user_id` is a pseudonym in every table; False in older evidence, which has the ids.
     """
 
     batch_id: str
@@ -71,6 +74,8 @@ class Evidence:
     opinions: pd.DataFrame = field(default_factory=pd.DataFrame)
     pooled_from: list[dict[str, Any]] = field(default_factory=list)
     not_pooled: list[str] = field(default_factory=list)
+    training_set_digest: str | None = None
+    is_keyed: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -100,8 +105,19 @@ class Evidence:
         return self.opinions[(self.opinions["batch_id"] == self.batch_id) | (self.opinions["recorded_at"] > since)]
 
     def users(self, system: str) -> pd.DataFrame:
-        """One row per user of the holdout for one system, by user."""
-        return self.per_user[self.per_user["system"] == system].sort_values("user_id").set_index("user_id")
+        """One row per user of the holdout for one system; the users in one order, whatever the system."""
+        own = self.per_user[self.per_user["system"] == system].set_index("user_id")
+        if own.index.has_duplicates:
+            return own
+        everyone = pd.Index(self.per_user["user_id"].unique(), name="user_id")
+        return own.reindex(everyone[everyone.isin(own.index)])
+
+    def keyed(self, pseudonym: Pseudonym) -> Evidence:
+        """The evidence with pseudonyms in place of user ids; itself, if it has them already."""
+        if self.is_keyed:
+            return self
+        tables: dict[str, Any] = {name: keyed(getattr(self, name), pseudonym) for name in ("per_user", *OPTIONAL)}
+        return replace(self, **tables, is_keyed=True)
 
     def pair(self, first: str, second: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """`users` of two systems, row by row the same.
@@ -132,14 +148,18 @@ class Evidence:
 
     def save(self, folder: Path) -> Path:
         """Writes all files, or none, and returns `folder`; what was there is replaced."""
-        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", *OPTIONAL)}
         with whole_folder(folder) as building:
-            self.per_user.to_parquet(building / PER_USER, index=False)
-            for name, file in OPTIONAL.items():
-                if not getattr(self, name).empty:
-                    getattr(self, name).to_parquet(building / file, index=False)
-            (building / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
+            self.write_into(building)
         return folder
+
+    def write_into(self, folder: Path) -> None:
+        """Writes all files into a folder, one by one."""
+        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", *OPTIONAL)}
+        self.per_user.to_parquet(folder / PER_USER, index=False)
+        for name, file in OPTIONAL.items():
+            if not getattr(self, name).empty:
+                getattr(self, name).to_parquet(folder / file, index=False)
+        (folder / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, known: Known = NOTHING_KNOWN) -> Evidence:

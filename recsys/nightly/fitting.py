@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from recsys.training.training_set import TrainingSet, TrainingSetSummary
     from recsys.training.validation_report import ValidationReport
 
+DIGEST = "training_set_digest"  # beside what was measured on a set
+
 
 def fit_config(batch: Batch) -> FitConfig:
     """The recipe of this code version, as the batch was planned."""
@@ -54,9 +56,7 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
     Raises:
         DigestError: if a file of what was frozen before is not the one that was written.
     """
-    from recsys.model.eligible_items import catalog_frame
-    from recsys.training.recipe import MAX_USER_SHARE
-    from recsys.training.training_set import read_summary, write_training_set
+    from recsys.training.training_set import read_summary
 
     if batch.training_set_digest is not None and folder.is_dir():
         known = below(
@@ -66,6 +66,15 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
         existing = read_summary(folder, known)
         if existing is not None and existing.digest == batch.training_set_digest:
             return existing
+    return write_set(place, batch, folder)
+
+
+def write_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
+    """Writes the inputs of the batch as they are now, up to its cut-offs."""
+    from recsys.model.eligible_items import catalog_frame
+    from recsys.training.recipe import MAX_USER_SHARE
+    from recsys.training.training_set import write_training_set
+
     half_life_days = batch.config["half_life_days"]
     items = catalog_frame(place.store.catalog().values())
     examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
@@ -88,17 +97,27 @@ def read_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingS
 
 
 def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:
-    """Runs the data checks against the last batch that was used."""
+    """Runs the data checks against the last batch that was used. Rows that are shown have pseudonyms of their users."""
+    from recsys.evaluation.pseudonyms import renamed
     from recsys.training.validation import ValidationConfig, validate_training_set
 
+    examples = read_training_set(place, batch, folder).examples
     return validate_training_set(
-        read_training_set(place, batch, folder).examples,
+        examples.assign(user_id=renamed(examples["user_id"], place.pseudonym)),
         as_of=batch.as_of,
         fit_through=batch.fit_through,
         previous=_previous_batch(place, batch),
         config=ValidationConfig(),
         docs_folder=folder / "data_docs",
     )
+
+
+def check_batch(place: Workplace, batch: Batch) -> tuple[Batch, ValidationReport]:
+    """The same for the batch's own folder; the batch then names its Data Docs."""
+    place.make_pseudonyms()
+    report = check_training_set(place, batch, place.folder(batch.batch_id))
+    uri = place.settings.reference(Path(report.data_docs))
+    return place.store.update_batch(batch.batch_id, data_docs_uri=uri), report
 
 
 def _previous_batch(place: Workplace, batch: Batch) -> Any:
@@ -154,8 +173,8 @@ def try_candidate(folder: Path, batch: Batch, name: str, known: Known = NOTHING_
     if name not in names:
         raise InputError(f"Expected a candidate out of {', '.join(names)}, got {name!r}.")
     target = _trial_file(folder, name)
-    if target.is_file():
-        return _read_trial(target, name, known)
+    if (found := _read_trial(target, batch, name, known)) is not None:
+        return found
     trial = _kept_trial(batch)
     if trial is None:
         training_set, cut_off = TrainingSet.read(folder / TRAINING_SET, below(known, TRAINING_SET)), batch.fit_through
@@ -163,8 +182,18 @@ def try_candidate(folder: Path, batch: Batch, name: str, known: Known = NOTHING_
             config.candidates()[name], training_set.examples_through(cut_off), training_set.items, cut_off,
             batch.config["half_life_days"], config, training_set.neutral_through(cut_off),
         )  # fmt: skip
+    measured_on = {**trial.as_dict(), DIGEST: batch.training_set_digest}
     with whole_folder(target.parent) as building:
-        (building / target.name).write_text(json.dumps(trial.as_dict(), indent=2), encoding="utf-8")
+        (building / target.name).write_text(json.dumps(measured_on, indent=2), encoding="utf-8")
+    return trial
+
+
+def try_and_record(place: Workplace, batch: Batch, name: str) -> Trial:
+    """The same in the batch's own folder, whose files are compared with what was recorded of them."""
+    folder = place.folder(batch.batch_id)
+    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.TRAINING_SET, ArtifactKind.CANDIDATE)
+    trial = try_candidate(folder, batch, name, known)
+    kept_files.record_candidate(place, batch.batch_id, name)
     return trial
 
 
@@ -172,11 +201,15 @@ def _trial_file(folder: Path, name: str) -> Path:
     return folder / "candidates" / name / "trial.json"
 
 
-def _read_trial(file: Path, name: str, known: Known) -> Trial:
+def _read_trial(file: Path, batch: Batch, name: str, known: Known) -> Trial | None:
+    """What was measured on the batch's training set; None if nothing was, or on one that was frozen before it."""
     from recsys.training.recipe import Trial
 
-    content = checked_bytes(file, known.get(f"candidates/{name}/{file.name}"), NEW_RUN)
-    return Trial.from_dict(_parsed(file, content))
+    if not file.is_file():
+        return None
+    kept = _parsed(file, checked_bytes(file, known.get(f"candidates/{name}/{file.name}"), NEW_RUN))
+    is_of_another = kept.pop(DIGEST, batch.training_set_digest) != batch.training_set_digest
+    return None if is_of_another else Trial.from_dict(kept)
 
 
 def _parsed(file: Path, content: bytes) -> dict[str, Any]:
@@ -205,14 +238,14 @@ def trials_of(folder: Path, batch: Batch, known: Known = NOTHING_KNOWN) -> list[
         InputError: if one has not been tried.
         DigestError: if what was measured is not what is there.
     """
-    files = {name: _trial_file(folder, name) for name in candidate_names(batch)}
-    missing = [name for name, file in files.items() if not file.is_file()]
+    found = {name: _read_trial(_trial_file(folder, name), batch, name, known) for name in candidate_names(batch)}
+    missing = [name for name, trial in found.items() if trial is None]
     if missing:
         raise InputError(
             f"Expected every candidate of batch {batch.batch_id} to be tried, {', '.join(missing)} was not, there is no "
-            f"{files[missing[0]]}: put it back from a backup, or run try_candidate for it."
+            f"{_trial_file(folder, missing[0])}: put it back from a backup, or run try_candidate for it."
         )
-    return [_read_trial(file, name, known) for name, file in files.items()]
+    return [trial for trial in found.values() if trial is not None]
 
 
 def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
@@ -247,7 +280,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
     numbers = {
         "params": result.params, "metrics": {**result.metrics, **tried},
-        "examples": examples_of(result.recommender, training_set.histories, config.seed),
+        "examples": examples_of(result.recommender, training_set.histories),
         "input_example": input_example(result.recommender),
     }  # fmt: skip
     with whole_folder(folder / fit_name) as building:

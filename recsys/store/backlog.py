@@ -21,7 +21,7 @@ from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.records import Batch, BatchStatus
 from recsys.store import artifact_digests
 from recsys.store.brigading import is_held_back
-from recsys.store.impacts import insert_training_impacts
+from recsys.store.impacts import insert_training_impacts, name_training_version
 from recsys.store.tables import negative_training_examples, training_batches, user_dislikes
 
 PLANNED = ("as_of", "fit_through", "champion_version", "config", "claimed_at", "lease_expires_at")
@@ -210,6 +210,8 @@ def update_fields(connection: Connection, batch_id: str, values: dict[str, Any])
         raise _lost(row)
     if values:
         _set(connection, batch_id, **values)
+    if row.status == BatchStatus.USED and values.get("challenger_version"):  # trained anew after it was settled
+        name_training_version(connection, batch_id, values["challenger_version"])
     return read_batch(connection, batch_id)
 
 
