@@ -1,8 +1,9 @@
 """`make bench-publishing`: how long a dislike takes over HTTP while the lists of everybody are published, on SQLite.
 
-A made stream; a first champion, fitted by `recsys run` on its first users; then what all users did, as many as asked for. While `publish_recommendations` makes and writes the lists anew in a process of its own, clients
-record dislikes through `recsys serve`. With `--beside FOLDER`, another checkout does the same in turn, on its own store that
-its own code made. Writes docs/posts_while_publishing.md.
+A made stream; a first champion, fitted by `recsys run` on its first users; then what all users did, as many as asked for.
+While `publish_recommendations` makes and writes the lists anew in a process of its own, clients record dislikes through
+`recsys serve`. With `--beside FOLDER`, another checkout does the same in turn, on its own store that its own code made.
+Writes docs/posts_while_publishing.md.
 """
 
 from __future__ import annotations
