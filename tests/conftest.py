@@ -28,7 +28,8 @@ POSTGRES_URL = "RECSYS_TEST_POSTGRES_URL"
 # No deadline per example: on a busy machine a slow one says nothing about the code.
 settings.register_profile("recsys", deadline=None)
 settings.load_profile("recsys")
-SHARING_FOLDERS = ("second_night",)
+SHARING_FOLDERS = ("dags", "second_night")
+LONG_FOLDERS = ("training",)
 
 
 class ByFile(LoadFileScheduling):
@@ -42,6 +43,11 @@ class ByFile(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
     """In place of xdist's own, where `--dist loadfile` is asked for."""
     return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that at the end no worker waits for the other."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG_FOLDERS)
 
 
 @dataclass(frozen=True)

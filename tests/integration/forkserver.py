@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 
-# Nothing of the commands themselves: they look at the environment when they are loaded. TensorFlow starts its threads with
-# the first operation, which is the child's.
+# None of the commands' modules: they look at the environment when they are loaded. TensorFlow starts its threads with the
+# first operation, which is the child's.
 LIBRARIES = [
     "tests.integration.tensorflow_loaded",
     "alembic.command",
@@ -16,6 +16,7 @@ LIBRARIES = [
     "pandas",
     "sqlalchemy.dialects.postgresql.asyncpg",
     "typer.rich_utils",
+    "tests.integration.steps_loaded",
 ]
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(LIBRARIES)

@@ -22,7 +22,7 @@ from recsys.nightly import drifting
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import quick, recsys, state
+from tests.integration.command_line import quick, state
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, write_stream
 
@@ -201,7 +201,7 @@ def test_recommend_shows_a_users_list_with_reasons(champion: Champion) -> None:
 
 
 def test_recommend_shows_where_an_item_would_rank_without_what_it_rests_on(champion: Champion) -> None:
-    shown = recsys(champion.settings, "recommend", "u001", "--counterfactuals", COLUMNS="250")
+    shown = quick(champion.settings, "recommend", "u001", "--counterfactuals", COLUMNS="250")
     assert shown.code == 0
     assert re.search(r"Without Film \d+ it would be rank \d+, without Film \d+ rank \d+", shown.out)
 
