@@ -5,6 +5,7 @@
     |   |-- InputError       a file, argument or stored value is not what was expected
     |   |-- DataCheckError   the training set failed its data validation
     |   |-- ConflictError    somebody else holds, took over or already changed what this call wanted
+    |   |-- ErasedError      it is about a user who was erased
     |   `-- NotFoundError    a version, batch, user or file that was named does not exist
     `-- TransientError       try again later: a service is away, a lock is held, the disk is full
 
@@ -37,6 +38,26 @@ class DataCheckError(TerminalError):
 
 class ConflictError(TerminalError):
     """Somebody else holds, took over or already changed what this call wanted."""
+
+
+class ErasedError(TerminalError):
+    """It is about users who were erased, and not brought back.
+
+    Args:
+        user_ids: who they are. The message does not name them: it may end in a log.
+    """
+
+    def __init__(self, user_ids: frozenset[str]) -> None:
+        count = "a user who was" if len(user_ids) == 1 else f"{len(user_ids)} users who were"
+        super().__init__(
+            f"Expected users who are not erased, got {count}: nothing was written. Whoever runs the service brings a user back "
+            "with `recsys bring-back USER`."
+        )
+        self.user_ids = user_ids
+
+    def __reduce__(self) -> tuple[type[ErasedError], tuple[frozenset[str]]]:
+        """Exceptions are copied with their message alone otherwise."""
+        return ErasedError, (self.user_ids,)
 
 
 class NotFoundError(TerminalError):

@@ -4,6 +4,7 @@
 |---|---|---|
 | `RECSYS_HOME` | folder of everything this project writes | `<checkout>/var`, outside one `~/.local/share/recsys` |
 | `RECSYS_DATABASE_URL` | feedback database, a SQLAlchemy URL | SQLite file `feedback.db` in `RECSYS_HOME` |
+| `RECSYS_USER_KEY_FILE` | key that names erased users, 64 hex digits | `user.key` beside a SQLite database, else in the home |
 | `MLFLOW_TRACKING_URI` | MLflow server or store | SQLite file `mlflow/mlflow.db` in `RECSYS_HOME` |
 | `RECSYS_MLFLOW_PUBLIC_URL` | MLflow as a browser reaches it, for links only | `MLFLOW_TRACKING_URI` |
 | `RECSYS_API_HOST`, `RECSYS_API_PORT` | where the feedback API listens | `127.0.0.1`, `8000` |
@@ -178,6 +179,20 @@ class Settings:
     def mlflow_artifacts(self) -> Path:
         """Folder of the embedded MLflow store's artifacts."""
         return self.home / "mlflow" / "artifacts"
+
+
+def user_key_file(database_file: Path | None, environ: Mapping[str, str] | None = None) -> Path:
+    """Where the key is that names erased users of a database: beside the file of SQLite, for a server in the home.
+
+    Args:
+        database_file: of SQLite; None for a server.
+        environ: by default the environment; `RECSYS_USER_KEY_FILE` in it names another file.
+    """
+    env = os.environ if environ is None else environ
+    if given := env.get("RECSYS_USER_KEY_FILE"):
+        return Path(given).expanduser().resolve()
+    folder = Settings.from_environment(env).home if database_file is None else database_file.absolute().parent
+    return folder / "user.key"
 
 
 def run_source(environ: Mapping[str, str] | None = None, arguments: Sequence[str] | None = None) -> str:

@@ -100,7 +100,16 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def empty_database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def key_of_server(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of a server's database is in this test's folder; that of a SQLite file is beside it anyway."""
+    if backend == "postgresql":
+        monkeypatch.setenv("RECSYS_USER_KEY_FILE", str(tmp_path / "user.key"))
+
+
+@pytest.fixture
+def empty_database_url(
+    backend: str, tmp_path: Path, request: pytest.FixtureRequest, key_of_server: None
+) -> Iterator[str]:
     """A database without any table. On SQLite the file does not exist yet, nor does its folder."""
     if backend == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty' / 'feedback.db'}"
@@ -112,7 +121,7 @@ def empty_database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest, key_of_server: None) -> Iterator[str]:
     """A migrated database without rows."""
     if backend == "sqlite":
         path = tmp_path / "feedback.db"

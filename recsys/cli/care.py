@@ -67,7 +67,8 @@ def erase_user(
 ) -> None:
     """Delete everything about a user, and list the data sets and model versions that still know them.
 
-    The next training knows nothing of the user. The audit keeps a hash of the id, counts and the list.
+    From then on nothing about the user is recorded, imported or trained on, until `recsys bring-back`. The audit keeps a
+    keyed hash of the id, counts and the list.
     """
     from recsys.nightly.workplace import Workplace
 
@@ -78,12 +79,28 @@ def erase_user(
     _show([erasure], as_json)
 
 
+def bring_back(
+    user_id: Annotated[str, typer.Argument(help="The user's id.")],
+    requested_by: Annotated[str, typer.Option("--requested-by", help="Who asked for it; goes into the audit.")],
+    as_json: Json = False,
+) -> None:
+    """Let an erased user be as any new one: their feedback is recorded again. What was erased does not come back."""
+    from recsys.nightly.workplace import Workplace
+
+    with Workplace.open() as place:
+        erasure = place.store.bring_back(user_id, requested_by, datetime.now(UTC))
+    if as_json:
+        _show([erasure], as_json)
+    else:
+        say(f"User {user_id}, erased at {minute(erasure.erased_at)} UTC, may use the service again.")
+
+
 def erasures(
     user_id: Annotated[str | None, typer.Option("--user", help="Only those of this user.")] = None,
     k: K = 20,
     as_json: Json = False,
 ) -> None:
-    """The proof of who was erased, newest first."""
+    """The proof of who was erased: first those whose data something may still hold, newest first."""
     from recsys.nightly.workplace import Workplace
 
     with Workplace.open() as place:
@@ -95,7 +112,7 @@ def erasures(
 
 def _show(found: list[Erasure], as_json: bool) -> None:
     if as_json:
-        print_json_lines(asdict(erasure) for erasure in found)
+        print_json_lines({**asdict(erasure), "is_open": erasure.is_open} for erasure in found)
         return
     from recsys.settings import Settings
 
@@ -103,6 +120,7 @@ def _show(found: list[Erasure], as_json: bool) -> None:
     for one in found:
         deleted = ", ".join(f"{count:,} {name}" for name, count in one.num_rows.items() if count) or "nothing was there"
         say(f"Erasure {one.erasure_id} at {minute(one.erased_at)} UTC, asked for by {one.requested_by}")
+        say(f"  state           {_state(one)}")
         say(f"  user hash       {one.user_hash}")
         say(f"  deleted         {deleted}")
         for batch in one.batches:
@@ -110,3 +128,13 @@ def _show(found: list[Erasure], as_json: bool) -> None:
                 f"  still in        {settings.locate(batch['training_set_uri'])} (digest {batch['training_set_digest']})"
             )
         say(f"  known to        {', '.join(f'version {v}' for v in one.model_versions) or 'no version'}")
+        for name, left in (one.remaining or {}).items():
+            say(f"  remaining       {name}: {left}")
+
+
+def _state(one: Erasure) -> str:
+    """Whether something still holds the user, and whether they are back."""
+    state = "open" if one.completed_at is None else f"complete since {minute(one.completed_at)} UTC"
+    if one.lifted_at is not None:
+        state += f"; brought back at {minute(one.lifted_at)} UTC by {one.lifted_by}"
+    return state

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys.cli.options import Json
-from recsys.cli.output import print_json_lines, say_aside, seconds, show, table
+from recsys.cli.output import count_of, print_json_lines, say_aside, seconds, show, table
 
 if TYPE_CHECKING:
     from recsys.cli.output import Listed
@@ -67,6 +67,13 @@ ShiftDays = Annotated[
         show_default="not moved, or as kept",
     ),
 ]
+BringBack = Annotated[
+    bool,
+    typer.Option(
+        "--bring-back",
+        help="Bring users of the files back who were erased; the audit names the import. Otherwise their rows are left out.",
+    ),
+]
 
 
 @app.command("movietweetings")
@@ -78,6 +85,7 @@ def movietweetings(
     dry_run: DryRun = False,
     ends_on: EndsOn = None,
     shift_days: ShiftDays = None,
+    bring_back: BringBack = False,
     as_json: Json = False,
 ) -> None:
     """Import a MovieTweetings folder: ratings.dat and movies.dat.
@@ -87,7 +95,7 @@ def movietweetings(
     from recsys import ingest
 
     options = ingest.ImportOptions(
-        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
+        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days), bring_back=bring_back
     )
     run_import(ingest.import_movietweetings, folder, options, as_json)
 
@@ -101,6 +109,7 @@ def movielens(
     dry_run: DryRun = False,
     ends_on: EndsOn = None,
     shift_days: ShiftDays = None,
+    bring_back: BringBack = False,
     as_json: Json = False,
 ) -> None:
     """Import a MovieLens folder: ml-latest and ml-25m (.csv) or ml-1m and ml-10m (.dat).
@@ -111,7 +120,7 @@ def movielens(
     from recsys import ingest
 
     options = ingest.ImportOptions(
-        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
+        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days), bring_back=bring_back
     )
     run_import(ingest.import_movielens, folder, options, as_json)
 
@@ -125,6 +134,7 @@ def interactions(
     dry_run: DryRun = False,
     ends_on: EndsOn = None,
     shift_days: ShiftDays = None,
+    bring_back: BringBack = False,
     as_json: Json = False,
 ) -> None:
     """Import likes, dislikes, ratings, clicks and watches from CSV or Parquet.
@@ -140,7 +150,7 @@ def interactions(
     from recsys import ingest
 
     options = ingest.ImportOptions(
-        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days)
+        like_at_least, dislike_at_most, skip_bad_rows, dry_run, shift=_shift(ends_on, shift_days), bring_back=bring_back
     )
     run_import(ingest.import_interactions, file, options, as_json)
 
@@ -214,6 +224,7 @@ def report_table(report: ImportReport) -> Listed:
         rows += [("new or changed items", f"{report.num_new_items:,}"), ("new feedback", f"{report.num_new:,}")]
     if report.num_bad:
         rows.append((f"bad rows that {verb} left out", f"{report.num_bad:,}"))
+    rows += _erased(report, verb)
     if report.first_at and report.last_at:
         rows.append(("from", f"{report.first_at:%Y-%m-%d %H:%M:%S} UTC"))
         rows.append(("to", f"{report.last_at:%Y-%m-%d %H:%M:%S} UTC"))
@@ -227,3 +238,12 @@ def report_table(report: ImportReport) -> Listed:
     for row in rows:
         listed.add_row(*row)
     return listed
+
+
+def _erased(report: ImportReport, verb: str) -> Iterator[tuple[str, str]]:
+    """What became of the rows of erased users."""
+    if report.num_erased_rows:
+        users = count_of(report.num_erased_users, "erased user")
+        yield f"rows of {users} that {verb} left out", f"{report.num_erased_rows:,}"
+    if report.num_brought_back:
+        yield "erased users who are brought back", f"{report.num_brought_back:,}"

@@ -69,6 +69,7 @@ SOURCES = {
     "brigading": Source("care", "brigading", DATA),
     "erase-user": Source("care", "erase_user", DATA),
     "erasures": Source("care", "erasures", DATA),
+    "bring-back": Source("care", "bring_back", DATA),
     "serve": Source("serve", "serve", SERVING),
     "api-key": Source("api_keys", "api_key", SERVING),
 }

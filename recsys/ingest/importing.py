@@ -19,6 +19,7 @@ from pathlib import Path
 from recsys.errors import InputError
 from recsys.foreign_text import shortened
 from recsys.ingest import movielens, movietweetings, tabular
+from recsys.ingest.erased import bring_back, erased_users, without
 from recsys.ingest.parsed import DISLIKE, LIKE, SEEN, Parsed, Thresholds
 from recsys.ingest.shift import ShiftRequest, choose_days, move
 from recsys.ingest.writing import Watch, Written, placeholders_of, write
@@ -42,6 +43,7 @@ class ImportOptions:
         rows_per_batch: rows per transaction, at least 1.
         shift: whether the stream is moved in time.
         imported_at: wall clock that is written to the rows; None: now. What is more than a day later is refused.
+        bring_back: users of the files who were erased are brought back; otherwise their rows are left out.
     """
 
     like_at_least: float | None = None
@@ -51,6 +53,7 @@ class ImportOptions:
     rows_per_batch: int = 5_000
     shift: ShiftRequest = field(default_factory=ShiftRequest)
     imported_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    bring_back: bool = False
 
     @property
     def latest(self) -> datetime:
@@ -83,6 +86,9 @@ class ImportReport:
         ignored_columns: columns of the files that nothing reads, the first 20.
         num_ignored_columns: how many there are.
         is_dry_run: nothing was written.
+        num_erased_users: users of the files who were erased, and whose rows were left out.
+        num_erased_rows: those rows.
+        num_brought_back: users who were erased until this import.
     """
 
     source: str
@@ -101,6 +107,9 @@ class ImportReport:
     is_dry_run: bool = False
     shift_days: int = 0
     num_ignored_columns: int = 0
+    num_erased_users: int = 0
+    num_erased_rows: int = 0
+    num_brought_back: int = 0
 
 
 def import_movietweetings(
@@ -165,12 +174,23 @@ def _import(
         parsed.require_good()
     shift = _shift_of(store, parsed, path, options.shift, imported_at)
     parsed = move(parsed, shift.shift_days, options.latest)
-    placeholders, written = placeholders_of(parsed, store), Written()
+    erased = erased_users(parsed, store)
+    left = parsed if options.bring_back else without(parsed, erased)
+    placeholders, written, num_back = placeholders_of(left, store), Written(), 0
     if not options.dry_run:
         _keep(store, shift)
-        written = write(parsed, placeholders, store, imported_at, options.rows_per_batch, watch)
+        if options.bring_back:
+            num_back = bring_back(store, erased, f"import of {path.resolve().name}", imported_at)
+        written = write(left, placeholders, store, imported_at, options.rows_per_batch, watch)
     report = _report(parsed, len(placeholders), written, time.monotonic() - started)
-    return replace(report, is_dry_run=options.dry_run, shift_days=shift.shift_days)
+    return replace(
+        report,
+        is_dry_run=options.dry_run,
+        shift_days=shift.shift_days,
+        num_erased_users=len(written.erased if options.bring_back else erased | written.erased),
+        num_erased_rows=len(parsed.feedback) - len(left.feedback) + written.num_of_erased,
+        num_brought_back=num_back,
+    )
 
 
 def _report(parsed: Parsed, num_placeholders: int, written: Written, seconds: float) -> ImportReport:

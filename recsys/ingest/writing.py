@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
 import pandas as pd
 
 from recsys.feedback.handler import save_dislikes
+from recsys.ingest.erased import ErasedMeanwhile
 from recsys.ingest.parsed import DISLIKE, LIKE, Parsed
 from recsys.records import Dislike, DislikeReason, Interaction, Item
 from recsys.store import FeedbackStore
@@ -23,10 +25,12 @@ Watch = Callable[[int, int], None]  # (rows done, rows in all), after each batch
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows a write added or changed."""
+    """How many rows a write added or changed, and how many it left out since their users were erased meanwhile."""
 
     num_items: int = 0
     num_feedback: int = 0
+    num_of_erased: int = 0
+    erased: frozenset[str] = frozenset()
 
 
 def placeholders_of(parsed: Parsed, store: FeedbackStore) -> list[Item]:
@@ -56,14 +60,20 @@ def write(
         num_items += store.upsert_items(batch, imported_at)
         done += len(batch)
         _tell(watch, done, total)
+    kept = ErasedMeanwhile()
     for start in range(0, len(parsed.feedback), rows_per_batch):
         rows = parsed.feedback.iloc[start : start + rows_per_batch]
-        num_feedback += store.insert_interactions(list(_interactions(rows, imported_at)))
-        recorded = save_dislikes(store, list(_dislikes(rows, parsed.source, imported_at)))
+        num_feedback += kept.write(partial(_save_interactions, store), list(_interactions(rows, imported_at)))
+        recorded = kept.write(partial(save_dislikes, store), list(_dislikes(rows, parsed.source, imported_at)))
         num_feedback += sum(dislike.is_new for dislike in recorded)
         done += len(rows)
         _tell(watch, done, total)
-    return Written(num_items, num_feedback)
+    return Written(num_items, num_feedback, kept.num_rows, kept.user_ids)
+
+
+def _save_interactions(store: FeedbackStore, rows: list[Interaction]) -> int:
+    # A placeholder that was there a moment ago may have gone with an erased user.
+    return store.insert_interactions(rows, makes_placeholders=True)
 
 
 def _changed_items(parsed: Parsed, catalog: dict[str, Item]) -> Iterator[Item]:

@@ -11,7 +11,6 @@ from recsys.errors import InputError
 from recsys.nightly.fitting import current_recipe
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
-from recsys.store.erasures import user_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,8 +95,5 @@ def _earlier_verdicts(
 
 def _without_erased(place: Workplace, opinions: pd.DataFrame) -> pd.DataFrame:
     """Evidence is not rewritten when a user is erased; nothing of theirs goes into new evidence."""
-    erased = {one.user_hash for one in place.store.list_erasures()}
-    if not erased:
-        return opinions
-    hashes = opinions["user_id"].map(user_hash)
-    return opinions[~hashes.isin(erased)]
+    erased = place.store.erased_users(opinions["user_id"].unique())
+    return opinions[~opinions["user_id"].isin(erased)]

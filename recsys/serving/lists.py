@@ -8,7 +8,8 @@ the dislikes that hold now. What new likes and dislikes say about other items co
 Which version it is, the audit of champions says: see `recsys.store.recommendations`. A list that was made for a user is given
 again as long as they are served from the same publication and have said nothing since.
 
-Every list that is given is a recommendation set, and every time it is given an exposure.
+Every list that is given is a recommendation set, and every time it is given an exposure. Not so for a user who was erased:
+they are given the list for users without one of their own, and no record is kept of it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ DAY_S = 86_400.0
 
 
 def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -> RecommendationSet:
-    """Gives a user their list, and records that it was given.
+    """Gives a user their list, and records that it was given, unless the user was erased.
 
     Args:
         store: where to read and write.
@@ -52,17 +53,21 @@ def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -
     """
     while True:
         served = current_list(store, user_id, now, k)
+        shown = served.entries[:k]
+        if served.user_id is None:
+            return replace(served, entries=shown)
         set_id = served.recommendation_set_id
         if set_id is None:
             set_id = store.add_list(served)
-        shown = served.entries[:k]
-        if store.add_exposure(set_id, len(shown), now):
+        if set_id is not None and store.add_exposure(set_id, len(shown), now):
             return replace(served, recommendation_set_id=set_id, entries=shown)
-        # A newer list took its place since it was read: nobody was shown this one, so it was deleted.
+        # What was read holds no more: the user was erased, or a newer list took the place of one that nobody was shown.
 
 
 def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> RecommendationSet:
     """What `serve_list` would give, without a record that it was given; it has no number unless it was given before.
+
+    For a user who was erased it is the list for users without one of their own, whose `user_id` is None.
 
     Raises:
         NotFoundError: if nothing was ever published.
@@ -75,6 +80,8 @@ def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> R
             "Expected published recommendations, found none: run `recsys run` until a version is promoted."
         )
     barred = barred_entries(store, user_id, [one for one in (own, strangers) if one is not None], now)
+    if lists.is_erased:
+        return _for_anybody(strangers or replace(published, user_id=None, entries=()), barred)
     changed_at = store.feedback_changed_at(user_id, now)  # as below: what is later than now does not act yet
     is_current = own is not None and (changed_at is None or changed_at <= own.as_of)
     if own is not None and is_current and len(own.entries) >= k and not _holds(own, barred):
@@ -91,6 +98,12 @@ def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> R
         user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration,
         adjustment_power=published.adjustment_power, publication_id=publication.publication_id,
     )  # fmt: skip
+
+
+def _for_anybody(strangers: RecommendationSet, barred: frozenset[str]) -> RecommendationSet:
+    """The list for users without one of their own, as far as it may be shown now."""
+    left = [entry for entry in strangers.entries if entry.item_id not in barred]
+    return replace(strangers, entries=tuple(replace(entry, rank=rank) for rank, entry in enumerate(left, start=1)))
 
 
 def _holds(one: RecommendationSet, barred: frozenset[str]) -> bool:
@@ -115,7 +128,9 @@ def barred_entries(
         entry.item_id
         for one in lists
         for entry in one.entries
-        if entry.item_id in excluded or not is_eligible(items[entry.item_id], rules[one.model_version], now)
+        if entry.item_id in excluded
+        or entry.item_id not in items  # it went since, with the user who had named it
+        or not is_eligible(items[entry.item_id], rules[one.model_version], now)
     )
 
 

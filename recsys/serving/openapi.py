@@ -23,6 +23,7 @@ DESCRIPTIONS = {
     403: "The caller may not do this.",
     404: "It does not exist, or belongs to another user.",
     409: "Another request changed the same data at the same time; send it again.",
+    410: "The user was erased. Whoever runs the service can bring them back.",
     413: "The body is larger than 128 KiB, or than 1 MiB where many things come at once.",
     415: "The body is not `application/json`.",
     422: "A value is not what was expected.",

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from recsys.errors import ConflictError, InputError, NotFoundError, RecsysError, TransientError
+from recsys.errors import ConflictError, ErasedError, InputError, NotFoundError, RecsysError, TransientError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:recsys:problem:"
@@ -155,8 +155,9 @@ def problem_of(error: RecsysError, retry_after_s: int) -> Problem:
             "same Idempotency-Key."
         )
         return Problem(503, "try-again", detail, headers={"Retry-After": str(retry_after_s)})
-    if isinstance(error.__cause__, SQLAlchemyError):  # its text may quote the database's address
-        log.error("refused by the database", exc_info=error)
+    if isinstance(error.__cause__, SQLAlchemyError):
+        # Its text may quote the database's address, and what was to be written: neither is for an answer or a log.
+        log.error("refused by the database: %s", cause_of(error.__cause__))
         told = "The database refused a value. Nothing was written; send plainer values."
     else:
         told = str(error)
@@ -164,10 +165,20 @@ def problem_of(error: RecsysError, retry_after_s: int) -> Problem:
         return Problem(422, "invalid-values", told)
     if isinstance(error, NotFoundError):
         return not_found(told)
+    if isinstance(error, ErasedError):
+        return Problem(410, "user-erased", told)
     if isinstance(error, ConflictError):
         return Problem(409, "conflict", told)
     log.error("unexpected", exc_info=error)
     return unexpected()
+
+
+def cause_of(error: SQLAlchemyError) -> str:
+    """What a database refused, in words that hold no value: the kind of error, and the constraint where it names one."""
+    original = getattr(error, "orig", None)
+    constraint = getattr(getattr(original, "diag", None), "constraint_name", None)
+    named = constraint or str(getattr(original, "sqlite_errorname", ""))
+    return f"{type(original or error).__name__}{f' ({named})' if named else ''}"
 
 
 def unexpected() -> Problem:

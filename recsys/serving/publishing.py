@@ -12,6 +12,7 @@ from itertools import chain, groupby
 
 import pandas as pd
 
+from recsys.errors import InputError
 from recsys.model.eligible_items import barred_items, catalog_frame
 from recsys.model.recommender import Recommender
 from recsys.records import RecommendationEntry, RecommendationSet
@@ -31,6 +32,17 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
     what they have seen or disliked by then. What the catalog hides, what is not available at `as_of`, what the version's
     rule does not admit and what a user excludes is in no list: the catalog and the exclusions count as they are now.
     """
+    known = store.catalog().keys()
+    try:
+        return _publish(store, recommender, version, as_of, now)
+    except InputError:
+        if store.catalog().keys() >= known:
+            raise
+        # An item went meanwhile, with the user who had named it: it is in no list of the second try.
+        return _publish(store, recommender, version, as_of, now)
+
+
+def _publish(store: FeedbackStore, recommender: Recommender, version: str, as_of: datetime, now: datetime) -> int:
     recommender = eligible_as_of(store, recommender, as_of)
     newest = store.stream_summary(as_of).last_recorded_at
     histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
@@ -45,8 +57,9 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
 
 def eligible_as_of(store: FeedbackStore, recommender: Recommender, as_of: datetime) -> Recommender:
     """The same model, whose lists hold what its rule admits and the catalog, as it is now, makes available at `as_of`."""
-    catalog = catalog_frame(store.catalog().values())
-    return recommender.without_items(barred_items(catalog, recommender.rule, as_of))
+    catalog = store.catalog()
+    barred = barred_items(catalog_frame(catalog.values()), recommender.rule, as_of)
+    return recommender.without_items(barred | (frozenset(recommender.item_ids) - catalog.keys()))
 
 
 def _sets(

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from recsys.errors import TransientError
+from recsys.errors import ErasedError, TransientError
 from recsys.feedback.dislike_checks import validate_dislike
 from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike
@@ -84,6 +84,7 @@ class DislikeRecorder:
 
         Raises:
             InputError: if a value is not what it should be.
+            ErasedError: if the user is erased.
             TransientError: if too many wait, the service is stopping, or the database is not available. With the same
                 idempotency key the call can be made again.
         """
@@ -125,6 +126,8 @@ class DislikeRecorder:
     def _outcomes(self, dislikes: list[Dislike]) -> Sequence[Outcome]:
         try:
             return self._store.record_and_read(dislikes)
+        except ErasedError as error:
+            return self._without(error.user_ids, dislikes)
         except TransientError as error:
             # One error per waiter: raised by many, a shared one would gather all their tracebacks.
             return [TransientError(*error.args) for _ in dislikes]
@@ -132,6 +135,14 @@ class DislikeRecorder:
             if len(dislikes) == 1:
                 return [error]
         return [outcome for dislike in dislikes for outcome in self._outcomes([dislike])]
+
+    def _without(self, erased: frozenset[str], dislikes: list[Dislike]) -> list[Outcome]:
+        """Those of erased users fail, the others are written together."""
+        others = iter(self._outcomes([dislike for dislike in dislikes if dislike.user_id not in erased]))
+        return [
+            ErasedError(frozenset([dislike.user_id])) if dislike.user_id in erased else next(others)
+            for dislike in dislikes
+        ]
 
 
 def _answer(group: Sequence[_Submitted], outcomes: Sequence[Outcome]) -> None:

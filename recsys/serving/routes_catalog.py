@@ -83,7 +83,7 @@ def list_exclusions(service: Parts, user_id: User) -> ExclusionsAnswer:
     summary="Exclude a film",
     responses={
         200: answer(ExclusionAnswer, "It is excluded; sent again, the first time counts.", EXCLUSION),
-        **problems(*SECURED, 400, 404, 422),
+        **problems(*SECURED, 400, 404, 410, 422),
     },
     openapi_extra=described(),
 )
@@ -100,7 +100,7 @@ def exclude_item(service: Parts, user_id: User, item_id: ItemPath) -> ExclusionA
     summary="Take an exclusion back",
     responses={
         200: answer(ExclusionsAnswer, "What is still excluded.", {"exclusions": []}),
-        **problems(*SECURED, 400, 404, 422),
+        **problems(*SECURED, 400, 404, 410, 422),
     },
     openapi_extra=described(),
 )

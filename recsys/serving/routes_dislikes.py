@@ -57,7 +57,7 @@ router = APIRouter(tags=["Dislikes"])
     summary="Record a thumbs-down",
     responses={
         201: answer(DislikeAnswer, "Recorded, on disk.", ANSWERED, links=LINKS),
-        **problems(*SECURED, *WITH_BODY, 409),
+        **problems(*SECURED, *WITH_BODY, 409, 410),
     },
     openapi_extra=described(DislikeRequest, SENT, (USER_PARAMETER, IDEMPOTENCY_PARAMETER)),
     response_model=None,
@@ -182,7 +182,7 @@ def list_dislikes(
     summary="Take a dislike back",
     responses={
         200: answer(UndoAnswer, "Taken back; doing it again changes nothing.", UNDONE),
-        **problems(*SECURED, 400, 404, 422),
+        **problems(*SECURED, 400, 404, 410, 422),
     },
     openapi_extra=described(),
 )

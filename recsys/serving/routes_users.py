@@ -49,7 +49,7 @@ router = APIRouter()
     summary="Record what a user did with films",
     responses={
         200: answer(InteractionsAnswer, "All are on disk.", {"num_received": 2, "num_new": 2}),
-        **problems(*SECURED, *WITH_BODY, 409),
+        **problems(*SECURED, *WITH_BODY, 409, 410),
     },
     openapi_extra=described(InteractionsRequest, SENT),
 )

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, bindparam, column, func, or_, 
 
 from recsys.errors import NotFoundError
 from recsys.feedback.brigading import BrigadingConfig, Burst, Opinion, find_bursts
-from recsys.store.catalog import insert_into
+from recsys.store.catalog import insert_into, rows_with
 from recsys.store.column_types import EARLIEST, UtcDateTime
 from recsys.store.queries import load_query
-from recsys.store.tables import brigading_flags, training_batches
+from recsys.store.tables import brigading_flags, training_batches, user_dislikes
 
 RECORDED_AFTER = bindparam("recorded_after", type_=UtcDateTime)
 RECORDED_THROUGH = bindparam("recorded_through", type_=UtcDateTime)
@@ -72,7 +72,15 @@ def look_for_bursts(connection: Connection, as_of: datetime, config: BrigadingCo
 
 
 def flag(connection: Connection, bursts: Sequence[Burst]) -> int:
-    """Flags the dislikes of bursts, and returns how many are new. What a person released stays released."""
+    """Flags the dislikes of bursts, and returns how many are new. What a person released stays released.
+
+    Dislikes that were erased since are left out.
+    """
+    numbers = {dislike_id for burst in bursts for dislike_id in burst.dislike_ids}
+    # Holds them, so that they are not erased before this is written; in one order, so that nobody waits in a circle.
+    held = select(user_dislikes.c.dislike_id).order_by(user_dislikes.c.dislike_id)
+    held = held.with_for_update(read=True, key_share=True)
+    there = {row.dislike_id for row in rows_with(connection, held, user_dislikes.c.dislike_id, sorted(numbers))}
     rows = [
         {
             "dislike_id": dislike_id, "item_id": burst.item_id, "starts_at": burst.starts_at, "ends_at": burst.ends_at,
@@ -80,6 +88,7 @@ def flag(connection: Connection, bursts: Sequence[Burst]) -> int:
         }
         for burst in bursts
         for dislike_id in burst.dislike_ids
+        if dislike_id in there
     ]  # fmt: skip
     if not rows:
         return 0

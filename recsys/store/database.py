@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from recsys.errors import ConflictError
 from recsys.store.database_errors import database_errors, parse_url
@@ -18,6 +18,7 @@ from recsys.store.schema import require_schema
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 3  # when two processes insert the same key at once, the second try sees the first one's row
+DEADLOCK = "40P01"  # of PostgreSQL: each waited for a row of the other
 
 
 class Database:
@@ -34,7 +35,8 @@ class Database:
         """Opens a database that `recsys db upgrade` has prepared.
 
         Raises:
-            TerminalError: if it is not there or its schema is not the newest.
+            TerminalError: if it is not there, its schema is not the newest, or the key that names its erased users is
+                missing or another one.
             TransientError: if it cannot be reached now.
         """
         engine = make_engine(parse_url(database_url))
@@ -46,7 +48,7 @@ class Database:
         return cls(engine)
 
     def require_ready(self) -> None:
-        """Checks now that the database can be reached and has the newest schema; raises as `open` does."""
+        """Checks now that the database can be reached and has the newest schema and its key; raises as `open` does."""
         require_schema(self._engine)
 
     def close(self) -> None:
@@ -96,4 +98,8 @@ def _passing_integrity_errors() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
+        raise _CollidedError(str(error.orig)) from error
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+            raise
         raise _CollidedError(str(error.orig)) from error

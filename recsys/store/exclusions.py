@@ -16,6 +16,7 @@ from recsys.errors import NotFoundError
 from recsys.feedback.dislike_checks import validate_text
 from recsys.store.catalog import insert_into, read_items, rows_with
 from recsys.store.tables import user_exclusions
+from recsys.store.tombstones import require_not_erased
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ def exclude(connection: Connection, user_id: str, item_id: str, now: datetime) -
     """Puts an item on a user's list of exclusions; done again, the first time counts.
 
     Raises:
+        ErasedError: if the user is erased.
         NotFoundError: if the catalog has no such item.
     """
     validate_text(user_id)
+    require_not_erased(connection, [user_id])
     if not read_items(connection, [item_id]):
         raise NotFoundError(f"Expected an item of the catalog to exclude, got {item_id!r}: nothing was written.")
     insert: Any = insert_into(connection, user_exclusions)
@@ -50,8 +53,10 @@ def include_again(connection: Connection, user_id: str, item_id: str, now: datet
     """Takes an exclusion back; done again, the first time counts.
 
     Raises:
+        ErasedError: if the user is erased.
         NotFoundError: if the user never excluded this item.
     """
+    require_not_erased(connection, [user_id])
     table = user_exclusions.c
     own = (table.user_id == user_id, table.item_id == item_id)
     connection.execute(update(user_exclusions).where(*own, table.removed_at.is_(None)).values(removed_at=now))

@@ -18,6 +18,7 @@ from recsys.records import Dislike, DislikeReason, Interaction, RecordedDislike
 from recsys.store.catalog import insert_into, make_placeholders, require_items, resolve_dislikes, rows_with
 from recsys.store.impacts import insert_immediate_impacts, read_adjustments
 from recsys.store.tables import interactions, negative_training_examples, user_dislikes
+from recsys.store.tombstones import require_not_erased
 from recsys.store.tracker import track
 
 Key = tuple[str, str | None]
@@ -29,9 +30,13 @@ def insert_interactions(
     """Writes interactions; the same (user, item, kind, occurred_at) is kept once. Returns how many were new.
 
     An item that the catalog does not have is an error, or gets a placeholder.
+
+    Raises:
+        ErasedError: if one of the users is erased.
     """
     for row in rows:
         _validate_interaction(row)
+    require_not_erased(connection, {row.user_id for row in rows})
     (make_placeholders if makes_placeholders else require_items)(connection, [row.item_id for row in rows])
     if not rows:
         return 0
@@ -70,6 +75,9 @@ def record_dislikes(connection: Connection, rows: Sequence[Dislike]) -> list[Rec
 
     A user's idempotency key that is there already names the first dislike, whatever the new one says. The result is in
     the order of `rows`.
+
+    Raises:
+        ErasedError: if one of the users is erased; it names them.
     """
     return [RecordedDislike(number, is_new) for number, is_new, _ in _record(connection, rows)]
 
@@ -92,6 +100,7 @@ def _record(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[int, 
     """Per row: number, whether this row made it, and what was stored, unless that happened before."""
     for row in rows:
         validate_dislike(row)
+    require_not_erased(connection, {row.user_id for row in rows})
     known = _known_keys(connection, rows)
     fresh: list[Dislike] = []
     slots: list[int | None] = []  # per row: its place in `fresh`, or None for one that is known
@@ -224,8 +233,10 @@ def retract_dislike(connection: Connection, user_id: str, dislike_id: int, now: 
     """Takes a dislike back; again, it stays as it is.
 
     Raises:
+        ErasedError: if the user is erased.
         NotFoundError: if this user has no such dislike.
     """
+    require_not_erased(connection, [user_id])
     table = user_dislikes.c
     own = (table.dislike_id == dislike_id) & (table.user_id == user_id)
     row = connection.execute(select(user_dislikes).where(own).with_for_update()).one_or_none()

@@ -24,7 +24,6 @@ from recsys.records import (
 from recsys.store import (
     backlog,
     brigading,
-    erasures,
     events,
     feedback_rows,
     impacts,
@@ -34,13 +33,13 @@ from recsys.store import (
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.store.catalog_store import CatalogStore
-from recsys.store.erasures import Erasure
+from recsys.store.erasure_store import ErasureStore
 from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
 from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
-class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureStore):
     """The feedback database, as the loop uses it."""
 
     # Feedback
@@ -77,15 +76,6 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
     def record_impact(self, impact: Impact) -> int:
         """Writes what a dislike did to a version, and returns the row's number."""
         return self.write(lambda c: impacts.insert_impact(c, impact))
-
-    def erase_user(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
-        """Deletes everything about a user, and proves it; see `erasures.erase_user`."""
-        return self.write(lambda c: erasures.erase_user(c, user_id, requested_by, now))
-
-    def list_erasures(self, user_id: str | None = None) -> list[Erasure]:
-        """The audit of erasures, of all users or of one, newest first."""
-        with self.reading() as connection:
-            return erasures.list_erasures(connection, user_id)
 
     # Brigading
 
@@ -154,11 +144,15 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore):
 
     def settle_backlog(self, batch_id: str, now: datetime) -> Batch:
         """Used if a challenger was registered, else released; idempotent. ConflictError if it was taken over."""
-        return self.write(lambda c: backlog.settle(c, batch_id, now))
+        return self.write_against_others(
+            lambda c: backlog.settle(c, batch_id, now), f"settle the backlog of {batch_id}"
+        )
 
     def release_batch(self, batch_id: str, now: datetime) -> Batch:
         """Gives the examples of an open batch back; idempotent. ConflictError if they were used."""
-        return self.write(lambda c: backlog.release(c, batch_id, now))
+        return self.write_against_others(
+            lambda c: backlog.release(c, batch_id, now), f"release the backlog of {batch_id}"
+        )
 
     # What serving asks
 

@@ -84,14 +84,20 @@ def insert_training_impacts(connection: Connection, batch_id: str, model_version
         "adjustment_magnitude",
         "applied_at",
     )
-    rows = select(
-        examples.dislike_id,
-        literal(model_version),
-        literal(NEGATIVE_EXAMPLE),
-        literal(item_feature("")) + examples.item_id,
-        -examples.weight,
-        literal(now, dislike_feedback_impact.c.applied_at.type),
-    ).where(examples.batch_id == batch_id)
+    rows = (
+        select(
+            examples.dislike_id,
+            literal(model_version),
+            literal(NEGATIVE_EXAMPLE),
+            literal(item_feature("")) + examples.item_id,
+            -examples.weight,
+            literal(now, dislike_feedback_impact.c.applied_at.type),
+        )
+        .join_from(negative_training_examples, user_dislikes)
+        .where(examples.batch_id == batch_id)
+    )
+    # Of a dislike that is being erased: waits, and then leaves it out.
+    rows = rows.with_for_update(of=user_dislikes, read=True, key_share=True)
     connection.execute(insert(dislike_feedback_impact).from_select(columns, rows))
 
 
@@ -102,7 +108,7 @@ def insert_impact(connection: Connection, impact: Impact) -> int:
         InputError: if there is no such dislike.
     """
     known = select(user_dislikes.c.dislike_id).where(user_dislikes.c.dislike_id == impact.dislike_id)
-    if connection.execute(known).one_or_none() is None:
+    if connection.execute(known.with_for_update(read=True, key_share=True)).one_or_none() is None:
         raise InputError(f"Expected the number of a recorded dislike, got {impact.dislike_id}, which is none.")
     statement = insert(dislike_feedback_impact).returning(dislike_feedback_impact.c.impact_id)
     return int(connection.scalars(statement, [asdict(impact)]).one())

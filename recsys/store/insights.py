@@ -23,6 +23,7 @@ from recsys.store.catalog import chunks, read_items
 from recsys.store.column_types import EARLIEST, UtcDateTime
 from recsys.store.queries import load_query
 from recsys.store.tables import dislike_patterns, negative_training_examples, training_batches, user_dislikes
+from recsys.store.tombstones import erased_among
 
 USERS_PER_QUERY = 500  # a user may have thousands of opinions
 MOMENT = timedelta(microseconds=1)
@@ -195,7 +196,11 @@ def users_with_new_dislikes(connection: Connection, as_of: datetime, min_dislike
 
 
 def replace_patterns(connection: Connection, as_of: datetime, patterns: Sequence[Pattern]) -> int:
-    """Makes `patterns` the ones of a cut-off, in place of those that an earlier try left; returns how many."""
+    """Makes `patterns` the ones of a cut-off, in place of those that an earlier try left; returns how many.
+
+    Those of users who were erased while they were measured are left out.
+    """
+    erased = erased_among(connection, {one.user_id for one in patterns if one.user_id is not None})
     connection.execute(delete(dislike_patterns).where(dislike_patterns.c.as_of == as_of))
     rows = [
         {
@@ -204,6 +209,7 @@ def replace_patterns(connection: Connection, as_of: datetime, patterns: Sequence
             "identified_at": one.identified_at, "as_of": as_of,
         }
         for one in patterns
+        if one.user_id not in erased
     ]  # fmt: skip
     if rows:
         connection.execute(insert(dislike_patterns), rows)

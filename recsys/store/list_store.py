@@ -51,8 +51,8 @@ class ListStore(Database):
         with self.reading() as connection:
             return recommendations.newest_adjusted_set(connection, user_id, publication_id, after)
 
-    def add_list(self, one: RecommendationSet) -> int:
-        """Writes one list that is not published, and returns its number."""
+    def add_list(self, one: RecommendationSet) -> int | None:
+        """Writes one list that is not published, and returns its number; see `recommendations.insert_set`."""
         prepared = PreparedList.of(one)
         return self.write(lambda c: recommendations.insert_set(c, prepared))
 

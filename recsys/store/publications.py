@@ -22,6 +22,7 @@ from recsys.store.database import Database
 from recsys.store.list_content import PreparedList, entry_row
 from recsys.store.recommendations import Publication
 from recsys.store.tables import publications, recommendation_entries, recommendation_sets
+from recsys.store.tombstones import erased_among
 
 LISTS_PER_TRANSACTION = 100
 
@@ -36,7 +37,8 @@ def publish_lists(
     """Makes `sets` the lists of a version, in many short transactions; returns how many there are.
 
     A list whose content did not change is not written again. A user who has a list and is not in `sets` has none any
-    more. Whoever reads meanwhile finds all lists as they were before.
+    more; nor has one who was erased while the lists were computed. Whoever reads meanwhile finds all lists as they were
+    before.
 
     Args:
         database: where to.
@@ -55,14 +57,16 @@ def publish_lists(
     at = now or (as_of if first is None else first.created_at)
     opened = database.write_against_others(lambda c: _open(c, model_version, as_of, at), "begin a publication")
     done: set[str | None] = set()
-    for chunk in chunks(lists, LISTS_PER_TRANSACTION):
+    num_left_out = sum(
         _add(database, opened, [_prepared(one, opened, done) for one in chunk])
+        for chunk in chunks(lists, LISTS_PER_TRANSACTION)
+    )
     with database.reading() as connection:
         left = sorted(_users_with_lists(connection, opened) - done, key=str)
     for users in chunks(left, LISTS_PER_TRANSACTION):
         _end(database, opened, users, at)
     database.write(lambda c: _complete(c, opened, at))
-    return len(done)
+    return len(done) - num_left_out
 
 
 def _open(connection: Connection, model_version: str, as_of: datetime, now: datetime) -> Publication:
@@ -148,15 +152,17 @@ def _users_with_lists(connection: Connection, opened: Publication) -> set[str | 
     }
 
 
-def _add(database: Database, opened: Publication, lists: Sequence[PreparedList]) -> None:
-    """Writes those lists that differ from what there is."""
+def _add(database: Database, opened: Publication, lists: Sequence[PreparedList]) -> int:
+    """Writes those lists that differ from what there is; returns how many are of users who were erased."""
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> int:
         _hold(connection, opened)
-        require_items(connection, {entry.item_id for one in lists for entry in one.given.entries})
-        stored = _stored(connection, opened, [one.given.user_id for one in lists])
+        erased = erased_among(connection, {one.given.user_id for one in lists if one.given.user_id is not None})
+        left = [one for one in lists if one.given.user_id not in erased]
+        require_items(connection, {entry.item_id for one in left for entry in one.given.entries})
+        stored = _stored(connection, opened, [one.given.user_id for one in left])
         new, dropped = [], []
-        for one in lists:
+        for one in left:
             known = stored.get(one.given.user_id, _Stored())
             is_unchanged = known.before is not None and known.before.digest == one.digest
             is_written = not is_unchanged and known.own is not None and known.own.digest == one.digest
@@ -167,8 +173,9 @@ def _add(database: Database, opened: Publication, lists: Sequence[PreparedList])
         _delete(connection, dropped)
         rows = [{**one.set_row(), "publication_id": opened.publication_id} for one in new]
         _insert(connection, rows, [one.given.entries for one in new])
+        return len(lists) - len(left)
 
-    database.write(work)
+    return database.write(work)
 
 
 def _end(database: Database, opened: Publication, users: Sequence[str | None], now: datetime) -> None:
@@ -176,7 +183,8 @@ def _end(database: Database, opened: Publication, users: Sequence[str | None], n
 
     def work(connection: Connection) -> None:
         _hold(connection, opened)
-        stored = _stored(connection, opened, users)
+        erased = erased_among(connection, {user for user in users if user is not None})
+        stored = _stored(connection, opened, [user for user in users if user not in erased])
         _delete(connection, [one.own.recommendation_set_id for one in stored.values() if one.own is not None])
         ended = [user for user, one in stored.items() if one.before is not None and not one.before.is_gone]
         row = {

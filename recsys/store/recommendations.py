@@ -17,12 +17,14 @@ from sqlalchemy import Connection, Row, Select, func, insert, or_, select
 from recsys.records import RecommendationSet, SetKind
 from recsys.store.list_content import PreparedList, entry_row, to_entries
 from recsys.store.tables import (
+    items,
     model_promotions,
     publications,
     recommendation_entries,
     recommendation_exposures,
     recommendation_sets,
 )
+from recsys.store.tombstones import erased_among
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class ServedLists:
         publication: that everybody is served from.
         own: the user's list, None without one.
         strangers: for users without one of their own.
+        is_erased: the user was erased: nothing about them may be kept.
     """
 
     publication: Publication
     own: RecommendationSet | None
     strangers: RecommendationSet | None
+    is_erased: bool = False
 
 
 def served_publication(connection: Connection) -> Publication | None:
@@ -88,8 +92,9 @@ def served_lists(connection: Connection, user_id: str) -> ServedLists | None:
     publication = served_publication(connection)
     if publication is None:
         return None
+    is_erased = bool(erased_among(connection, [user_id], holds=False))
     own, strangers = (published_list(connection, publication, whose) for whose in (user_id, None))
-    return ServedLists(publication, own, strangers)
+    return ServedLists(publication, own, strangers, is_erased)
 
 
 def published_list(connection: Connection, publication: Publication, user_id: str | None) -> RecommendationSet | None:
@@ -153,14 +158,28 @@ def _to_set(connection: Connection, row: Row[Any], publication: Publication | No
     )  # fmt: skip
 
 
-def insert_set(connection: Connection, one: PreparedList) -> int:
-    """Writes one list that was made when it was served, and returns its number."""
+def insert_set(connection: Connection, one: PreparedList) -> int | None:
+    """Writes one list that was made when it was served, and returns its number.
+
+    None: the user was erased, or an item went with somebody who was, since the list was computed. Nothing is written then.
+    """
+    user_id = one.given.user_id
+    if user_id is not None and erased_among(connection, [user_id]):
+        return None
+    if not _hold_items(connection, {entry.item_id for entry in one.given.entries}):
+        return None
     statement = insert(recommendation_sets).returning(recommendation_sets.c.recommendation_set_id)
     row = {**one.set_row(), "publication_id": one.given.publication_id}
     set_id = int(connection.scalars(statement, [row]).one())
     if one.given.entries:
         connection.execute(insert(recommendation_entries), [entry_row(set_id, entry) for entry in one.given.entries])
     return set_id
+
+
+def _hold_items(connection: Connection, item_ids: set[str]) -> bool:
+    """Keeps items in the catalog until the transaction ends; False if one is not there."""
+    held = select(items.c.item_id).where(items.c.item_id.in_(item_ids)).order_by(items.c.item_id)
+    return len(connection.execute(held.with_for_update(read=True, key_share=True)).all()) == len(item_ids)
 
 
 def insert_exposure(connection: Connection, set_id: int, num_items: int, served_at: datetime) -> bool:

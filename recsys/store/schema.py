@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, column, event, inspect, select, table
 
 from recsys.errors import TerminalError
 from recsys.store.database_errors import database_errors, parse_url, shown
-from recsys.store.engine import make_engine, reading, writing
+from recsys.store.engine import make_engine, reading, rewrite_once, writing
 from recsys.store.tables import SCHEMA_REVISION
+from recsys.store.tombstones import key_of
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 MIGRATION_LOCK = 7_216_001  # any number, the same in every process
@@ -26,6 +27,9 @@ def migrate(database_url: str) -> None:
     Everything happens in one transaction: a process that is interrupted leaves the schema as it was, and of two
     processes at once the second waits and finds nothing to do. SQLite enforces foreign keys at the end only: some changes
     of a table are a new table, and dropping the old one must not drop what refers to it.
+
+    Afterwards a SQLite file that deleted rows before there was `secure_delete` is written anew, once: pages that it no
+    longer uses may hold them. It takes as long as copying the file.
 
     Raises:
         TerminalError: if the database cannot be used, or is newer than this code.
@@ -49,6 +53,8 @@ def migrate(database_url: str) -> None:
                 )
             if revision != SCHEMA_REVISION:
                 _upgrade(connection)
+        with database_errors(url):
+            rewrite_once(engine, is_new=revision is None)
     finally:
         engine.dispose()
 
@@ -96,7 +102,7 @@ def _may_exist(path: Path) -> bool:
 
 
 def require_schema(engine: Engine) -> None:
-    """Checks that the database is there and has the newest schema.
+    """Checks that the database is there and has the newest schema, and the key that it names erased users with.
 
     Raises:
         TerminalError: if not, saying which command to run.
@@ -107,6 +113,8 @@ def require_schema(engine: Engine) -> None:
         raise TerminalError(f"Expected a feedback database at {shown(url)}, found none: run `recsys db upgrade`.")
     with database_errors(url), reading(engine) as connection:
         revision = _revision(connection)
+        if revision == SCHEMA_REVISION:
+            key_of(connection)
     if revision != SCHEMA_REVISION:
         known = revision is None or revision < SCHEMA_REVISION
         raise TerminalError(

@@ -34,6 +34,8 @@ from recsys.store.tables.records import (
     decisions,
     erasures,
     model_promotions,
+    tombstones,
+    user_keys,
 )
 from recsys.store.tables.stream import interactions, item_changes, items, stream_shifts, user_exclusions
 
@@ -57,7 +59,9 @@ __all__ = [
     "recommendation_exposures",
     "recommendation_sets",
     "stream_shifts",
+    "tombstones",
     "training_batches",
     "user_dislikes",
     "user_exclusions",
+    "user_keys",
 ]

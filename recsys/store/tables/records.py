@@ -71,7 +71,8 @@ api_keys = Table(
     CheckConstraint("name <> ''", name="name_is_not_empty"),
 )
 
-# Proof that a user was erased. The user is named by a hash only: who knows the id can find the row, nobody else can.
+# Proof that a user was erased. The user is named by a keyed hash only, see `store.user_key`: who knows the id and has the key
+# can find the row, nobody else can.
 erasures = Table(
     "erasures",
     metadata,
@@ -82,8 +83,31 @@ erasures = Table(
     Column("num_rows", JSON, nullable=False),  # table -> rows deleted
     Column("batches", JSON, nullable=False),  # training batches whose data held the user
     Column("model_versions", JSON, nullable=False),  # versions fitted on them
+    Column("remaining", JSON(none_as_null=True)),  # what still holds the user; null: nobody has looked yet
+    Column("completed_at", UtcDateTime),  # when nothing was left; null: open
+    Column("lifted_at", UtcDateTime),  # when the user was brought back
+    Column("lifted_by", Text),
+    CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted_by_somebody"),
     Index(None, "user_hash"),
     sqlite_autoincrement=True,
+)
+
+# Who is erased now. Everything that writes about users looks here in its own transaction; see `store.tombstones`.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("user_hash", Text, primary_key=True),
+    Column("erasure_id", BigInteger, ForeignKey("erasures.erasure_id"), nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+)
+
+# At most one row: tells the key that names users from any other. The key itself is not in the database.
+user_keys = Table(
+    "user_keys",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("check_value", Text, nullable=False),
+    CheckConstraint("number = 1", name="there_is_one"),
 )
 
 # Which backlogs were announced to the scheduler. `after_batch` names the last batch that used one ('' before the first):

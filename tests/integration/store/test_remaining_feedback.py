@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
-from recsys.errors import NotFoundError
+from recsys.errors import ErasedError, NotFoundError
 from recsys.records import (
     Batch,
     BatchStatus,
@@ -31,6 +31,7 @@ from recsys.store.tables import (
     items,
     metadata,
     negative_training_examples,
+    tombstones,
     user_dislikes,
 )
 
@@ -53,6 +54,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("repeat"), st.integers(0, 9)),
     st.tuples(st.just("undo"), st.integers(0, 9)),
     st.tuples(st.just("erase"), st.sampled_from(USERS)),
+    st.tuples(st.just("bring back"), st.sampled_from(USERS)),
 )
 
 
@@ -65,7 +67,9 @@ class Sent:
 
 
 def clear(store: FeedbackStore) -> None:
-    tables = (dislike_feedback_impact, negative_training_examples, user_dislikes, interactions, erasures, items)
+    tables = (
+        dislike_feedback_impact, negative_training_examples, user_dislikes, interactions, tombstones, erasures, items,
+    )  # fmt: skip
     store.write(lambda connection: [connection.execute(delete(table)) for table in tables])
     store.upsert_items(FILMS)
 
@@ -94,9 +98,15 @@ def test_any_sequence_leaves_what_replaying_the_rest_leaves(store: FeedbackStore
         clear(store)
         sent: list[Sent] = []
         liked: list[Interaction] = []
+        erased: set[str] = set()
         for hour, (name, *args) in enumerate(operations):
             now = START + hour * HOUR
-            if name == "dislike":
+            if name in {"dislike", "like"} and args[0] in erased:
+                with pytest.raises(ErasedError):
+                    store.record_dislikes([Dislike(args[0], now, now, item_id=args[1])])
+                with pytest.raises(ErasedError):
+                    store.insert_interactions([Interaction(args[0], args[1], "like", now, now, is_like=True)])
+            elif name == "dislike":
                 user, item, reason = args
                 dislike = Dislike(user, now, now, item_id=item, reason=reason, idempotency_key=f"k{hour}")
                 sent.append(Sent(dislike, store.record_dislikes([dislike])[0].dislike_id))
@@ -105,13 +115,17 @@ def test_any_sequence_leaves_what_replaying_the_rest_leaves(store: FeedbackStore
                 store.insert_interactions(liked[-1:])
             elif name == "erase":
                 store.erase_user(args[0], "test", now)
+                erased.add(args[0])
                 sent = [one for one in sent if one.dislike.user_id != args[0]]
                 liked = [one for one in liked if one.user_id != args[0]]
+            elif name == "bring back" and args[0] in erased:
+                assert store.bring_back(args[0], "test", now).lifted_at == now
+                erased.remove(args[0])
             elif sent and name == "repeat":
                 one = sent[args[0] % len(sent)]
                 again = store.record_dislikes([replace(one.dislike, recorded_at=now, feedback_text="again")])[0]
                 assert (again.dislike_id, again.is_new) == (one.number, False)
-            elif sent:
+            elif sent and name == "undo":
                 one = sent.pop(args[0] % len(sent))
                 assert store.retract_dislike(one.dislike.user_id, one.number, now).retracted_at == now
         end = START + 100 * HOUR
@@ -161,6 +175,7 @@ def test_an_erased_user_is_gone_from_every_table_and_the_audit_proves_it(store: 
     assert erasure.num_rows == {
         "dislike_feedback_impact": 2, "brigading_flags": 0, "negative_training_examples": 1, "user_dislikes": 1,
         "interactions": 1, "recommendation_sets": 1, "dislike_patterns": 1, "user_exclusions": 1,
+        "items": 0,
     }  # fmt: skip
     assert [batch["batch_id"] for batch in erasure.batches] == ["after"]
     assert erasure.model_versions == ("after-1", "after-2")

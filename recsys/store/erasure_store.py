@@ -1,0 +1,78 @@
+"""Who was erased, and what still holds them: the part of the feedback store that forgets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from recsys.store import erasures, tombstones
+from recsys.store.database import Database
+from recsys.store.database_errors import database_errors
+from recsys.store.engine import wipe_log
+from recsys.store.erasures import Erasure
+
+log = logging.getLogger(__name__)
+
+
+class ErasureStore(Database):
+    """Erasures; every call is one transaction."""
+
+    def erase_user(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
+        """Deletes everything about a user, buries them, and proves it; see `erasures.erase_user`.
+
+        On SQLite, the write-ahead log is emptied afterwards, unless somebody reads just then.
+        """
+        work = lambda c: erasures.erase_user(c, user_id, requested_by, now)  # noqa: E731
+        erasure = self.write_against_others(work, "erase a user")
+        if not self.wipe_log():
+            log.warning(
+                "erasure %s: the write-ahead log is in use and keeps the user's rows until the last process closes the "
+                "database, or the next erasure", erasure.erasure_id,
+            )  # fmt: skip
+        return erasure
+
+    def wipe_log(self) -> bool:
+        """Empties SQLite's write-ahead log; False while somebody uses it."""
+        with database_errors(self._engine.url):
+            return wipe_log(self._engine)
+
+    def bring_back(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
+        """Lets an erased user be as any new one; NotFoundError if they are not erased. See `erasures.bring_back`."""
+        return self.write(lambda c: erasures.bring_back(c, user_id, requested_by, now))
+
+    def erased_users(self, user_ids: Iterable[str]) -> frozenset[str]:
+        """Those of some users who are erased now."""
+        with self.reading() as connection:
+            return tombstones.erased_among(connection, user_ids, holds=False)
+
+    def erased_hashes(self) -> frozenset[str]:
+        """Of all users who are erased now; compare with those of `user_hashes`."""
+        with self.reading() as connection:
+            return tombstones.erased_hashes(connection)
+
+    def user_hashes(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """User -> keyed hash, by which files and the audit name them; see `store.user_key`. The first call makes the key."""
+        with self.reading() as connection:
+            key = tombstones.key_of(connection)
+        if key is None:
+            key = self.write(tombstones.make_key)
+        return {user_id: key.hash_of(user_id) for user_id in user_ids}
+
+    def list_erasures(self, user_id: str | None = None) -> list[Erasure]:
+        """The audit of erasures, open ones first; of one user, newest first."""
+        with self.reading() as connection:
+            return erasures.list_erasures(connection, user_id)
+
+    def note_remaining(
+        self, erasure_id: int, remaining: Mapping[str, Any], completed_at: datetime | None = None
+    ) -> Erasure:
+        """Writes what still holds the user of a proof, as JSON; `completed_at`: nothing does, from then on."""
+
+        def work(connection: Connection) -> Erasure:
+            return erasures.note_remaining(connection, erasure_id, remaining, completed_at)
+
+        return self.write(work)

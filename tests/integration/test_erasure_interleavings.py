@@ -1,0 +1,240 @@
+"""Erasing while others read, write, publish, import and measure: when all have ended, nothing of the erased is left."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, select, text
+
+from recsys.errors import ConflictError, ErasedError, NotFoundError
+from recsys.feedback.brigading import BrigadingConfig
+from recsys.feedback.patterns import identify_patterns
+from recsys.ingest import ImportOptions, import_interactions
+from recsys.records import (
+    Batch,
+    BatchStatus,
+    Dislike,
+    DislikeReason,
+    Interaction,
+    Item,
+    RecommendationEntry,
+    RecommendationSet,
+    SetKind,
+)
+from recsys.serving.lists import serve_list
+from recsys.store.tables import interactions, metadata
+from tests.integration.turns import InterleavedStore, Turns
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+FILMS = [Item(f"i{n}", f"Film {n}", ("Drama",), (f"Actor {n}",)) for n in range(6)]
+NUM_USERS = 3
+NUM_OPERATIONS = 6
+ALLOWED = (ErasedError, NotFoundError, ConflictError)
+BURSTS = BrigadingConfig(min_users=2, max_p_value=1.0)
+
+
+@dataclass
+class World:
+    """One sequence: its users, and what they were promised.
+
+    Attributes:
+        store: whose transactions take turns.
+        folder: for files.
+        seed: of all choices.
+        recorded: user -> dislikes that were acknowledged.
+    """
+
+    store: InterleavedStore
+    folder: Path
+    seed: int
+    recorded: dict[str, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.choice = random.Random(self.seed)
+        self.users = [f"person-{self.seed}-{n}-of-a-test" for n in range(NUM_USERS)]
+        self.num_moments = 0
+
+    def moment(self) -> datetime:
+        """Later than all before."""
+        self.num_moments += 1
+        return START + self.num_moments * MINUTE
+
+    def prepare(self) -> None:
+        """Everybody has a history and a list."""
+        clear(self.store)
+        self.store.upsert_items(FILMS)
+        now = self.moment()
+        self.store.insert_interactions(
+            [Interaction(u, self.film(), "like", now, now, is_like=True) for u in self.users]
+        )
+        self.record([dislike for user in self.users for dislike in (self.known(user), self.new(user))])
+        self.publish()
+
+    # What interleaves
+
+    def erase(self, user: str) -> None:
+        self.store.erase_user(user, "a test", self.moment())
+
+    def bring_back(self, user: str) -> None:
+        self.store.bring_back(user, "a test", self.moment())
+
+    def get(self, user: str) -> None:
+        served = serve_list(self.store, user, self.moment(), k=self.choice.choice([2, 5]))
+        assert served.user_id in (user, None)
+
+    def like(self, user: str) -> None:
+        now = self.moment()
+        rows = [Interaction(user, self.film(), "like", now, now, is_like=True)]
+        self.store.insert_interactions(rows, makes_placeholders=True)
+
+    def dislike(self, user: str) -> None:
+        self.record([self.known(user)])
+
+    def dislike_something_new(self, user: str) -> None:
+        self.record([self.new(user)])
+
+    def known(self, user: str) -> Dislike:
+        now = self.moment()
+        return Dislike(user, now, now, item_id=self.film(), reason=DislikeReason.WRONG_GENRE)
+
+    def new(self, user: str) -> Dislike:
+        """Half of them name the same film as another user does."""
+        title = f"typed by {self.choice.choice([user, 'several people of a test'])}"
+        now = self.moment()
+        return Dislike(user, now, now, movie_title=title, genres=("Typed",), cast=(f"cast of {user}",))
+
+    def record(self, dislikes: list[Dislike]) -> None:
+        for stored, _ in self.store.record_and_read(dislikes):
+            self.recorded.setdefault(stored.dislike.user_id, []).append(stored.dislike_id)
+
+    def undo(self, user: str) -> None:
+        for stored in self.store.list_dislikes(user, limit=1):
+            self.store.retract_dislike(user, stored.dislike_id, self.moment())
+
+    def exclude(self, user: str) -> None:
+        self.store.exclude_item(user, self.film(), self.moment())
+
+    def publish(self, user: str = "") -> None:
+        """Reads who there is, computes, and writes; `user` does not matter."""
+        as_of = self.moment()
+        with self.store.reading() as connection:
+            users = sorted(connection.scalars(select(interactions.c.user_id).distinct()))
+        films = self.choice.sample([film.item_id for film in FILMS], 4)
+        entries = tuple(
+            RecommendationEntry(n, film, 1.0 / n, "", {"trend": 1.0 / n}) for n, film in enumerate(films, 1)
+        )
+        lists = [RecommendationSet(user, "1", as_of, as_of, entries) for user in (*users, None)]
+        self.store.replace_recommendation_sets("1", as_of, lists, as_of)
+
+    def import_file(self, user: str) -> None:
+        at = self.moment().isoformat()
+        file = self.folder / f"{self.seed}-{self.num_moments}.csv"
+        rows = [f"{name},{self.film()},{at},{label}" for name in self.users for label in ("like", "dislike")]
+        file.write_text("user_id,item_id,occurred_at,label\n" + "\n".join(rows), encoding="utf-8")
+        import_interactions(self.store, file, ImportOptions(rows_per_batch=2, imported_at=START))
+        file.unlink()  # whoever has the file keeps it
+
+    def measure(self, user: str) -> None:
+        now = self.moment()
+        identify_patterns(self.store, now, now)
+        self.store.flag_brigading(now, BURSTS)
+
+    def train(self, user: str) -> None:
+        now, name = self.moment(), f"batch-{self.seed}-{self.num_moments}"
+        self.store.claim_backlog(Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {}, now, now + MINUTE))
+        self.store.update_batch(name, challenger_version=name)
+        self.store.settle_backlog(name, now)
+
+    def film(self) -> str:
+        return self.choice.choice(FILMS).item_id
+
+    def operations(self) -> list[Callable[[], None]]:
+        """At least one erasure, and whatever else."""
+        kinds: Sequence[Callable[[str], None]] = [
+            self.erase, self.bring_back, self.get, self.get, self.like, self.dislike, self.dislike_something_new, self.undo,
+            self.exclude, self.publish, self.import_file, self.measure, self.train,
+        ]  # fmt: skip
+        chosen = [self.erase, *self.choice.choices(kinds, k=NUM_OPERATIONS - 1)]
+        # Mostly the same user: that is where they meet.
+        users = self.choice.choices(self.users, weights=[4, 1, 1], k=len(chosen))
+        return [lambda kind=kind, user=user: kind(user) for kind, user in zip(chosen, users, strict=True)]  # type: ignore[misc]
+
+    # What must hold when all have ended
+
+    def check(self) -> None:
+        erased = self.store.erased_users(self.users)
+        for user in erased:
+            served = serve_list(self.store, user, self.moment())
+            assert (served.user_id, served.kind) == (None, SetKind.PUBLISHED), served
+        self.store.wipe_log()
+        for user in erased:
+            assert traces(self.store, user) == [], user
+        for user in set(self.users) - erased:
+            if not self.store.list_erasures(user):
+                there = self.store.get_dislikes(self.recorded[user])
+                assert sorted(there) == sorted(self.recorded[user]), "what was acknowledged is there"
+
+
+def clear(store: InterleavedStore) -> None:
+    def work(connection: Connection) -> None:
+        for table in reversed(metadata.sorted_tables):
+            if table.name != "user_keys":
+                connection.execute(delete(table))
+
+    store.write(work)
+
+
+def traces(store: InterleavedStore, user: str) -> list[str]:
+    """Where the database holds a user's id, even as a part of some text: files of SQLite, tables of a server."""
+    if store._engine.dialect.name == "sqlite":
+        database = Path(str(store._engine.url.database))
+        return [path.name for path in database.parent.glob(f"{database.name}*") if user.encode() in path.read_bytes()]
+    asked = " UNION ALL ".join(
+        f"SELECT '{table.name}' FROM {table.name} AS row WHERE row::text LIKE :part" for table in metadata.sorted_tables
+    )
+    with store.reading() as connection:
+        return list(connection.scalars(text(asked), {"part": f"%{user}%"}))
+
+
+@pytest.fixture
+def interleaved(database_url: str) -> Iterator[InterleavedStore]:
+    with InterleavedStore.open(database_url) as store:
+        store.watch()
+        yield store
+
+
+def run_sequence(store: InterleavedStore, folder: Path, seed: int) -> dict[int, Any]:
+    world = World(store, folder, seed)
+    world.prepare()
+    turns = Turns(random.Random(seed), store.is_blocked)
+    store.turns = turns
+    try:
+        turns.run(world.operations())
+    finally:
+        store.turns = None
+    wrong = [error for error in turns.errors.values() if not isinstance(error, ALLOWED)]
+    if wrong:
+        raise AssertionError(f"Sequence {seed} failed.") from wrong[0]
+    world.check()
+    return turns.errors
+
+
+# A server takes longer: there every statement is a turn.
+SOME, MANY = {"sqlite": 40, "postgresql": 20}, {"sqlite": 1_600, "postgresql": 400}
+
+
+@pytest.mark.parametrize(
+    "counts", [pytest.param(SOME, id="some"), pytest.param(MANY, id="many", marks=pytest.mark.thorough)]
+)
+def test_nothing_of_an_erased_user_is_left(
+    interleaved: InterleavedStore, backend: str, tmp_path: Path, counts: dict[str, int]
+) -> None:
+    refused = [error for seed in range(counts[backend]) for error in run_sequence(interleaved, tmp_path, seed).values()]
+    assert any(isinstance(error, ErasedError) for error in refused), "no operation met an erasure"
