@@ -25,7 +25,7 @@ def attack(url: str, folder: Path, seed: int, count: int, tally: Tally, moved: C
         moved: called after each.
     """
     with InterleavedStore.open(url) as store:
-        store.watch_statements()
+        store.watch()
         for number in range(seed * SEQUENCES_PER_SEED, seed * SEQUENCES_PER_SEED + count):
             try:
                 refused = run_sequence(store, folder, number)

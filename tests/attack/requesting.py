@@ -90,7 +90,7 @@ class Attack:
             self.tally.fail(f"{shown} and shows what is {secrets[0]}'s: {reply.body[:200]!r}")
         if b"Traceback" in reply.body or b"sqlalchemy" in reply.body.lower():
             self.tally.fail(f"{shown} and shows how the service is made: {reply.body[:200]!r}")
-        if request.kind == "honest" and reply.status != 201:
+        if request.kind == "honest" and reply.status != 201 and reply.status < 500:
             self.tally.fail(f"{shown}, though nothing was wrong with it: {reply.body[:200]!r}")
         if request.mark:
             with self._lock:

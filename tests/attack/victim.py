@@ -23,6 +23,7 @@ from scripts import fuzz_api
 BACKENDS = ("sqlite", "postgresql")
 NUM_VICTIMS = 5
 SECRET = "secret-of"
+USER_KEY = "RECSYS_USER_KEY_FILE"
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,20 @@ def database(backend: str, folder: Path) -> Iterator[str]:
     server = os.environ.get(fuzz_api.SERVER_VARIABLE)
     if not server:
         sys.exit(f"Expected a PostgreSQL server in {fuzz_api.SERVER_VARIABLE}: use `make attack`.")
-    with fuzz_api.database(server) as url:
+    with fuzz_api.database(server) as url, _user_key(folder):
         yield url
+
+
+@contextmanager
+def _user_key(folder: Path) -> Iterator[None]:
+    """The key that names erased users of a server's database is a file of its own, for this database alone."""
+    before = os.environ.get(USER_KEY)
+    os.environ[USER_KEY] = str(folder / "user.key")
+    try:
+        yield
+    finally:
+        os.environ.pop(USER_KEY)
+        os.environ.update({} if before is None else {USER_KEY: before})
 
 
 @contextmanager

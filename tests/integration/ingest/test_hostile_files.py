@@ -26,6 +26,7 @@ from recsys.ingest import (
 )
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from tests.attack.files import MAX_MESSAGE, spoiled
 from tests.integration.ingest.test_import import num_rows, stream, table_file
 
 NOW = datetime(2026, 11, 28, 8, tzinfo=UTC)
@@ -33,7 +34,6 @@ OPTIONS = ImportOptions(imported_at=NOW)
 SKIP = ImportOptions(imported_at=NOW, skip_bad_rows=True)
 HEADER = "user_id,item_id,occurred_at,label"
 SEED = 15
-MAX_MESSAGE = 10_000
 
 
 def parquet(path: Path, **columns: Any) -> Path:
@@ -183,28 +183,6 @@ def test_a_hostile_file_is_refused_in_few_words_and_writes_nothing(
     assert set(num_rows(database_url).values()) == {0}
 
 
-def spoiled(rows: list[list[str]], rng: random.Random) -> bytes:
-    """A good file with one to three things wrong, at random."""
-    text = "\n".join(",".join(row) for row in rows)
-    content = bytearray(text.encode())
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(content))
-        kind = rng.randrange(5)
-        if kind == 0:
-            content[at] = rng.randrange(256)
-        elif kind == 1:
-            del content[at : at + rng.randrange(1, 20)]
-        elif kind == 2:
-            content[at:at] = rng.choice(
-                [b'"', b"\x00", b"\xff", b"\r", b",,,", "\u202e".encode(), b"\x1b[2J", b"1e999"]
-            )
-        elif kind == 3:
-            content[at:at] = content[: rng.randrange(1, 200)]
-        else:
-            content += bytes(rng.randrange(256) for _ in range(rng.randrange(1, 30)))
-    return bytes(content)
-
-
 def tried(store: FeedbackStore, file: Path) -> tuple[ImportReport | None, str]:
     try:
         return import_interactions(store, file, ImportOptions(imported_at=NOW, dry_run=True)), ""
@@ -217,10 +195,11 @@ def test_a_spoiled_file_imports_what_it_says_or_nothing(sqlite_template: Path, t
     database = tmp_path / "feedback.db"
     database.write_bytes(sqlite_template.read_bytes())
     rows = [HEADER.split(","), *([f"u{n}", f"i{n % 3}", f"2020-01-{n + 1:02d}", "like"] for n in range(9))]
+    content = "\n".join(",".join(row) for row in rows).encode()
     with FeedbackStore.open(f"sqlite:///{database}") as store:
         for number in range(150):
             file = tmp_path / f"{number}.csv"
-            file.write_bytes(spoiled(rows, rng))
+            file.write_bytes(spoiled(content, rng))
             report, message = tried(store, file)
             assert len(message) < MAX_MESSAGE
             if report is None:
