@@ -31,7 +31,8 @@ class Attack:
         self.tally = tally
         self.rng = random.Random(seed)
         self.requests = Requests(self.rng, victim.token, victim.weak, victim.victims, f"{seed}")
-        self.answered: dict[str, list[int]] = {}
+        self.answered: dict[str, list[tuple[int, int | None]]] = {}
+        self.requested: dict[str, Request] = {}
         self._lock = threading.Lock()
 
     def run(self, count: int, moved: Callable[[int], None]) -> None:
@@ -94,21 +95,38 @@ class Attack:
             self.tally.fail(f"{shown}, though nothing was wrong with it: {reply.body[:200]!r}")
         if request.mark:
             with self._lock:
-                self.answered.setdefault(request.mark, []).append(reply.status)
+                number = reply.json()["dislike_id"] if reply.status == 201 else None
+                self.answered.setdefault(request.mark, []).append((reply.status, number))
+                self.requested[request.mark] = request
 
     def _check_rows(self) -> None:
         """What was acknowledged is there once; what was refused is not; what was not answered is there once at most."""
         rows = self.victim.marks()
-        for mark, statuses in self.answered.items():
-            number = rows.get(mark, 0)
-            if 201 in statuses and number != 1:
+        for mark, replies in self.answered.items():
+            statuses, number = [status for status, _ in replies], rows.get(mark, 0)
+            is_changed = self.requested[mark].kind == "bodies"  # the text that is looked for may be what was changed
+            if 201 in statuses and number != 1 and not is_changed:
                 self.tally.fail(f"{mark} was acknowledged, and there are {number} rows of it")
             elif 201 not in statuses and all(statuses) and number:
                 self.tally.fail(f"{mark} was refused with {statuses}, and there are {number} rows of it")
             elif number > 1:
                 self.tally.fail(f"{mark} was never answered, and there are {number} rows of it")
+        self._check_numbers()
         for user in self.victim.victims:
             if rows.get(f"{SECRET}-{user}") != 1:
                 self.tally.fail(f"what {user} said is there {rows.get(f'{SECRET}-{user}', 0)} times")
         for line in self.victim.log_says():
             self.tally.fail(f"the log of the service says: {line[:200]}")
+
+    def _check_numbers(self) -> None:
+        """Each acknowledged event is there, under a number of its own."""
+        stored = self.victim.dislike_ids()
+        acknowledged: dict[int, str] = {}
+        for mark, replies in self.answered.items():
+            for dislike_id in {one for _, one in replies if one is not None}:
+                if dislike_id not in stored:
+                    self.tally.fail(f"{mark} was acknowledged as dislike {dislike_id}, which is not there")
+                if acknowledged.setdefault(dislike_id, mark) != mark:
+                    self.tally.fail(
+                        f"{mark} and {acknowledged[dislike_id]} were acknowledged as one dislike, {dislike_id}"
+                    )

@@ -53,6 +53,11 @@ class Victim:
             rows = connection.execute(select(text, func.count()).where(text.is_not(None)).group_by(text))
             return {str(mark): int(number) for mark, number in rows}
 
+    def dislike_ids(self) -> set[int]:
+        """Numbers of all dislikes, taken back or not."""
+        with FeedbackStore.open(self.url) as store, store.reading() as connection:
+            return set(connection.scalars(select(user_dislikes.c.dislike_id)))
+
     def log_says(self) -> list[str]:
         """Lines of the log that show that something went wrong in a way that nobody had in mind."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()

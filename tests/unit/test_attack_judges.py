@@ -30,12 +30,19 @@ class Double:
     def marks(self) -> dict[str, int]:
         return self.rows
 
+    def dislike_ids(self) -> set[int]:
+        return {1, 2}
+
     def log_says(self) -> list[str]:
         return self.lines
 
 
 def attack(**victim: Any) -> Attack:
     return Attack(Double(**victim), 1, Tally())  # type: ignore[arg-type] # a double
+
+
+def answer(text: bytes) -> bytes:
+    return b'{"dislike_id": 2, "title": "%s"}' % text
 
 
 HONEST = Request("honest", b"POST", b"/api/dislike", mark="m", user="guest")
@@ -45,13 +52,13 @@ WRONG = Request("tokens", b"GET", b"/api/recommendations", must_fail=True)
 @pytest.mark.parametrize(
     ("request_", "reply", "says"),
     [
-        (HONEST, Reply(201, b"{}"), None),
+        (HONEST, Reply(201, b'{"dislike_id": 2}'), None),
         (HONEST, Reply(503, b"try again"), "was answered 503"),
         (HONEST, Reply(422, b"no"), "though nothing was wrong"),
-        (HONEST, Reply(201, VICTIM.encode()), "shows what is victim-1's"),
-        (HONEST, Reply(201, f"{SECRET}-x".encode()), "shows what is secret-of's"),
-        (replace(HONEST, body=VICTIM.encode()), Reply(201, VICTIM.encode()), None),
-        (HONEST, Reply(201, b"sqlalchemy.exc.DataError"), "shows how the service is made"),
+        (HONEST, Reply(201, answer(VICTIM.encode())), "shows what is victim-1's"),
+        (HONEST, Reply(201, answer(f"{SECRET}-x".encode())), "shows what is secret-of's"),
+        (replace(HONEST, body=VICTIM.encode()), Reply(201, answer(VICTIM.encode())), None),
+        (HONEST, Reply(201, answer(b"sqlalchemy.exc.DataError")), "shows how the service is made"),
         (WRONG, Reply(401), None),
         (WRONG, Reply(0), None),
         (WRONG, Reply(200), "with a wrong key"),
@@ -81,10 +88,21 @@ def test_an_answer_is_judged(request_: Request, reply: Reply, says: str | None) 
 )
 def test_what_was_answered_is_held_against_what_is_there(statuses: list[int], rows: int, says: str | None) -> None:
     found = attack(rows={f"{SECRET}-{VICTIM}": 1, "m": rows})
-    found.answered["m"] = statuses
+    found.answered["m"] = [(status, 2 if status == 201 else None) for status in statuses]
+    found.requested["m"] = HONEST
     found._check_rows()
     assert [says in failure for failure in found.tally.failures if says] == [True] * (says is not None)
     assert found.tally.num_failures == (says is not None)
+
+
+def test_an_event_under_a_number_that_is_not_there_or_of_another_is_a_failure() -> None:
+    found = attack(rows={f"{SECRET}-{VICTIM}": 1, "m": 1, "n": 1, "o": 1})
+    found.answered = {"m": [(201, 2)], "n": [(201, 2)], "o": [(201, 3)]}
+    found.requested = dict.fromkeys(found.answered, HONEST)
+    found._check_rows()
+    assert found.tally.failures == [
+        "n and m were acknowledged as one dislike, 2", "o was acknowledged as dislike 3, which is not there",
+    ]  # fmt: skip
 
 
 def test_a_victims_row_that_is_gone_and_a_traceback_are_failures() -> None:

@@ -106,6 +106,31 @@ def test_a_missing_part_of_a_list_is_no_genre(store: FeedbackStore, tmp_path: Pa
     assert store.catalog()["1"].genres == ("1.0",)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_file_of_bad_rows_only_leaves_all_of_them_out(store: FeedbackStore, tmp_path: Path, name: str) -> None:
+    row = {"user_id": "u", "item_id": "i", "occurred_at": "2020-01-01", "label": "maybe"}
+    if name.endswith("parquet"):
+        file = parquet(tmp_path / name, **{column: [value] for column, value in row.items()})
+    else:
+        file = table_file(tmp_path / name, ",".join(row), ",".join(row.values()))
+    report = import_interactions(store, file, SKIP)
+    assert (report.num_bad, report.num_new, report.num_placeholders, report.last_at) == (1, 0, 0, None)
+    assert not store.catalog()
+
+
+def test_parquet_of_text_that_is_none_is_refused(store: FeedbackStore, tmp_path: Path) -> None:
+    good = {"item_id": ["item"], "occurred_at": ["2020-01-01"], "label": ["like"]}
+    written = parquet(tmp_path / "a.parquet", user_id=["some user"], **good)
+    content = written.read_bytes()
+    written.write_bytes(content.replace(b"some user", b"some\xffuser"))
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        import_interactions(store, written, OPTIONS)
+    written.write_bytes(content.replace(b"occurred_at", b"occurred\xffat"))  # also in the names
+    with pytest.raises(InputError):
+        import_interactions(store, written, OPTIONS)
+    assert not store.has_feedback()
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_of_very_many_columns_says_little_about_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
