@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test test-thorough lint format up down fuzz-api replay bench bench-exposure bench-api bench-night bench-cli bench-publishing null-test audit lock clean
+.PHONY: help demo test test-thorough lint format up down fuzz-api attack replay bench bench-exposure bench-api bench-night bench-cli bench-publishing null-test audit lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ down: $(STAMP) ## stop what `make up` started
 
 fuzz-api: $(STAMP) ## schemathesis against the feedback API, 10,000 cases (ARGS="--cases 1000 --seed 7")
 	@scripts/test_postgres.sh run -- $(BIN)/python scripts/fuzz_api.py $(ARGS)
+
+attack: $(STAMP) ## hostile requests, files and interleavings, 12,000 on both databases (ARGS="--attempts 2000 --seed 7")
+	@scripts/test_postgres.sh run -- $(BIN)/python -m tests.attack $(ARGS)
 
 # A store of its own: the demo's holds the stream moved to these days.
 REPLAY_HOME := $(or $(RECSYS_HOME),var)/replay-stream

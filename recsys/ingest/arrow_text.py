@@ -32,4 +32,6 @@ def text_column(column: pa.ChunkedArray) -> Any:
         # A zoned Arrow time prints in its zone, a naive one without any: both are moved to UTC, to the microsecond.
         in_utc = pc.assume_timezone(column, "UTC") if kind.tz is None else column.cast(pa.timestamp(kind.unit, "UTC"))
         return in_utc.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.string()).to_pandas()
-    return column.cast(pa.string()).to_pandas()
+    text = column.cast(pa.string())
+    text.validate(full=True)  # a file may call bytes text that are none
+    return text.to_pandas()

@@ -104,7 +104,7 @@ def read_parquet(path: Path, required: Sequence[str], optional: Sequence[str], e
         wanted = _wanted_columns(path, header, required, optional, expected)
         table = file.read(columns=wanted)
         columns = {name: pd.Series(text_column(table[name]), dtype="str") for name in wanted}
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names and lists that are no text
         raise InputError(
             f"{path} cannot be read as Parquet.\nexpected: {expected}\ncame: {shortened(str(error), 500)}"
         ) from error

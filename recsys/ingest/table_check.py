@@ -151,7 +151,8 @@ class TableCheck:
             )
             mask = is_contradiction.reindex(self._frame.index, fill_value=False)
             self.refuse(mask, reasons.reindex(self._frame.index))
-        return good[~is_later].assign(line=self._frame["line"])
+        kept = good[~is_later]
+        return kept.assign(line=self._frame.loc[kept.index, "line"])  # of no rows, a whole column would make rows
 
     def refused(self) -> Refused:
         """All refused rows so far, the first ones in line order."""

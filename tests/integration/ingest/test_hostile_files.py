@@ -26,6 +26,7 @@ from recsys.ingest import (
 )
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from tests.attack.files import MAX_MESSAGE, spoiled
 from tests.integration.ingest.test_import import num_rows, stream, table_file
 
 NOW = datetime(2026, 11, 28, 8, tzinfo=UTC)
@@ -33,7 +34,6 @@ OPTIONS = ImportOptions(imported_at=NOW)
 SKIP = ImportOptions(imported_at=NOW, skip_bad_rows=True)
 HEADER = "user_id,item_id,occurred_at,label"
 SEED = 15
-MAX_MESSAGE = 10_000
 
 
 def parquet(path: Path, **columns: Any) -> Path:
@@ -104,6 +104,31 @@ def test_a_missing_part_of_a_list_is_no_genre(store: FeedbackStore, tmp_path: Pa
         store, parquet(tmp_path / "i.parquet", item_id=["1"], title=["One"], genres=[[1.0, float("nan")]]), OPTIONS
     )
     assert store.catalog()["1"].genres == ("1.0",)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_file_of_bad_rows_only_leaves_all_of_them_out(store: FeedbackStore, tmp_path: Path, name: str) -> None:
+    row = {"user_id": "u", "item_id": "i", "occurred_at": "2020-01-01", "label": "maybe"}
+    if name.endswith("parquet"):
+        file = parquet(tmp_path / name, **{column: [value] for column, value in row.items()})
+    else:
+        file = table_file(tmp_path / name, ",".join(row), ",".join(row.values()))
+    report = import_interactions(store, file, SKIP)
+    assert (report.num_bad, report.num_new, report.num_placeholders, report.last_at) == (1, 0, 0, None)
+    assert not store.catalog()
+
+
+def test_parquet_of_text_that_is_none_is_refused(store: FeedbackStore, tmp_path: Path) -> None:
+    good = {"item_id": ["item"], "occurred_at": ["2020-01-01"], "label": ["like"]}
+    written = parquet(tmp_path / "a.parquet", user_id=["some user"], **good)
+    content = written.read_bytes()
+    written.write_bytes(content.replace(b"some user", b"some\xffuser"))
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        import_interactions(store, written, OPTIONS)
+    written.write_bytes(content.replace(b"occurred_at", b"occurred\xffat"))  # also in the names
+    with pytest.raises(InputError):
+        import_interactions(store, written, OPTIONS)
+    assert not store.has_feedback()
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -183,28 +208,6 @@ def test_a_hostile_file_is_refused_in_few_words_and_writes_nothing(
     assert set(num_rows(database_url).values()) == {0}
 
 
-def spoiled(rows: list[list[str]], rng: random.Random) -> bytes:
-    """A good file with one to three things wrong, at random."""
-    text = "\n".join(",".join(row) for row in rows)
-    content = bytearray(text.encode())
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(content))
-        kind = rng.randrange(5)
-        if kind == 0:
-            content[at] = rng.randrange(256)
-        elif kind == 1:
-            del content[at : at + rng.randrange(1, 20)]
-        elif kind == 2:
-            content[at:at] = rng.choice(
-                [b'"', b"\x00", b"\xff", b"\r", b",,,", "\u202e".encode(), b"\x1b[2J", b"1e999"]
-            )
-        elif kind == 3:
-            content[at:at] = content[: rng.randrange(1, 200)]
-        else:
-            content += bytes(rng.randrange(256) for _ in range(rng.randrange(1, 30)))
-    return bytes(content)
-
-
 def tried(store: FeedbackStore, file: Path) -> tuple[ImportReport | None, str]:
     try:
         return import_interactions(store, file, ImportOptions(imported_at=NOW, dry_run=True)), ""
@@ -217,10 +220,11 @@ def test_a_spoiled_file_imports_what_it_says_or_nothing(sqlite_template: Path, t
     database = tmp_path / "feedback.db"
     database.write_bytes(sqlite_template.read_bytes())
     rows = [HEADER.split(","), *([f"u{n}", f"i{n % 3}", f"2020-01-{n + 1:02d}", "like"] for n in range(9))]
+    content = "\n".join(",".join(row) for row in rows).encode()
     with FeedbackStore.open(f"sqlite:///{database}") as store:
         for number in range(150):
             file = tmp_path / f"{number}.csv"
-            file.write_bytes(spoiled(rows, rng))
+            file.write_bytes(spoiled(content, rng))
             report, message = tried(store, file)
             assert len(message) < MAX_MESSAGE
             if report is None:
