@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,20 +82,24 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def champion(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Champion:
-    """The small stream with a first champion and published lists, made by `recsys run`. Only to be looked at.
-
-    Whichever worker needs it first makes it for all.
-    """
-    shared = tmp_path_factory.getbasetemp()
-    folder = (shared if worker_id == "master" else shared.parent) / "champion"
-    folder.mkdir(exist_ok=True)
-    settings, said = Settings.under(folder / "home"), folder / "night.json"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """The small stream with a first champion and published lists, made by `recsys run`. Only to be looked at."""
+    with shared_folder(tmp_path_factory, worker_id, "champion") as folder:
+        settings, said = Settings.under(folder / "home"), folder / "night.json"
         if not said.exists():
             shutil.rmtree(settings.home, ignore_errors=True)  # of a worker that failed
             said.write_text(json.dumps(asdict(make_champion(settings))), encoding="utf-8")
     return Champion(settings, Finished(**json.loads(said.read_text(encoding="utf-8"))))
+
+
+@contextmanager
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str, name: str) -> Iterator[Path]:
+    """A folder that all workers share, one at a time: whichever needs what is in it first makes it for all."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared if worker_id == "master" else shared.parent) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 def make_champion(settings: Settings) -> Finished:
@@ -107,11 +112,15 @@ def make_champion(settings: Settings) -> Finished:
 
 
 @pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_registry(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A home that holds an MLflow store with our registered model and no version, to copy."""
-    folder = tmp_path_factory.mktemp("empty-registry") / "home" / "mlflow"
-    Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts").ensure()
-    return folder.parent
+    with shared_folder(tmp_path_factory, worker_id, "empty-registry") as folder:
+        home, is_made = folder / "home", folder / "is-made"
+        if not is_made.exists():
+            shutil.rmtree(home, ignore_errors=True)  # of a worker that failed
+            Registry(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}", home / "mlflow" / "artifacts").ensure()
+            is_made.touch()
+    return home
 
 
 @pytest.fixture

@@ -20,11 +20,10 @@ from recsys.nightly import fitting, judging, planning
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.serving.lists import serve_list
-from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import recommendation_entries, recommendation_sets
 from recsys.training.training_set import TrainingSet
-from tests.integration.command_line import quick
+from tests.integration.command_line import copy_home, quick
 from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, SECOND_AS_OF, write_stream
 
 pytestmark = pytest.mark.slow
@@ -35,10 +34,10 @@ USER = "u001"
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     """The first night of the small stream under the rule; the environment names its home meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
-        settings = Settings.under(tmp_path_factory.mktemp("eligible") / "home")
+        settings = copy_home(empty_registry, tmp_path_factory.mktemp("eligible") / "home")
         for name, value in settings.as_environment().items():
             patch.setenv(name, value)
         migrate(settings.database_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,8 +17,8 @@ from recsys.loop import NightOptions, run_night
 from recsys.nightly.judging import load_evidence, trained_through
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
-from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from tests.integration.command_line import copy_home
 from tests.integration.small_stream import FAMILY, SECOND_AS_OF, START, write_stream
 
 pytestmark = pytest.mark.slow
@@ -53,9 +54,9 @@ def mlflow_metrics(held: Held) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+def held(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     with pytest.MonkeyPatch.context() as environment:
-        settings = Settings.under(tmp_path_factory.mktemp("home"))
+        settings = copy_home(empty_registry, tmp_path_factory.mktemp("held") / "home")
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
         migrate(settings.database_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,10 +17,10 @@ from recsys.loop import NightOptions, run_night
 from recsys.nightly.workplace import Workplace
 from recsys.records import Dislike, DislikeReason, Item
 from recsys.serving.lists import current_adjustments, serve_list
-from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import dislike_feedback_impact
 from recsys.training.training_set import TrainingSet
+from tests.integration.command_line import copy_home
 from tests.integration.small_stream import FAMILY, GENRES, NOW, SECOND_AS_OF, write_stream
 
 MINUTE = timedelta(minutes=1)
@@ -36,9 +37,9 @@ class AfterTheNight:
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AfterTheNight]:
+def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AfterTheNight]:
     with pytest.MonkeyPatch.context() as environment:
-        settings = Settings.under(tmp_path_factory.mktemp("home"))
+        settings = copy_home(empty_registry, tmp_path_factory.mktemp("feedback") / "home")
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
         migrate(settings.database_url)
