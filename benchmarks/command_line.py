@@ -34,8 +34,8 @@ ITEMS = "item_id,title\nbench-item,An item of the benchmark\n"
 TEXT = """\
 # How long commands take
 
-Written by `make bench-cli`. Each command in a fresh process on {store}, best of {repeats}
-after one that is not counted; MB is the largest resident memory. Left out: {left_out}.
+Written by `make bench-cli`. Each command in a fresh process on a store of {store}.
+Best of {repeats} after one that is not counted; MB is the largest resident memory. Left out: {left_out}.
 
 Machine: {machine}.{beside}
 
@@ -43,7 +43,7 @@ Machine: {machine}.{beside}
 
 {verdict}
 """
-DEMO = "a copy of the store that `make demo` left"
+DEMO = "the demo, a copy of what `make demo` left"
 BESIDE = """
 
 *before* is {commit}. For each command the two take turns, try by try, each on a store that its own commands made. `-`: it
@@ -150,7 +150,7 @@ def verdict(measured: dict[str, dict[str, Cost | None]]) -> str:
     ratios = [ratio for costs in measured.values() if (ratio := times_longer(costs)) is not None]
     if ratios:
         said.append(
-            f"Of the {len(ratios)} that both have, half take less than {np.median(ratios):.1f} times as long before as now: "
+            f"Of the {len(ratios)} that both have, the median took {np.median(ratios):.1f} times as long before as now: "
             f"{min(ratios):.1f} to {max(ratios):.1f} times."
         )
     return " ".join(said)
@@ -238,7 +238,7 @@ def main(
         TEXT.format(
             repeats=repeats, left_out=LEFT_OUT, table=table(measured), verdict=verdict(measured),
             machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-            store=f"a store of two nights ({two_nights.SAID})" if two_nights.is_one(source) else DEMO,
+            store=f"two nights:\n{two_nights.SAID}" if two_nights.is_one(source) else DEMO,
             beside=BESIDE.format(commit=commit_of(beside)) if beside else "",
         ),
         encoding="utf-8",
