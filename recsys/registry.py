@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import InputError, TerminalError
+from recsys.private_files import make_private
 from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
 from recsys.registry_errors import translated_errors
 from recsys.registry_texts import (
@@ -151,6 +152,7 @@ class Registry(VersionReader):
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as temporary:
             folder = Path(temporary) / "model"
             save_pyfunc(folder, model, spec)
+            make_private(folder)  # the source in it has the modes of the installed package, and MLflow keeps them
             self._client.log_model_artifacts(model.model_id, str(folder))
         return self._client.finalize_logged_model(model.model_id, "READY")
 
