@@ -18,6 +18,7 @@ from typing import Any
 
 from recsys.errors import InputError, TerminalError
 from recsys.file_digests import FileDigest, digest_folder
+from recsys.private_files import make_private
 from recsys.registry_aliases import MODEL_NAME, VersionSummary
 from recsys.registry_deletion import FitRemover
 from recsys.registry_errors import translated_errors
@@ -162,6 +163,7 @@ class Registry(FitRemover):
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as temporary:
             folder = Path(temporary) / "model"
             save_pyfunc(folder, model, spec)
+            make_private(folder)  # the source in it has the modes of the installed package, and MLflow keeps them
             on_saved(digest_folder(folder, location=model.artifact_location))
             self._client.log_model_artifacts(model.model_id, str(folder))
         return self._client.finalize_logged_model(model.model_id, "READY")

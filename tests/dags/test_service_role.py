@@ -31,6 +31,7 @@ SUCCEEDS = {
     "GET /api/v2/assets/events",
     "GET /ui/auth/me",
     "GET /ui/auth/menus",
+    "GET /ui/config",  # what any page of Airflow is drawn with: its name, colours, time zone
     "GET /ui/partitioned_dag_runs",  # of the DAGs that it may read: none
     "POST /ui/auth/token",  # another one for itself
 }
