@@ -13,7 +13,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.evaluation.evidence import Evidence
-from recsys.nightly import forgetting
+from recsys.nightly import forgetting, kept_files
 from recsys.nightly.purging import purge
 from recsys.nightly.registry_check import check_registry
 from recsys.nightly.workplace import Workplace
@@ -251,6 +251,7 @@ def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night:
             name: table.assign(user_id=table["user_id"].map(ids)) for name, table in tables.items()
         }
         replace(kept, **renamed, is_keyed=False).save(folder)
+        kept_files.record_evidence(place, FIRST, folder)
         (decided,) = place.store.list_decisions(run_id=FIRST, step="decide_promotion")
         again = ("decisions", "show", str(decided.decision_id))
         shown = quick(place.settings, *again)
