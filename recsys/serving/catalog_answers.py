@@ -61,4 +61,4 @@ class ExclusionsAnswer(Answer):
     @classmethod
     def of(cls, found: list[Exclusion], items: dict[str, Item]) -> ExclusionsAnswer:
         """The answer for exclusions; `items`: those that they name."""
-        return cls(exclusions=[ExclusionAnswer.of(one, items[one.item_id]) for one in found])
+        return cls(exclusions=[ExclusionAnswer.of(one, items[one.item_id]) for one in found if one.item_id in items])

@@ -156,6 +156,8 @@ def _adjusted(
         items,
         None if published.calibration is None else Calibration(**published.calibration),
     )
+    # What went from the catalog since `barred` was looked up, with the user who had named it, is not shown either.
+    candidates, fillers = ([one for one in entries if one.item_id in items] for entries in (candidates, fillers))
     reasons = ListReasons(items, adjustments, published.adjustment_power, signals, published)
 
     def renewed(entries: Iterable[RecommendationEntry]) -> list[RecommendationEntry]:

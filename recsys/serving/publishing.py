@@ -51,8 +51,8 @@ def _publish(store: FeedbackStore, recommender: Recommender, version: str, as_of
         recommender.explained_lists(histories, PUBLISHED_LENGTH, users),
         recommender.explained_lists(histories[:0], STRANGERS_LENGTH, [STRANGER]),
     )
-    store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now), now)
-    return len(users)
+    num_lists = store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now), now)
+    return num_lists - 1  # one is for everybody else
 
 
 def eligible_as_of(store: FeedbackStore, recommender: Recommender, as_of: datetime) -> Recommender:

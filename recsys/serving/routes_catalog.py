@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 
+from recsys.errors import ErasedError
 from recsys.serving.catalog_answers import ExclusionAnswer, ExclusionsAnswer, ItemAnswer
 from recsys.serving.openapi import SECURED, WITH_BODY, answer, described, problems
 from recsys.serving.problems import invalid
@@ -90,7 +91,10 @@ def list_exclusions(service: Parts, user_id: User) -> ExclusionsAnswer:
 def exclude_item(service: Parts, user_id: User, item_id: ItemPath) -> ExclusionAnswer:
     """Keeps a film out of the user's lists from now on. It is no opinion: the model learns nothing from it."""
     found = service.store.exclude_item(user_id, item_id, service.clock())
-    return ExclusionAnswer.of(found, service.store.items([item_id])[item_id])
+    item = service.store.items([item_id]).get(item_id)
+    if item is None:  # it went with the user, who was erased just now
+        raise ErasedError(frozenset([user_id]))
+    return ExclusionAnswer.of(found, item)
 
 
 @router.delete(

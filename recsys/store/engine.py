@@ -35,7 +35,7 @@ from recsys.store.user_key import KEY_OPTION, KeyFile
 
 LOCK_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
-WIPE_TIMEOUT_S = 2
+WIPE_TIMEOUT_MS = 500
 REWRITTEN = 1  # `user_version` of a SQLite file whose unused pages hold no old rows
 
 
@@ -122,7 +122,7 @@ def wipe_log(engine: Engine) -> bool:
         return True
     with _sqlite_itself(engine) as connection:
         # It keeps writers waiting as long as it waits for readers.
-        connection.execute(f"PRAGMA busy_timeout={1_000 * WIPE_TIMEOUT_S}")
+        connection.execute(f"PRAGMA busy_timeout={WIPE_TIMEOUT_MS}")
         try:
             is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:

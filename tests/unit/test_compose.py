@@ -138,6 +138,15 @@ def test_the_api_can_tell_who_asks_and_is_asked_by_other_machines() -> None:
     assert "--host=0.0.0.0" in SERVICES["api"]["command"]
 
 
+def test_whoever_uses_the_feedback_database_has_the_key_that_names_erased_users() -> None:
+    assert COMPOSE["secrets"] == {"user_key": {"environment": "RECSYS_USER_KEY"}}
+    assert re.search(r"^RECSYS_USER_KEY=$", ENV_EXAMPLE, flags=re.MULTILINE)
+    for name, service in SERVICES.items():
+        uses = "RECSYS_DATABASE_URL" in environment(name)
+        assert service.get("secrets", []) == (["user_key"] if uses else []), name
+        assert environment(name).get("RECSYS_USER_KEY_FILE") == ("/run/secrets/user_key" if uses else None), name
+
+
 def test_alerts_are_optional_and_set_where_tasks_run() -> None:
     """The scheduler runs tasks and the callbacks of deadlines, the DAG processor those of tasks that died."""
     for service in AIRFLOW:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys import settings as module
-from recsys.settings import ApiSettings, Settings, default_home, run_source
+from recsys.settings import ApiSettings, Settings, default_home, run_source, user_key_file
 
 
 def test_everything_is_below_the_home_by_default(tmp_path: Path) -> None:
@@ -129,3 +129,12 @@ def test_workers_of_the_api_see_what_it_was_told(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_run_comes_from_a_dag_or_a_command(environ: dict[str, str], arguments: list[str], source: str) -> None:
     assert run_source(environ, arguments) == source
+
+
+def test_the_key_of_erased_users_is_beside_the_database_or_where_it_is_named(tmp_path: Path) -> None:
+    environment = {"RECSYS_HOME": str(tmp_path / "home")}
+    assert user_key_file(tmp_path / "elsewhere" / "feedback.db", environment) == tmp_path / "elsewhere" / "user.key"
+    assert user_key_file(None, environment) == tmp_path / "home" / "user.key"
+    named = {**environment, "RECSYS_USER_KEY_FILE": str(tmp_path / "secret")}
+    assert {user_key_file(place, named) for place in (None, tmp_path / "feedback.db")} == {tmp_path / "secret"}
+    assert user_key_file(None, {**environment, "RECSYS_USER_KEY_FILE": ""}) == tmp_path / "home" / "user.key"

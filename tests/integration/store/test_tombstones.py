@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, text
 
 from recsys.errors import ErasedError, InputError, NotFoundError, TerminalError
 from recsys.feedback.patterns import Pattern, Severity
+from recsys.home.moving import move_home
 from recsys.records import (
     Dislike,
     Interaction,
@@ -23,7 +24,7 @@ from recsys.records import (
     RecommendationSet,
     SetKind,
 )
-from recsys.settings import user_key_file
+from recsys.settings import Settings, user_key_file
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import erasures, items, metadata, recommendation_sets, tombstones
 from recsys.store.user_key import KeyFile, UserKey, plain_hash
@@ -167,6 +168,16 @@ def test_hashes_are_the_same_for_everybody_who_has_the_key(stocked: FeedbackStor
         assert other.user_hashes(["u2", "u1"]) == named
     proof = stocked.erase_user("u1", "the user", NOW)
     assert (proof.user_hash, stocked.erased_hashes()) == (named["u1"], {named["u1"]})
+
+
+def test_a_home_that_moves_takes_the_key_along(tmp_path: Path) -> None:
+    old, new = Settings.under(tmp_path / "old"), Settings.under(tmp_path / "new")
+    migrate(old.database_url)
+    with FeedbackStore.open(old.database_url) as store:
+        store.erase_user("u1", "the user", NOW)
+    move_home(old.home, new.home)
+    with FeedbackStore.open(new.database_url) as store:
+        assert store.erased_users(["u1", "u2"]) == {"u1"}
 
 
 # What is left
