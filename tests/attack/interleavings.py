@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recsys.errors import ErasedError
 from tests.attack.tally import Tally
-from tests.integration.test_erasure_interleavings import run_sequence
+from tests.integration.test_erasure_interleavings import FILMS, run_sequence
 from tests.integration.turns import InterleavedStore
 
 SEQUENCES_PER_SEED = 100_000  # so that two seeds share none
@@ -26,6 +26,7 @@ def attack(url: str, folder: Path, seed: int, count: int, tally: Tally, moved: C
     """
     with InterleavedStore.open(url) as store:
         store.watch()
+        store.upsert_items(FILMS)
         for number in range(seed * SEQUENCES_PER_SEED, seed * SEQUENCES_PER_SEED + count):
             try:
                 refused = run_sequence(store, folder, number)
