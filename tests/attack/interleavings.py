@@ -7,13 +7,15 @@ from pathlib import Path
 
 from recsys.errors import ErasedError
 from tests.attack.tally import Tally
-from tests.integration.test_erasure_interleavings import run_sequence
+from tests.integration.test_erasure_interleavings import FILMS, run_sequence
 from tests.integration.turns import InterleavedStore
 
 SEQUENCES_PER_SEED = 100_000  # so that two seeds share none
 
 
-def attack(url: str, folder: Path, seed: int, count: int, tally: Tally, moved: Callable[[int], None]) -> None:
+def attack(
+    url: str, folder: Path, seed: int, count: int, tally: Tally, moved: Callable[[int], None], first: int = 0
+) -> None:
     """So many sequences; after each, nothing of an erased user is left, and what was acknowledged to others is there.
 
     Args:
@@ -23,10 +25,12 @@ def attack(url: str, folder: Path, seed: int, count: int, tally: Tally, moved: C
         count: how many.
         tally: where the outcomes go.
         moved: called after each.
+        first: so many of them are left out.
     """
     with InterleavedStore.open(url) as store:
         store.watch()
-        for number in range(seed * SEQUENCES_PER_SEED, seed * SEQUENCES_PER_SEED + count):
+        store.upsert_items(FILMS)
+        for number in range(seed * SEQUENCES_PER_SEED + first, seed * SEQUENCES_PER_SEED + count):
             try:
                 refused = run_sequence(store, folder, number)
             except AssertionError as error:
