@@ -18,7 +18,6 @@ from recsys.nightly.champion import finish_promotion
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET
 from recsys.nightly.holding import Holders, complete_erasures, holders_of, open_erasures
-from recsys.nightly.kept_files import EVIDENCE_ADVICE
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Promotion
 from recsys.store.artifact_digests import ArtifactKind
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from recsys.registry_deletion import Fit
 
 COLUMNS = ("training_set_uri", "data_docs_uri")
+
+EVIDENCE_ADVICE = "Put it back from a backup, or remove the whole folder: then its opinions are left out of later verdicts, which say so."
 
 
 @dataclass(frozen=True)
