@@ -17,6 +17,7 @@ from recsys.errors import DigestError
 
 MLMODEL = "MLmodel"  # MLflow writes into it where the model lies, which changes when the home folder is moved
 LOCATION = b"LOCATION"
+SOURCES = "code/"
 CACHE = "__pycache__"  # Python makes it beside source files that it loads
 SHOWN_DIGITS = 12
 
@@ -79,14 +80,42 @@ def digest_file(file: Path, path: str, location: str = "") -> FileDigest:
 
 
 def digest_folder(folder: Path, name: str = "", location: str = "") -> dict[str, FileDigest]:
-    """Hashes every file in a folder: path -> digest, where each path begins with `name`."""
-    start = f"{name}/" if name else ""
-    files = {f"{start}{file.relative_to(folder).as_posix()}": file for file in sorted(folder.rglob("*"))}
-    return {
-        path: digest_file(file, path, location)
-        for path, file in files.items()
-        if file.is_file() and CACHE not in file.parts
-    }
+    """Hashes every file in a folder: path -> digest, where each path begins with `name`.
+
+    The source files that a model in MLflow carries are hundreds, the same in most versions: they get one digest, whose path is
+    that of their folder and ends with `/`.
+    """
+    start, found = f"{name}/" if name else "", {}
+    for file in _files(folder):
+        path = file.relative_to(folder).as_posix()
+        if path.startswith(SOURCES):
+            continue
+        found[f"{start}{path}"] = digest_file(file, f"{start}{path}", location)
+    if (folder / SOURCES).is_dir():
+        found[f"{start}{SOURCES}"] = digest_tree(folder / SOURCES, f"{start}{SOURCES}")
+    return found
+
+
+def digest_tree(folder: Path, path: str) -> FileDigest:
+    """Hashes names and contents of all files in a folder as one."""
+    hashed = hashlib.sha256()
+    files = [digest_file(file, file.relative_to(folder).as_posix()) for file in _files(folder)]
+    for file in files:
+        hashed.update(f"{file.sha256} {file.size} {file.path}\n".encode())
+    at = max((file.written_at for file in files), default=datetime.fromtimestamp(folder.stat().st_mtime, UTC))
+    return FileDigest(path, hashed.hexdigest(), sum(file.size for file in files), at)
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files, in the order of their names, without what Python keeps of source files."""
+    return [file for file in sorted(folder.rglob("*")) if file.is_file() and CACHE not in file.parts]
+
+
+def unexpected(folder: Path, known: Known) -> list[Path]:
+    """Files of a folder that nothing was recorded of."""
+    trees = tuple(name for name in known if name.endswith("/"))
+    names = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
+    return [file for name, file in names.items() if name not in known and not name.startswith(trees)]
 
 
 def below(known: Known, name: str) -> dict[str, FileDigest]:
@@ -109,9 +138,12 @@ def differences(folder: Path, known: Known, names: Iterable[str] | None = None, 
         if name not in known:
             continue
         file = folder / name
-        if not file.is_file():
+        is_tree = name.endswith("/")
+        if not (file.is_dir() if is_tree else file.is_file()):
             found.append(Difference(file, str(known[name]), "no such file"))
-        elif not (digest := digest_file(file, name, location)).is_same(known[name]):
+            continue
+        digest = digest_tree(file, name) if is_tree else digest_file(file, name, location)
+        if not digest.is_same(known[name]):
             found.append(Difference(file, str(known[name]), str(digest)))
     return found
 

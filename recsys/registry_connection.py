@@ -28,7 +28,14 @@ def prepare_environment() -> None:
     """Sets what MLflow reads from the environment, before it is imported."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def quieten() -> None:
+    """Leaves warnings of MLflow's only; it sets up its own logging when it is imported."""
+    import mlflow  # noqa: F401
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class MlflowConnection:
@@ -63,9 +70,12 @@ class MlflowConnection:
 
     def _make_store(self) -> None:
         """Makes the file of a store in this process; whoever only reads makes none, since what they look for is not there."""
-        if self._file is not None:
+        if self._file is None:
+            return
+        if not self._file.exists():
             prepare_environment()
-            make_store(self._file, self._artifact_root)
+            quieten()
+        make_store(self._file, self._artifact_root)
 
     @cached_property
     def _client(self) -> Any:
@@ -83,8 +93,7 @@ class MlflowConnection:
             )
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        quieten()
         if self._file is not None:
             if not self._file.exists():
                 raise missing_store(self._file)

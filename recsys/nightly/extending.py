@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConflictError, InputError
 from recsys.nightly import judging, kept_files
+from recsys.nightly.champion import require_registry
 from recsys.nightly.fitting import read_training_set
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
@@ -51,6 +52,7 @@ def extend(place: Workplace, batch: Batch, as_of: datetime) -> Extension:
     is_longer = evidence.as_of > batch.as_of
     if batch.refit_version is not None or (is_longer and evidence.as_of == as_of):
         return Extension(evidence, str(batch.evidence_uri), is_longer, "This was done before.")
+    require_registry(place)
     champion = place.registry.get_alias("champion")
     if champion != batch.champion_version:
         raise ConflictError(

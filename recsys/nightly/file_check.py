@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.errors import InputError, NotFoundError, RecsysError
-from recsys.file_digests import CACHE, Known, below, differences, digest_folder
+from recsys.file_digests import Known, below, differences, digest_folder, unexpected
 from recsys.nightly.champion_line import champion_line
-from recsys.nightly.kept_files import IN_VERSION, TRAINING_SET, WRITTEN_LATER
+from recsys.nightly.kept_files import IN_VERSION, TRAINING_SET, fit_files
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.store.artifact_digests import ArtifactKind
@@ -164,11 +164,9 @@ def _unknown(place: Workplace, folders: Sequence[Folder], adopts: bool) -> Itera
 
 
 def _unexpected(folder: Folder) -> Iterator[Finding]:
-    for file in sorted(folder.path.rglob("*")):
-        name = file.relative_to(folder.path).as_posix()
-        if file.is_file() and CACHE not in file.parts and name not in folder.known:
-            words = f"Expected no file {file}: it was put into {folder} after it was registered. Remove it."
-            yield Finding("file_unexpected", words)
+    for file in unexpected(folder.path, folder.known):
+        words = f"Expected no file {file}: it was put into {folder} after it was registered. Remove it."
+        yield Finding("file_unexpected", words)
 
 
 def _adopt(place: Workplace, folder: Folder) -> Finding:
@@ -176,9 +174,8 @@ def _adopt(place: Workplace, folder: Folder) -> Finding:
         _require_sound(folder)
     except RecsysError as error:
         return Finding("file_differs", f"{error} It is of {folder}, and was not adopted.")
-    files = digest_folder(folder.path, folder.name, folder.location)
-    for name in WRITTEN_LATER if folder.kind is ArtifactKind.FIT else ():
-        files.pop(f"{folder.name}/{name}", None)
+    is_fit = folder.kind is ArtifactKind.FIT
+    files = fit_files(folder.path) if is_fit else digest_folder(folder.path, folder.name, folder.location)
     place.store.record_files(folder.kind, folder.batch.batch_id, folder.name, files)
     return Finding("no_digest", f"Recorded as it is now: {folder}, number of files: {len(files)}.", is_repaired=True)
 

@@ -291,7 +291,7 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
             examples["label"].to_numpy(),
             building / "plots" / "weights_by_age.png",
         )
-        (building / "fit.json").write_text(json.dumps(numbers, indent=2), encoding="utf-8")
+        (building / kept_files.NUMBERS).write_text(json.dumps(numbers, indent=2), encoding="utf-8")
 
 
 def numbers_of(folder: Path, fit_name: str, known: Known = NOTHING_KNOWN) -> dict[str, Any]:
@@ -301,7 +301,7 @@ def numbers_of(folder: Path, fit_name: str, known: Known = NOTHING_KNOWN) -> dic
         DigestError: if the file is not the one that was written.
         InputError: if it cannot be read.
     """
-    file = folder / fit_name / "fit.json"
+    file = folder / fit_name / kept_files.NUMBERS
     return _parsed(file, checked_bytes(file, known.get(f"{fit_name}/{file.name}"), NEW_RUN))
 
 

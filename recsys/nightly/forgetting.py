@@ -65,10 +65,10 @@ def _was_promoted(place: Workplace, batch: Batch) -> bool:
     return version is not None and any(row.to_version == version for row in place.store.list_promotions())
 
 
-def erased_users(place: Workplace, folder: Path) -> set[str]:
+def erased_users(place: Workplace, folder: Path) -> frozenset[str]:
     """Names of users of a frozen set who are erased now; empty if there is no whole set."""
     erased = place.store.erased_hashes()
-    return {name for name in map(place.pseudonym, users_of(folder)) if name in erased} if erased else set()
+    return erased & set(place.store.user_hashes(users_of(folder)).values()) if erased else erased
 
 
 def users_of(folder: Path) -> set[str]:
@@ -102,7 +102,7 @@ def was_frozen_anew(place: Workplace, batch: Batch) -> bool:
     return bool(place.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP))
 
 
-def _freeze_anew(place: Workplace, batch: Batch, gone: set[str], step: str) -> Batch:
+def _freeze_anew(place: Workplace, batch: Batch, gone: frozenset[str], step: str) -> Batch:
     folder, old = place.folder(batch.batch_id), str(batch.training_set_digest)
     summary = fitting.write_set(place, batch, folder / ANEW)
     if summary.digest == old:
@@ -124,7 +124,7 @@ def _freeze_anew(place: Workplace, batch: Batch, gone: set[str], step: str) -> B
     return batch
 
 
-def _decision(place: Workplace, batch: Batch, gone: set[str], change: dict[str, Any]) -> Decision:
+def _decision(place: Workplace, batch: Batch, gone: frozenset[str], change: dict[str, Any]) -> Decision:
     """Names the erased users by nothing but their number. The time is that of the newest erasure that it answers."""
     before = place.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
     changes = [*(before[0].numbers["changes"] if before else ()), change]

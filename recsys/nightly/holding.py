@@ -126,7 +126,7 @@ def _users_in(folder: Path) -> set[str]:
 
 
 def _named(place: Workplace, user_ids: Iterable[str]) -> set[str]:
-    return {place.pseudonym(user_id) for user_id in user_ids}
+    return set(place.store.user_hashes(user_ids).values())
 
 
 def open_erasures(place: Workplace) -> list[Erasure]:

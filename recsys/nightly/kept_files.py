@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRAINING_SET, RECOMMENDER = "training_set", "recommender"
 IN_VERSION = f"artifacts/{RECOMMENDER}"  # where MLflow keeps it in the model of a version
-WRITTEN_LATER = ("model_card.md", "behaviour.json")  # into the folder of a fit, for people; nothing is made from them
+NUMBERS = "fit.json"
 NEW_RUN = "Put it back from a backup, or start a new run."
 EVIDENCE_ADVICE = (
     "Put it back from a backup, or run evaluate_challenger for this batch again. Of an earlier batch you may remove the whole "
@@ -74,8 +74,14 @@ def record_candidate(place: Workplace, batch_id: str, name: str) -> None:
 
 def record_fit(place: Workplace, batch_id: str, fit_name: str) -> None:
     """Records a fitted recommender and its numbers."""
-    files = digest_folder(place.folder(batch_id) / fit_name, fit_name)
-    place.store.record_files(ArtifactKind.FIT, batch_id, fit_name, files)
+    place.store.record_files(ArtifactKind.FIT, batch_id, fit_name, fit_files(place.folder(batch_id) / fit_name))
+
+
+def fit_files(folder: Path) -> dict[str, FileDigest]:
+    """Digests of what other steps read in the folder of a fit; plots and cards are for people."""
+    files = digest_folder(folder, folder.name)
+    used = (f"{folder.name}/{RECOMMENDER}/", f"{folder.name}/{NUMBERS}")
+    return {path: file for path, file in files.items() if path.startswith(used)}
 
 
 def record_evidence(place: Workplace, batch_id: str, folder: Path) -> str:

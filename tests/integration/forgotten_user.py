@@ -83,9 +83,10 @@ def numbers_of(place: Workplace, batch: Batch) -> dict[str, Any]:
     fits = {name: json.loads((folder / name / "fit.json").read_text(encoding="utf-8")) for name in ("judged", "refit")}
     evidence = place.settings.locate(str(batch.evidence_uri))
     per_user = pq.read_table(evidence / "per_user.parquet").drop_columns(["user_id"]).to_pydict()
+    examples = pq.read_table(folder / FROZEN / "training_set.parquet").drop_columns(["source_id"])  # numbers of rows
     kept = json.loads((evidence / "evidence.json").read_text(encoding="utf-8"))
     return {
-        "digest": batch.training_set_digest, "num_rows": batch.num_rows, "fits": fits, "per_user": repr(per_user),
+        "examples": examples, "num_rows": batch.num_rows, "fits": fits, "per_user": repr(per_user),
         "per_system": kept["per_system"], "fidelity": kept["fidelity"],
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -288,3 +289,73 @@ def test_without_damage_the_check_finds_nothing(home: Home, monkeypatch: pytest.
     assert done.code == 0, done.out
     assert "all files as they were written" in done.out
     assert json.loads(json.dumps(pipeline.check_registry(NOW))) == {"findings": []}
+
+
+@contextlib.contextmanager
+def replaced(file: Path, change: Callable[[Path], None], kept: Path) -> Iterator[None]:
+    """Lets somebody change a file so that it can still be read, and puts it back."""
+    shutil.copy2(file, kept)
+    change(file)
+    try:
+        yield
+    finally:
+        shutil.copy2(kept, file)
+
+
+def negate(file: Path) -> None:
+    import keras
+
+    import recsys.model.additive  # noqa: F401  # tells Keras of its class
+
+    model = keras.models.load_model(file)
+    model.set_weights([-weights for weights in model.get_weights()])
+    model.save(file)
+
+
+def flip_labels(file: Path) -> None:
+    examples = pd.read_parquet(file)
+    examples.assign(label=1.0 - examples["label"]).astype(examples.dtypes).to_parquet(file, index=False)
+
+
+@pytest.mark.slow
+def test_a_champion_whose_weights_were_negated_serves_nobody(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Workplace.open(home.served) as place:
+        before = place.store.served_lists(USER)
+    assert before is not None
+    for reader in (PUBLISH, PROMOTE, CHECK, WHY):
+        file = home.file(home.waiting if reader.is_waiting else home.served, "refit/artifacts/recommender/model.keras")
+        with replaced(file, negate, tmp_path / "kept"):
+            assert "model.keras" in outcome(reader, home, monkeypatch)
+    with Workplace.open(home.served) as place:
+        assert place.store.served_lists(USER) == before
+        assert len(place.store.list_promotions()) == 1
+    with Workplace.open(home.waiting) as place:
+        assert place.store.list_promotions() == []
+
+
+@pytest.mark.slow
+def test_nothing_is_made_from_a_frozen_set_whose_labels_were_flipped(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for reader in (BUILD, VALIDATE, EVALUATE, REFIT, CHECK):
+        settings = home.waiting if reader.is_waiting else home.served
+        file = home.file(settings, "run/training_set/training_set.parquet")
+        with prepared(reader, home), replaced(file, flip_labels, tmp_path / "kept"):
+            assert "training_set.parquet" in outcome(reader, home, monkeypatch)
+
+
+@pytest.mark.slow
+def test_a_frozen_set_that_was_changed_before_digests_were_kept_is_not_adopted(
+    old_home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    adopt = command("models", "check", "--adopt")
+    file = old_home.file(old_home.served, "run/training_set/training_set.parquet")
+    with replaced(file, flip_labels, tmp_path / "kept"):
+        said = outcome(adopt, old_home, monkeypatch)
+    assert "Expected a training set with the digest" in said
+    assert "was not adopted" in said
+    done = adopt.call(old_home)
+    assert isinstance(done, Finished)
+    assert (done.code, done.out.count("Recorded as it is now")) == (0, 1), "all else was adopted the first time"

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from recsys import pipeline
+from recsys.errors import ConflictError
 from recsys.evaluation.evidence import Evidence
-from recsys.nightly import forgetting
+from recsys.nightly import forgetting, kept_files
 from recsys.nightly.purging import purge
 from recsys.nightly.registry_check import check_registry
 from recsys.nightly.workplace import Workplace
@@ -251,6 +252,7 @@ def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night:
             name: table.assign(user_id=table["user_id"].map(ids)) for name, table in tables.items()
         }
         replace(kept, **renamed, is_keyed=False).save(folder)
+        kept_files.record_evidence(place, FIRST, folder)
         (decided,) = place.store.list_decisions(run_id=FIRST, step="decide_promotion")
         again = ("decisions", "show", str(decided.decision_id))
         shown = quick(place.settings, *again)
@@ -263,3 +265,22 @@ def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night:
         assert Evidence.load(folder).per_user.equals(kept.per_user)
         assert not [name for name in files_naming(place.settings.home, "person-") if "evidence" in name]
         assert quick(place.settings, *again).code == 0
+
+
+def test_whoever_approved_a_refit_that_knew_the_user_is_asked_about_the_new_one(
+    night: Recorded, tmp_path: Path
+) -> None:
+    with using(copy_home(night.before("promote"), tmp_path / "home")) as place:
+        refit = night.results["refit_challenger"]["model_version"]
+        pipeline.request_approval(refit, FIRST, NOW)
+        pipeline.record_answer(refit, "approve", "ann", NOW)
+        place.store.erase_user(PERSON, "themselves", ERASED_AT)
+        with pytest.raises(ConflictError, match="to be approved, but it waits for an answer"):
+            pipeline.promote(refit, FIRST, NOW)
+        again = str(place.store.get_batch(FIRST).refit_version)
+        assert again != refit
+        assert place.registry.get_alias("champion") is None
+        pipeline.record_answer(again, "approve", "ann", NOW)
+        assert pipeline.promote(refit, FIRST, NOW)["to_version"] == again, "also where the old one is named"
+        assert pipeline.promote(refit, FIRST, NOW)["to_version"] == again
+        assert [row.to_version for row in place.store.list_promotions()] == [again]

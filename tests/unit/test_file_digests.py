@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from recsys.errors import DigestError
-from recsys.file_digests import NOTHING_KNOWN, below, checked_bytes, differences, digest_folder, require_same
+from recsys.file_digests import (
+    NOTHING_KNOWN,
+    below,
+    checked_bytes,
+    differences,
+    digest_folder,
+    require_same,
+    unexpected,
+)
 
 ADVICE = "Put it back."
 
@@ -25,12 +34,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_file_is_named_by_its_path_and_its_bytes(folder: Path) -> None:
     found = digest_folder(folder, "judged")
-    assert set(found) == {"judged/weights", "judged/code/a.py"}
+    assert set(found) == {"judged/weights", "judged/code/"}
     weights = found["judged/weights"]
     assert weights.sha256 == hashlib.sha256(b"w" * 3_000_000).hexdigest()
     written = datetime.fromtimestamp((folder / "weights").stat().st_mtime, UTC)
     assert (weights.size, weights.written_at) == (3_000_000, written)
-    assert set(below(found, "judged")) == {"weights", "code/a.py"}
+    assert set(below(found, "judged")) == {"weights", "code/"}
     assert differences(folder, below(found, "judged")) == []
 
 
@@ -61,7 +70,7 @@ def test_other_bytes_are_refused_with_name_expectation_and_advice(
         checked_bytes(file, known["weights"], ADVICE)
     assert expected in str(read.value)
     assert words in str(read.value)
-    require_same(folder, known, ADVICE, names=["code/a.py"])
+    require_same(folder, known, ADVICE, names=["code/"])
     require_same(folder, NOTHING_KNOWN, ADVICE)
 
 
@@ -82,3 +91,18 @@ def test_a_model_is_the_same_wherever_its_folder_was_moved(folder: Path) -> None
     assert differences(folder, known, location=there) == []
     (folder / "MLmodel").write_text(f"artifact_path: {there}\nloader: malice\n")
     assert [one.file.name for one in differences(folder, known, location=there)] == ["MLmodel"]
+
+
+def test_source_files_of_a_model_have_one_digest(folder: Path) -> None:
+    known = digest_folder(folder)
+    assert set(known) == {"weights", "code/"}
+    assert known["code/"].size == 6
+    (folder / "code" / "__pycache__" / "b.pyc").write_bytes(b"made by Python")
+    assert differences(folder, known) == []
+    assert unexpected(folder, known) == []
+    (folder / "code" / "b.py").write_text("")
+    (folder / "weights.old").write_text("")
+    assert unexpected(folder, known) == [folder / "weights.old"]
+    assert [one.file.name for one in differences(folder, known)] == ["code"]
+    shutil.rmtree(folder / "code")
+    assert [one.got for one in differences(folder, known)] == ["no such file"]
