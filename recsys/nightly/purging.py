@@ -146,13 +146,13 @@ def _give_pseudonyms(place: Workplace, batch: Batch, folder: Path) -> None:
     The digests of the new files are recorded right before these are in place: whoever is killed in between leaves evidence
     that still has ids, and so is written again.
     """
-    from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.evidence import ADVICE, Evidence
 
     known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
     with whole_folder(folder) as building:
         shutil.copytree(folder, building, dirs_exist_ok=True)
         Evidence.load(folder).keyed(place.pseudonym).write_into(building)
         if differences(building, known):  # not what a killed call recorded
-            require_same(folder, known, EVIDENCE_ADVICE)
+            require_same(folder, known, ADVICE)
         files = digest_folder(building, folder.name)
         place.store.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)
