@@ -20,6 +20,7 @@ and the newest answer counts.
 | `show_verdict` red | nobody asked about this version: trigger `model_promotion` with `needs_approval` |
 | `record_answer` red | the version was promoted before the answer was no: use `champion_rollback` |
 | `promote` red | nothing moved; the message says why, such as that the champion changed while the question was open |
+| `promote` red, "waits for an answer" | a user of its training set was erased, and it was made again: trigger this DAG for it |
 
 **When red:** the champion is as it was. Fix the cause and clear the red task.
 """
@@ -33,7 +34,7 @@ from airflow.sdk import chain, dag, task
 from assets import AWAITING_APPROVAL, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
 from run_form import model_version_field
-from task_defaults import TASK_DEFAULTS, run_alerts, wall_clock
+from task_defaults import RENEWAL_TIMEOUT, TASK_DEFAULTS, run_alerts, wall_clock
 
 APPROVE, REJECT = "Approve", "Reject"
 RESPONSE_TIMEOUT = timedelta(hours=20)  # the next night's question finds this one answered
@@ -101,7 +102,7 @@ def record_answer(*, ti) -> dict:
 
 
 @task.run_if(_is_approved)
-@task(outlets=[CHAMPION])
+@task(outlets=[CHAMPION], execution_timeout=RENEWAL_TIMEOUT)
 def promote(*, ti, outlet_events) -> dict:
     """Moves the alias `champion` to the version, in the name of the run that evaluated it."""
     from recsys import pipeline

@@ -20,6 +20,10 @@ refers to. It also **prunes files** of past runs that nothing needs any more: fi
 and the frozen training sets of versions that were never champion. The evidence behind each verdict stays for good. `recsys
 storage` shows what is there and what would go.
 
+It **completes erasures**: it looks what still holds users who were erased (frozen training sets, model versions that were
+fitted on them), writes it beside each erasure, where `recsys erasures` shows it, and completes those that nothing holds any
+more. Nothing is removed: `recsys erasures purge` does that, once the versions serve no more.
+
 **Runs** every day at 04:00 UTC, after the night's retraining, or by hand.
 
 **By hand:** *Trigger*; `as_of` repeats a past day. The same cut-off again replaces that day's patterns and doubles nothing.
@@ -34,6 +38,7 @@ storage` shows what is there and what would go.
 | `watch_loop` red | the registry cannot be read |
 | `prune_lists` red | the feedback database cannot be written; nothing is lost, the next run deletes more |
 | `prune_files` red | a folder cannot be read; nothing depends on it |
+| `complete_erasures` red | a folder or the registry cannot be read; the erasures stay open until the next run |
 | `check_registry` red | the registry is not as the audit says; the message says what differs and what to do |
 
 **Alerts** are in the log, in the XCom and, with `RECSYS_ALERT_WEBHOOK_URL`, posted there; every day until their cause is
@@ -158,6 +163,14 @@ def prune_files(*, params: dict) -> dict:
     return pipeline.prune_files(wall_clock(), params["keep_files_days"], params["prune_dry_run"])
 
 
+@task
+def complete_erasures() -> dict:
+    """Looks what still holds users who were erased, and completes the erasures of those whom nothing holds any more."""
+    from recsys import pipeline
+
+    return pipeline.complete_erasures(wall_clock())
+
+
 @dag(
     description="Daily: patterns of dislikes, dislike rates of versions, drift, and whether loop and registry are in order.",
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC", run_immediately=timedelta(0)),
@@ -170,13 +183,14 @@ def prune_files(*, params: dict) -> dict:
     doc_md=__doc__,
 )
 def feedback_monitoring() -> None:
-    """Feedback -> patterns, numbers of versions, drift, alerts; old lists and files are deleted."""
+    """Feedback -> patterns, numbers of versions, drift, alerts; old lists and files are deleted, erasures completed."""
     measure_feedback(CUT_OFF)
     measure_drift(CUT_OFF)
     watch_loop(CUT_OFF)
     check_registry()
     prune_lists()
     prune_files()
+    complete_erasures()
 
 
 feedback_monitoring()

@@ -15,6 +15,9 @@ promoted only once a person has approved it by name in `champion_approval`.
 **With a person's approval:** `needs_approval` in the form. The refit is then made, but not promoted: `champion_approval` shows
 the verdict and asks a person. To be asked every night, set `NEEDS_APPROVAL` in this file.
 
+**A user who is erased meanwhile:** whichever task comes next freezes the training set anew without them, and trains, evaluates,
+decides and refits again what was made of the old one; it takes as long as these do. The versions have new numbers then.
+
 | what you see | what it means |
 |---|---|
 | `extend_holdout` pink | as a rule: the challenger is evaluated on the holdout of its night |
@@ -39,7 +42,7 @@ from airflow.sdk import Param, dag, task
 from assets import AWAITING_APPROVAL, CHALLENGER, CHAMPION, newest_extra
 from model_version_link import ModelVersionLink
 from run_form import EVIDENCE, as_of_field, model_version_field, switch
-from task_defaults import CUT_OFF, TASK_DEFAULTS, run_alerts, wall_clock
+from task_defaults import CUT_OFF, RENEWAL_TIMEOUT, TASK_DEFAULTS, run_alerts, wall_clock
 
 NEEDS_APPROVAL = False  # of runs that nobody started by hand
 
@@ -120,7 +123,7 @@ def extend_holdout(as_of: str, *, params: dict, triggering_asset_events) -> dict
     return run_step("extend_holdout", model_version=_named_version(params, triggering_asset_events), as_of=as_of)
 
 
-@task(trigger_rule="none_failed")
+@task(trigger_rule="none_failed", execution_timeout=RENEWAL_TIMEOUT)
 def decide_promotion(*, run_id: str, params: dict, triggering_asset_events) -> dict:
     """The gate: promote, reject or insufficient evidence, with reasons. Decides, never acts."""
     from recsys import pipeline
@@ -151,7 +154,7 @@ def request_approval(refit: dict, *, run_id: str, outlet_events) -> dict:
 
 
 @task.run_if(_asks_nobody)
-@task(outlets=[CHAMPION])
+@task(outlets=[CHAMPION], execution_timeout=RENEWAL_TIMEOUT)
 def promote(refit: dict, *, run_id: str, outlet_events) -> dict:
     """Moves the alias `champion` to the refit."""
     from recsys import pipeline

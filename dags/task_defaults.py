@@ -49,6 +49,9 @@ TASK_DEFAULTS = {
     "on_failure_callback": [AlertNotifier(TASK_FAILED)],
 }
 
+# Of a task that takes seconds, unless a user of the training set was erased: then it trains and evaluates again first.
+RENEWAL_TIMEOUT = timedelta(hours=3)
+
 # For a task whose result has a list `alerts`: what it found is sent, though the task is green.
 WITH_ALERTS = {"on_success_callback": [AlertNotifier(ATTENTION)]}
 

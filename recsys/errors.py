@@ -6,6 +6,7 @@
     |   |-- DataCheckError   the training set failed its data validation
     |   |-- ConflictError    somebody else holds, took over or already changed what this call wanted
     |   |-- ErasedError      it is about a user who was erased
+    |   |-- DigestError      a file does not hold what was written into it
     |   `-- NotFoundError    a version, batch, user or file that was named does not exist
     `-- TransientError       try again later: a service is away, a lock is held, the disk is full
 
@@ -58,6 +59,10 @@ class ErasedError(TerminalError):
     def __reduce__(self) -> tuple[type[ErasedError], tuple[frozenset[str]]]:
         """Exceptions are copied with their message alone otherwise."""
         return ErasedError, (self.user_ids,)
+
+
+class DigestError(TerminalError):
+    """A file does not hold what was written into it: somebody edited it, or it was cut off or lost."""
 
 
 class NotFoundError(TerminalError):

@@ -138,11 +138,12 @@ def run_night(
             run("settle_backlog", batch_id=run_id, now=clock())
         raise
     run("settle_backlog", batch_id=run_id, now=clock())
-    challenger = night.results["train_challenger"]["model_version"]
-    if run("decide_promotion", model_version=challenger, run_id=run_id, now=clock())["verdict"] != "promote":
+    challenger = night.results["evaluate_challenger"]["model_version"]
+    decided = run("decide_promotion", model_version=challenger, run_id=run_id, now=clock())
+    if decided["verdict"] != "promote":
         return night
-    refit = run("refit_challenger", model_version=challenger)["model_version"]
-    run("promote", model_version=refit, run_id=run_id, now=clock())
+    refit = run("refit_challenger", model_version=decided["model_version"])["model_version"]
+    refit = run("promote", model_version=refit, run_id=run_id, now=clock())["to_version"]
     if publishes:
         run("publish_recommendations", as_of=as_of, now=clock(), model_version=refit)
     return night

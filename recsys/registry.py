@@ -17,15 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import InputError, TerminalError
-from recsys.registry_aliases import MODEL_NAME, VersionReader, VersionSummary
+from recsys.file_digests import FileDigest, digest_folder
+from recsys.registry_aliases import MODEL_NAME, VersionSummary
+from recsys.registry_deletion import FitRemover
 from recsys.registry_errors import translated_errors
 from recsys.registry_texts import EXPERIMENT_NAME, EXPERIMENT_TAGS, MODEL_DESCRIPTION, MODEL_TRAINING, source_tags
 from recsys.registry_version import VersionSpec, as_dataset_input, as_params, save_pyfunc
 
+OnSaved = Callable[[Mapping[str, FileDigest]], None]
+
 __all__ = ["MODEL_NAME", "Registry", "VersionSpec", "VersionSummary"]
 
 
-class Registry(VersionReader):
+class Registry(FitRemover):
     """The versions of one deployment.
 
     A fit of a batch is logged by one process at a time (the batch's lease sees to that); readers may be many.
@@ -49,8 +53,9 @@ class Registry(VersionReader):
         return str(found.experiment_id)
 
     def ensure(self) -> None:
-        """Makes the experiment and the registered model where they are missing."""
+        """Makes the store, the experiment and the registered model where they are missing."""
         with translated_errors(self._tracking_uri):
+            self._make_store()
             self._ensure()
 
     def _ensure(self) -> None:
@@ -63,19 +68,25 @@ class Registry(VersionReader):
         elif found[0].description != description:
             self._client.update_registered_model(MODEL_NAME, description)
 
-    def log_version(self, spec: VersionSpec) -> str:
+    def log_version(self, spec: VersionSpec, on_saved: OnSaved = lambda files: None) -> str:
         """Logs a fit and registers it; the same batch and fit again give the same version.
+
+        Args:
+            spec: what to log.
+            on_saved: gets the digests of the model's files before they are uploaded. It is not called where an earlier
+                attempt has made the version already: that one's call holds.
 
         Returns:
             The version. A half-finished attempt is taken up where it can be, never doubled.
         """
         with translated_errors(self._tracking_uri):
+            self._make_store()
             self._ensure()
             version = self._find_version(spec)
             if version is None:
                 run = self._open_run(spec)
                 self._log_run(run, spec)
-                model = self._log_model(run, spec)
+                model = self._log_model(run, spec, on_saved)
                 version = self._client.create_model_version(
                     MODEL_NAME,
                     source=model.artifact_location,  # `models:/ID` would be looked up in the current folder's store
@@ -122,7 +133,7 @@ class Registry(VersionReader):
         else:
             raise InputError(f"Expected a file or folder to log under {folder!r}, found nothing at {path}.")
 
-    def _log_model(self, run: Any, spec: VersionSpec) -> Any:
+    def _log_model(self, run: Any, spec: VersionSpec, on_saved: OnSaved) -> Any:
         """Uploads the model; over what an earlier attempt uploaded, which may be half a model.
 
         MLflow never takes an output of a run back, so a retry goes on with the model that the run has already.
@@ -141,6 +152,7 @@ class Registry(VersionReader):
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as temporary:
             folder = Path(temporary) / "model"
             save_pyfunc(folder, model, spec)
+            on_saved(digest_folder(folder, location=model.artifact_location))
             self._client.log_model_artifacts(model.model_id, str(folder))
         return self._client.finalize_logged_model(model.model_id, "READY")
 
@@ -212,6 +224,7 @@ class Registry(VersionReader):
             target = folder / f"version-{version}-{found.run_id}"
             if target.is_dir():
                 return target
+            self.require_model(version)
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
                 # `models:/...` would be looked up in the current folder's store

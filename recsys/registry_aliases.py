@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from recsys.errors import NotFoundError
 from recsys.registry_connection import MlflowConnection
 from recsys.registry_errors import translated_errors
-from recsys.registry_file import require_own_home
+from recsys.registry_file import missing_store, require_own_home, require_readable, require_whole, version_source
 from recsys.registry_rows import ModelRows, read_rows
 
 MODEL_NAME = "feedback-recommender"
@@ -113,13 +116,71 @@ class VersionReader(MlflowConnection):
         """The version an alias points at; None if it points nowhere."""
         return self.aliases().get(alias)
 
+    def require_model(self, version: str) -> None:
+        """Refuses a version of a store in this process whose recommender is gone.
+
+        Raises:
+            NotFoundError: naming the folder.
+        """
+        location = self.model_location(version)
+        folder = Path(unquote(location.removeprefix("file://"))) / "artifacts" / "recommender"
+        if location.startswith("file://") and not folder.is_dir():
+            raise NotFoundError(
+                f"Expected the model of version {version} in {folder}, but there is no such folder: put it back from a backup, "
+                "or make an earlier champion champion with `recsys rollback`."
+            )
+
+    def model_location(self, version: str) -> str:
+        """Where MLflow keeps the model of a version: a URI.
+
+        Raises:
+            NotFoundError: if there is no such version.
+        """
+        if self._file is not None and (source := version_source(self._file, MODEL_NAME, version)) is not None:
+            return source
+        with self._at(version):
+            return str(self._client.get_model_version_download_uri(MODEL_NAME, version))
+
+    @contextmanager
+    def model_files(self, version: str, below: str = "") -> Iterator[Path]:
+        """A folder that holds the files of a version's model, or of a sub-folder of it; not to be written into.
+
+        Of a store in this process it is the store's own folder, which may be missing; from a server the files are fetched.
+        """
+        location = self.model_location(version)
+        if location.startswith("file://"):
+            yield Path(unquote(location.removeprefix("file://"))) / below
+            return
+        with tempfile.TemporaryDirectory(prefix="recsys-version-") as temporary, self._at(version):
+            from mlflow.artifacts import download_artifacts
+
+            uri = f"{location}/{below}".rstrip("/")
+            local = download_artifacts(uri, dst_path=temporary, tracking_uri=self._tracking_uri)
+            yield Path(local)
+
     def _has_store(self) -> bool:
         return self._file is None or self._file.exists()
+
+    def require_store(self, *, reads_all: bool = False) -> None:
+        """Refuses a store in this process that is gone or damaged; for whoever knows that there are versions.
+
+        Args:
+            reads_all: also reads a whole file, which takes as long as it is large.
+
+        Raises:
+            TerminalError: naming the file.
+        """
+        if self._file is None:
+            return
+        if not self._file.exists():
+            raise missing_store(self._file)
+        (require_whole if reads_all else require_readable)(self._file)
 
     def _rows(self) -> ModelRows | None:
         """What a store in this process holds, read without MLflow; None where MLflow has to be asked."""
         if self._file is None or not self._file.exists():
             return None
+        require_readable(self._file)
         require_own_home(self._file, self._artifact_root)
         return read_rows(self._file, MODEL_NAME)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys.errors import InputError
 from recsys.registry_errors import check_reachable
-from recsys.registry_file import make_store, require_own_home
+from recsys.registry_file import make_store, missing_store, require_own_home, require_readable
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -22,6 +22,20 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+
+
+def prepare_environment() -> None:
+    """Sets what MLflow reads from the environment, before it is imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def quieten() -> None:
+    """Leaves warnings of MLflow's only; it sets up its own logging when it is imported."""
+    import mlflow  # noqa: F401
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class MlflowConnection:
@@ -44,16 +58,33 @@ class MlflowConnection:
         return self._tracking_uri.startswith(("http://", "https://"))
 
     @property
+    def is_local(self) -> bool:
+        """Whether its store is in this process, on this machine's disk."""
+        return self._file is not None
+
+    @property
     def _file(self) -> Path | None:
         """File of a store in this process."""
         prefix = "sqlite:///"
         return Path(self._tracking_uri.removeprefix(prefix)) if self._tracking_uri.startswith(prefix) else None
 
+    def _make_store(self) -> None:
+        """Makes the file of a store in this process; whoever only reads makes none, since what they look for is not there."""
+        if self._file is None:
+            return
+        if not self._file.exists():
+            prepare_environment()
+            quieten()
+        make_store(self._file, self._artifact_root)
+
     @cached_property
     def _client(self) -> Any:
-        """MLflow's client; importing MLflow takes seconds and opening a new SQLite store migrates it."""
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        """MLflow's client; importing MLflow takes seconds.
+
+        Raises:
+            TerminalError: if there is no store in this process, or its file is damaged or was moved.
+        """
+        prepare_environment()
         if self._is_server:
             check_reachable(self._tracking_uri)
         elif self._file is None:
@@ -62,9 +93,10 @@ class MlflowConnection:
             )
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        quieten()
         if self._file is not None:
-            make_store(self._file, self._artifact_root)
+            if not self._file.exists():
+                raise missing_store(self._file)
+            require_readable(self._file)
             require_own_home(self._file, self._artifact_root)
         return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)

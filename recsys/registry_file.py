@@ -80,6 +80,65 @@ def require_own_home(file: Path, artifact_root: Path) -> None:
         )
 
 
+def require_readable(file: Path) -> None:
+    """Refuses a file that is there and is no MLflow store: MLflow would make tables in an empty one, as if nothing had been.
+
+    Raises:
+        TerminalError: if it is empty, or SQLite finds that it is damaged or no database.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'registered_models'").fetchone()
+    except sqlite3.OperationalError:  # locked, or this user may not read it: MLflow will say
+        return
+    except sqlite3.DatabaseError as error:
+        raise _not_a_store(file, str(error)) from error
+    if rows == (0,):
+        size = file.stat().st_size
+        raise _not_a_store(file, "it is empty" if not size else "it has none of MLflow's tables")
+
+
+def require_whole(file: Path) -> None:
+    """The same, and reads all of it: a file that was cut off may still answer some questions.
+
+    Raises:
+        TerminalError: if SQLite finds that it is damaged.
+    """
+    require_readable(file)
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError:
+        return
+    except sqlite3.DatabaseError as error:
+        raise _not_a_store(file, str(error)) from error
+    if found != "ok":
+        raise _not_a_store(file, str(found)[:200])
+
+
+def _not_a_store(file: Path, what: str) -> TerminalError:
+    return TerminalError(
+        f"Expected an MLflow store in {file}, but {what}: nothing was read or written. Put the file back from a backup."
+    )
+
+
+def missing_store(file: Path) -> TerminalError:
+    """What to say where versions are known and their store is not there."""
+    return TerminalError(
+        f"Expected the MLflow store {file}, which holds the versions that this database knows, but there is no such file: put "
+        "it back from a backup, or set RECSYS_HOME or MLFLOW_TRACKING_URI to where it is."
+    )
+
+
+def version_source(file: Path, name: str, version: str) -> str | None:
+    """Where an embedded store says that the model of a version lies; None if it has no such version, or is not a whole one."""
+    rows = _read(
+        file, "SELECT source FROM model_versions WHERE name = ? AND version = ? AND current_stage <> 'Deleted_Internal'",
+        name, version,
+    )  # fmt: skip
+    return None if not rows else str(rows[0][0])
+
+
 def version_folders(file: Path) -> dict[str, list[Path]]:
     """Version -> folders on this machine that an embedded store keeps for it: its model, and the artifacts of its run."""
     rows = _read(
@@ -93,12 +152,12 @@ def version_folders(file: Path) -> dict[str, list[Path]]:
     }
 
 
-def _read(file: Path, query: str) -> list[tuple[Any, ...]]:
+def _read(file: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
     """Rows of an embedded store, without the seconds that importing MLflow takes; none if it is not a whole one."""
     if not file.is_file():
         return []
     with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
         try:
-            return database.execute(query).fetchall()
+            return database.execute(query, values).fetchall()
         except sqlite3.Error:  # whoever opens it will say what is wrong
             return []

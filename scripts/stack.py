@@ -20,6 +20,8 @@ from local_key import ensure_local_key, local_key_file
 from service import MARK, Service
 
 from recsys.errors import TerminalError
+from recsys.nightly.champion import require_registry
+from recsys.nightly.workplace import Workplace
 from recsys.registry_file import require_own_home
 from recsys.settings import Settings
 
@@ -109,14 +111,15 @@ class Stack:
             running: takes each service's process as soon as it exists, so that a failed start can be undone.
 
         Raises:
-            StackError: if the folder was moved and not repaired, a port is taken, a migration fails, or a service ends or is
-                not healthy in time.
+            StackError: if the folder was moved and not repaired, the file with the versions is gone, a port is taken, a
+                migration fails, or a service ends or is not healthy in time.
         """
         self._require_own_home()
         for name, port in self._ports.items():
             _require_free(name, port)
         environment = self.environment()
         _run("recsys db upgrade", ("-m", "recsys", "db", "upgrade"), environment)
+        self._require_versions()
         _run("airflow db migrate", ("-m", "airflow", "db", "migrate"), environment)
         with_password = environment | self.announcing()
         _run("add Airflow user", (str(ROOT / "docker" / "add_airflow_user.py"),), with_password)
@@ -136,6 +139,14 @@ class Stack:
             return
         try:
             require_own_home(Path(self._store_uri.removeprefix("sqlite:///")), self._settings.mlflow_artifacts)
+        except TerminalError as error:
+            raise StackError(str(error)) from error
+
+    def _require_versions(self) -> None:
+        """Where the file with the versions is gone or damaged, the server would make an empty one."""
+        try:
+            with Workplace.open(replace(self._settings, tracking_uri=self._store_uri)) as place:
+                require_registry(place)
         except TerminalError as error:
             raise StackError(str(error)) from error
 

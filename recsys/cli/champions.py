@@ -81,21 +81,32 @@ def check(
         bool,
         typer.Option("--repair", help="Finish what was interrupted, and move aliases to where the audit has them."),
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt", help="Record the digests of files that were made before digests were kept, as they are now."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Whether aliases and versions in the registry are as the audit says. Exit code 1: something differs."""
+    """Whether aliases, versions and files are as they were recorded. Exit code 1: something differs.
+
+    Aliases and versions in the registry are compared with the audit of champions; frozen training sets, models and evidence
+    with the digests that the feedback database has of their files.
+    """
     from recsys.nightly import registry_check
     from recsys.nightly.workplace import Workplace
 
     with Workplace.open() as place:
-        findings = registry_check.check_registry(place, datetime.now(UTC), repairs=repair)
+        findings = registry_check.check_registry(place, datetime.now(UTC), repairs=repair, adopts=adopt)
     if as_json:
         print_json_lines(map(asdict, findings))
     else:
         for finding in findings:
-            say(f"{'repaired: ' if finding.is_repaired else ''}{finding.message}")
+            prefix = "repaired: " if finding.is_repaired and finding.kind != "no_digest" else ""
+            say(f"{prefix}{finding.message}")
         if not findings:
-            say("Aliases and champion are as the audit has them.")
+            say("Aliases and champion are as the audit has them, and all files as they were written.")
     if not all(finding.is_repaired for finding in findings):
         raise typer.Exit(1)
 
@@ -131,7 +142,7 @@ def promote(
             say(f"Version {version} is not promoted: {decided['verdict'].replace('_', ' ')}.")
         raise typer.Exit(1)
     load_for("refit_challenger")
-    refit = pipeline.refit_challenger(version)
+    refit = pipeline.refit_challenger(decided["model_version"])
     pipeline.request_approval(refit["model_version"], run_id, datetime.now(UTC))
     pipeline.record_answer(refit["model_version"], "approve", name, datetime.now(UTC))
     done = pipeline.promote(refit["model_version"], run_id, datetime.now(UTC))

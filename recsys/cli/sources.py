@@ -68,7 +68,7 @@ SOURCES = {
     "home": Source("home", "home", DATA),
     "brigading": Source("care", "brigading", DATA),
     "erase-user": Source("care", "erase_user", DATA),
-    "erasures": Source("care", "erasures", DATA),
+    "erasures": Source("erasures", "erasures", DATA),
     "bring-back": Source("care", "bring_back", DATA),
     "serve": Source("serve", "serve", SERVING),
     "api-key": Source("api_keys", "api_key", SERVING),

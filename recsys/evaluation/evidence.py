@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,11 +13,17 @@ import pandas as pd
 import pyarrow as pa
 
 from recsys.errors import InputError
+from recsys.evaluation.pseudonyms import Pseudonym, keyed
+from recsys.file_digests import NOTHING_KNOWN, Known, checked_bytes
 from recsys.whole_folder import whole_folder
 
 Kind = Literal["first", "refresh", "recipe_change"]
 PER_USER, REST = "per_user.parquet", "evidence.json"
 OPTIONAL = {"slices": "slices.parquet", "opinions": "opinions.parquet"}  # older evidence has none
+ADVICE = (
+    "Put it back from a backup, or run evaluate_challenger for this batch again. Of an earlier batch you may remove the whole "
+    "folder: then its opinions are left out, and the verdict says so."
+)
 TIMES = ("as_of", "fit_through", "challenger_trained_through", "champion_trained_through")
 COLUMNS = {"system", "user_id", "num_liked", "num_disliked", "ndcg_at_10", "dislike_exposure_at_10"}  # the gate's
 
@@ -46,6 +53,8 @@ class Evidence:
             again when the earlier evidence is gone.
         pooled_from: of each earlier verdict whose evidence was read: `batch_id`, `as_of`, `num_opinions` that it added.
         not_pooled: sentences: which earlier evidence could not be read.
+        training_set_digest: of the set that the judged fit learned from; None in older evidence.
+        is_keyed: `user_id` is a pseudonym in every table; False in older evidence, which has the ids.
     """
 
     batch_id: str
@@ -65,6 +74,8 @@ class Evidence:
     opinions: pd.DataFrame = field(default_factory=pd.DataFrame)
     pooled_from: list[dict[str, Any]] = field(default_factory=list)
     not_pooled: list[str] = field(default_factory=list)
+    training_set_digest: str | None = None
+    is_keyed: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -94,8 +105,19 @@ class Evidence:
         return self.opinions[(self.opinions["batch_id"] == self.batch_id) | (self.opinions["recorded_at"] > since)]
 
     def users(self, system: str) -> pd.DataFrame:
-        """One row per user of the holdout for one system, by user."""
-        return self.per_user[self.per_user["system"] == system].sort_values("user_id").set_index("user_id")
+        """One row per user of the holdout for one system; the users in one order, whatever the system."""
+        own = self.per_user[self.per_user["system"] == system].set_index("user_id")
+        if own.index.has_duplicates:
+            return own
+        everyone = pd.Index(self.per_user["user_id"].unique(), name="user_id")
+        return own.reindex(everyone[everyone.isin(own.index)])
+
+    def keyed(self, pseudonym: Pseudonym) -> Evidence:
+        """The evidence with pseudonyms in place of user ids; itself, if it has them already."""
+        if self.is_keyed:
+            return self
+        tables: dict[str, Any] = {name: keyed(getattr(self, name), pseudonym) for name in ("per_user", *OPTIONAL)}
+        return replace(self, **tables, is_keyed=True)
 
     def pair(self, first: str, second: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """`users` of two systems, row by row the same.
@@ -126,41 +148,62 @@ class Evidence:
 
     def save(self, folder: Path) -> Path:
         """Writes all files, or none, and returns `folder`; what was there is replaced."""
-        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", *OPTIONAL)}
         with whole_folder(folder) as building:
-            self.per_user.to_parquet(building / PER_USER, index=False)
-            for name, file in OPTIONAL.items():
-                if not getattr(self, name).empty:
-                    getattr(self, name).to_parquet(building / file, index=False)
-            (building / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
+            self.write_into(building)
         return folder
 
+    def write_into(self, folder: Path) -> None:
+        """Writes all files into a folder, one by one."""
+        rest = {name: value for name, value in vars(self).items() if name not in ("per_user", *OPTIONAL)}
+        self.per_user.to_parquet(folder / PER_USER, index=False)
+        for name, file in OPTIONAL.items():
+            if not getattr(self, name).empty:
+                getattr(self, name).to_parquet(folder / file, index=False)
+        (folder / REST).write_text(json.dumps(rest, indent=2, default=datetime.isoformat), encoding="utf-8")
+
     @classmethod
-    def load(cls, folder: Path) -> Evidence:
-        """Reads what `save` wrote.
+    def load(cls, folder: Path, known: Known = NOTHING_KNOWN) -> Evidence:
+        """Reads what `save` wrote, each file once: what is compared with its digest is what is parsed.
+
+        Args:
+            folder: of the evidence.
+            known: file -> digest, as it was recorded; what was not is read as it is.
 
         Raises:
-            InputError: if it is not there, or cannot be read.
+            DigestError: if a file is not the one that was recorded.
+            InputError: if the evidence is not there, or cannot be read.
         """
-        if not (folder / REST).is_file() or not (folder / PER_USER).is_file():
+        if not folder.is_dir() or (not known and not all((folder / name).is_file() for name in (REST, PER_USER))):
             raise InputError(
                 f"Expected evidence in {folder}, found none: run evaluate_challenger for this batch again."
             )
         try:
-            rest: dict[str, Any] = dict(json.loads((folder / REST).read_text(encoding="utf-8")))
+            rest: dict[str, Any] = dict(json.loads(checked_bytes(folder / REST, known.get(REST), ADVICE)))
             rest |= {name: datetime.fromisoformat(rest[name]) for name in TIMES if rest.get(name)}
             coverage: dict[str, float] = rest.pop("coverage", {})  # what evidence had of systems before `per_system`
             rest.setdefault("per_system", {name: {"coverage_at_10": share} for name, share in coverage.items()})
             tables: dict[str, Any] = {
-                name: pd.read_parquet(folder / file) if (folder / file).is_file() else pd.DataFrame()
+                name: _read_table(folder, file, known)
+                if (folder / file).is_file() or file in known else pd.DataFrame()
                 for name, file in OPTIONAL.items()
-            }
-            return cls(**rest, per_user=pd.read_parquet(folder / PER_USER), **tables)
-        except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            }  # fmt: skip
+            return cls(**rest, per_user=_read_table(folder, PER_USER, known), **tables)
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"Expected evidence in {folder}, got files that cannot be read ({error}): run evaluate_challenger for this "
-                "batch again."
+                f"Expected evidence in {folder / REST}, got what cannot be read ({str(error)[:200]}): run evaluate_challenger "
+                "for this batch again."
             ) from error
+
+
+def _read_table(folder: Path, name: str, known: Known) -> pd.DataFrame:
+    content = checked_bytes(folder / name, known.get(name), ADVICE)
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"Expected evidence in {folder / name}, got a file that cannot be read ({str(error)[:200]}): run "
+            "evaluate_challenger for this batch again."
+        ) from error
 
 
 def _judged_on(users: pd.DataFrame) -> pd.DataFrame:

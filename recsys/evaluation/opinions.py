@@ -58,8 +58,8 @@ def counts_of(opinions: pd.DataFrame, challenger: str, comparator: str) -> pd.Da
         comparator: another one.
 
     Returns:
-        By user, whole numbers: `num_disliked` opinions; `likes`, `dislikes` among the challenger's first ten;
-        `other_likes`, `other_dislikes` among the comparator's.
+        Whole numbers by user, in the order of the users' first opinions: `num_disliked` opinions; `likes`, `dislikes`
+        among the challenger's first ten; `other_likes`, `other_dislikes` among the comparator's.
     """
     liked = opinions["label"] == 1
     columns = {
@@ -67,7 +67,7 @@ def counts_of(opinions: pd.DataFrame, challenger: str, comparator: str) -> pd.Da
         "likes": liked & opinions[challenger], "dislikes": ~liked & opinions[challenger],
         "other_likes": liked & opinions[comparator], "other_dislikes": ~liked & opinions[comparator],
     }  # fmt: skip
-    return pd.DataFrame(columns).groupby(opinions["user_id"]).sum().astype("int64")
+    return pd.DataFrame(columns).groupby(opinions["user_id"], sort=False).sum().astype("int64")
 
 
 def met_in_lists(opinions: pd.DataFrame, system: str) -> tuple[int, int]:

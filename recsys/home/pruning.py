@@ -92,7 +92,8 @@ def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days:
 def remove(store: FeedbackStore, unneeded: Unneeded) -> None:
     """Removes files; the database first forgets where they were, so a killed process leaves no record of what is gone."""
     for batch_id, parts in unneeded.of_runs.items():
-        store.forget_files(batch_id, [COLUMNS[part.name] for part in parts if part.name in COLUMNS])
+        columns = [COLUMNS[part.name] for part in parts if part.name in COLUMNS]
+        store.forget_files(batch_id, columns, [part.name for part in parts])
         for part in parts:
             _remove(part)
     for path in unneeded.scratch:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +30,7 @@ from recsys.model.sentences import reason_sentence
 from recsys.model.standing import HORIZON, Standing, Tops
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
+FILES = MODEL, CATALOG, RECIPE = "model.keras", "catalog.parquet", "recipe.json"
 LIST_COLUMNS = ["genres", "cast", "tags"]
 BATCH_SIZE = 256
 
@@ -181,13 +185,13 @@ class Recommender:
     def save(self, folder: Path) -> Path:
         """Writes `model.keras`, `catalog.parquet` and `recipe.json` into `folder` and returns it."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / "model.keras")
+        self.model.save(folder / MODEL)
         catalog = self.catalog.copy()
         for column in catalog.columns.intersection(LIST_COLUMNS):
             catalog[column] = catalog[column].map(list)
-        catalog.to_parquet(folder / "catalog.parquet", index=False)
+        catalog.to_parquet(folder / CATALOG, index=False)
         recipe = {"genre_names": list(self.genre_names), **self.recipe}
-        (folder / "recipe.json").write_text(json.dumps(recipe, indent=2, sort_keys=True), encoding="utf-8")
+        (folder / RECIPE).write_text(json.dumps(recipe, indent=2, sort_keys=True), encoding="utf-8")
         return folder
 
     @classmethod
@@ -195,18 +199,47 @@ class Recommender:
         """Reads what `save` wrote; scores are equal to the bit.
 
         Raises:
-            InputError: if a file is missing.
+            InputError: if a file is missing, or cannot be read.
         """
         folder = Path(folder)
-        missing = [n for n in ("model.keras", "catalog.parquet", "recipe.json") if not (folder / n).is_file()]
+        missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
             raise InputError(
                 f"Expected a saved recommender in {folder}, but {', '.join(missing)} is missing: "
                 "download the version again, or train a new one."
             )
-        recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-        catalog = pd.read_parquet(folder / "catalog.parquet")
-        for column in catalog.columns.intersection(LIST_COLUMNS):
-            catalog[column] = [tuple(values) for values in catalog[column]]
-        model = keras.models.load_model(folder / "model.keras")
-        return cls(model, catalog, tuple(recipe.pop("genre_names")), recipe)
+        with _readable(folder / RECIPE):
+            recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+            genre_names = tuple(recipe.pop("genre_names"))
+        with _readable(folder / CATALOG):
+            catalog = pd.read_parquet(folder / CATALOG)
+            for column in catalog.columns.intersection(LIST_COLUMNS):
+                catalog[column] = [tuple(values) for values in catalog[column]]
+        with _readable(folder / MODEL):
+            model = keras.models.load_model(folder / MODEL)
+        return cls(model, catalog, genre_names, recipe)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Names the file of a saved recommender that cannot be read, whatever its library says of that.
+
+    Raises:
+        InputError: with the file, and what to do.
+    """
+    try:
+        yield
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise InputError(
+            f"Expected {file.name} of a saved recommender in {file.parent}, got a file that cannot be read "
+            f"({str(error)[:200]}): put it back from a backup, or train a new version."
+        ) from error

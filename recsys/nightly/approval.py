@@ -51,13 +51,14 @@ def get_request(place: Workplace, model_version: str) -> Decision:
 
 
 def ask(place: Workplace, model_version: str, run_id: str, now: datetime) -> Batch:
-    """Writes that a version waits for an answer; one that the run has already stays.
+    """Writes that a version waits for an answer; one that the run has already on the same version stays.
 
     Raises:
         InputError: if no verdict "promote" of this run stands behind the version.
     """
     batch = passed_batch(place, model_version, run_id)
-    if not place.store.list_decisions(run_id=run_id, step=STEP):
+    asked = place.store.list_decisions(run_id=run_id, step=STEP)
+    if not any(one.numbers["model_version"] == model_version for one in asked):
         numbers = {
             "model_version": model_version, "judged_version": batch.challenger_version, "batch_id": batch.batch_id,
         }  # fmt: skip

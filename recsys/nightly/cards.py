@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.eligibility import EligibilityRule
 from recsys.foreign_text import in_code, in_markdown
+from recsys.nightly.fitting import numbers_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 
@@ -20,28 +21,43 @@ if TYPE_CHECKING:
     from recsys.model.recommender import Recommender
 
 NUM_EXAMPLES = 3
-MAX_CITED = 3  # liked items of a user that an example names
+MAX_CITED = 3  # items that an example likes
 CARD = "model_card.md"
 
 
-def examples_of(recommender: Recommender, histories: pd.DataFrame, seed: int) -> list[str]:
-    """What some users with a few likes are given first, and why, in sentences that do not name them.
+def examples_of(recommender: Recommender, histories: pd.DataFrame) -> list[str]:
+    """What somebody would be given first who likes a few of the most liked films, and why: of nobody who exists.
 
     Args:
         recommender: of the card.
-        histories: see `recsys.model.histories`.
-        seed: of the draw of users.
+        histories: see `recsys.model.histories`; how many users like each item counts, and nothing else.
     """
+    import pandas as pd
+
     liked = histories[(histories["signal"] == "like") & histories["item_id"].isin(recommender.positions)]
-    counts = liked.groupby("user_id").size()
-    known = counts[counts >= min(MAX_CITED, int(counts.max()) if len(counts) else 0)].sort_index()
-    users = sorted(known.sample(min(NUM_EXAMPLES, len(known)), random_state=seed).index)
-    own = histories[histories["user_id"].isin(users)].reset_index(drop=True)
+    counts = (
+        liked.groupby("item_id")
+        .size()
+        .reset_index(name="count")
+        .sort_values(["count", "item_id"], ascending=[False, True])
+    )
+    most = counts["item_id"].head(NUM_EXAMPLES * MAX_CITED)
+    rows = [
+        {
+            "user_id": f"example {n % NUM_EXAMPLES}",
+            "item_id": item_id,
+            "signal": "like",
+            "weight": 1.0,
+            "reason": "",
+            "age_days": 2.0,
+        }
+        for n, item_id in enumerate(most)
+    ]
+    own = pd.DataFrame(rows)
     sentences = []
-    for row in recommender.recommend(own, k=1, user_ids=users).itertuples() if users else ():
-        cited = liked.loc[liked["user_id"] == row.user_id, "item_id"].head(MAX_CITED)
-        titles = ", ".join(recommender.titles[item_id] for item_id in cited)
-        sentences.append(f"Who liked {titles} is given {recommender.titles[str(row.item_id)]}. {row.reason}")
+    for row in recommender.recommend(own, k=1, user_ids=sorted(own["user_id"].unique())).itertuples() if rows else ():
+        titles = ", ".join(recommender.titles[item_id] for item_id in own.loc[own["user_id"] == row.user_id, "item_id"])
+        sentences.append(f"Who likes {titles} is given {recommender.titles[str(row.item_id)]}. {row.reason}")
     return sentences
 
 
@@ -88,7 +104,7 @@ def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Ev
     from recsys.evaluation.model_card import CardFacts
     from recsys.registry import MODEL_NAME
 
-    fitted = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    fitted = numbers_of(folder.parent, fit_name)
     tested = folder / "behaviour.json"
     data = {
         "training set": f"{batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}`",

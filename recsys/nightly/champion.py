@@ -15,6 +15,20 @@ CHAMPION, PREVIOUS = "champion", "previous_champion"
 LOOK = "Look with `recsys models check`"
 
 
+def require_registry(place: Workplace, *, reads_all: bool = False) -> None:
+    """Refuses a registry that is gone or damaged although this database knows of versions in it.
+
+    Args:
+        place: stores and folders.
+        reads_all: also reads all of a store in this process.
+
+    Raises:
+        TerminalError: naming the file of a store in this process.
+    """
+    if place.store.last_promotion() is not None or any(one.challenger_version for one in place.store.list_batches()):
+        place.registry.require_store(reads_all=reads_all)
+
+
 def current_champion(place: Workplace, now: datetime) -> str | None:
     """The champion by the audit, after finishing a promotion or rollback that was interrupted."""
     last = finish_promotion(place, now)
@@ -46,6 +60,7 @@ def move_aliases(place: Workplace, now: datetime) -> Promotion | None:
     MLflow moves an alias whatever it was, so only one process at a time may do it: while it does, it holds a lock of the
     feedback database, and no newer row can be written. A process that was overtaken cannot take anything back.
     """
+    require_registry(place)
     place.registry.aliases()  # a registry that is away is found out before the lock is taken
     return place.store.finish_promotion(now, lambda rows: _set_aliases(place.registry, rows))
 
@@ -75,6 +90,7 @@ def require_alias(place: Workplace) -> None:
     Raises:
         ConflictError: if it is not where the audit has it.
     """
+    require_registry(place)
     found, expected = place.registry.get_alias(CHAMPION), audited_champion(place)
     if found != expected:
         raise ConflictError(

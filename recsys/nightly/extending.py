@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recsys.errors import ConflictError, InputError
-from recsys.nightly import judging
+from recsys.nightly import judging, kept_files
+from recsys.nightly.champion import require_registry
+from recsys.nightly.fitting import read_training_set
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 
@@ -50,6 +52,7 @@ def extend(place: Workplace, batch: Batch, as_of: datetime) -> Extension:
     is_longer = evidence.as_of > batch.as_of
     if batch.refit_version is not None or (is_longer and evidence.as_of == as_of):
         return Extension(evidence, str(batch.evidence_uri), is_longer, "This was done before.")
+    require_registry(place)
     champion = place.registry.get_alias("champion")
     if champion != batch.champion_version:
         raise ConflictError(
@@ -75,8 +78,7 @@ def _judged_again(place: Workplace, batch: Batch, before: Evidence, as_of: datet
     # Beside what it was, not over it: the verdict on the shorter holdout is in the ledger and rests on that.
     target = evidence.save(folder / f"evidence_through_{as_of:%Y%m%dT%H%M%S%f}")
     judging.log_evidence(place, batch, evidence, target)
-    uri = place.settings.reference(target)
-    place.store.update_batch(batch.batch_id, evidence_uri=uri)
+    uri = kept_files.record_evidence(place, batch.batch_id, target)
     words = f"The holdout ended at {before.as_of.isoformat()}, it ends at {as_of.isoformat()} now."
     return Extension(evidence, uri, True, words)
 
@@ -85,9 +87,7 @@ def longer_holdout(place: Workplace, batch: Batch, as_of: datetime) -> TrainingS
     """The batch's frozen inputs, with the holdout read anew as of `as_of`; what was fitted on stays as it was."""
     import pandas as pd
 
-    from recsys.training.training_set import TrainingSet
-
-    frozen = TrainingSet.read(place.folder(batch.batch_id) / "training_set")
+    frozen = read_training_set(place, batch, place.folder(batch.batch_id))
     read = place.store.read_training_set(as_of, batch.fit_through, batch.config["half_life_days"]).to_pandas()
     fitted = frozen.examples_through(batch.fit_through)
     later = read[read["split"] == "holdout"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from recsys.nightly.champion import require_registry
 from recsys.nightly.champion_line import Reign, reigns
 from recsys.nightly.workplace import Workplace
 from recsys.records import Promotion
@@ -49,6 +50,7 @@ class VersionHistory:
 
 def version_histories(place: Workplace) -> list[VersionHistory]:
     """All versions of the registry, and those that were champion before they were deleted there, in order."""
+    require_registry(place)
     known = {summary.version: summary for summary in place.registry.list_versions()}
     aliases = place.registry.aliases()
     times = reigns(place.store.list_promotions())

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import ConflictError, DataCheckError, InputError
+from recsys.file_digests import below
+from recsys.nightly import kept_files
 from recsys.nightly.cards import write_card
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.fitting import current_recipe, fit_into, register, rule_of
+from recsys.nightly.fitting import current_recipe, fit_into, read_training_set, register, rule_of
+from recsys.nightly.forgetting import was_frozen_anew
 from recsys.nightly.pooling import pool_opinions
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
+from recsys.store.artifact_digests import ArtifactKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,11 +53,12 @@ def evaluate(
     from recsys.evaluation.behaviour import run_behaviour_tests
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.judgement import Holdout, judge_systems
+    from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
-    from recsys.training.training_set import TrainingSet
 
-    training_set = training_set or TrainingSet.read(folder / "training_set")
+    training_set = training_set or read_training_set(place, batch, folder)
+    kept_files.require_fit(place, batch, folder, "judged")
     challenger = Recommender.load(folder / "judged" / "recommender")
     systems = {"challenger": challenger}
     through = {"challenger": trained_through(place, batch.challenger_version, challenger)}
@@ -71,10 +76,12 @@ def evaluate(
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
     pool = pool_opinions(
-        place, batch, judgement.opinions, as_of or batch.as_of,
+        place, batch, keyed(judgement.opinions, place.pseudonym), as_of or batch.as_of,
         load=lambda other, decision: load_evidence(place, as_decided(other, decision)),
     )  # fmt: skip
-    behaviour = run_behaviour_tests(challenger, training_set.histories, seed=batch.config["seed"])
+    behaviour = run_behaviour_tests(
+        challenger, in_order(training_set.histories, place.pseudonym), seed=batch.config["seed"]
+    )
     return Evidence(
         batch_id=batch.batch_id,
         kind=_kind(place, batch),
@@ -82,16 +89,36 @@ def evaluate(
         fit_through=batch.fit_through,
         champion_version=batch.champion_version,
         challenger_version=batch.challenger_version or "not registered",
-        per_user=judgement.per_user,
+        per_user=keyed(judgement.per_user, place.pseudonym),
         seed=batch.config["seed"],
         fidelity={k: v for r in behaviour for k, v in r.metrics.items() if k.startswith("fidelity_")},
         per_system=judgement.per_system,
-        slices=judgement.slices,
+        slices=keyed(judgement.slices, place.pseudonym),
         behaviour=[result.as_dict() for result in behaviour],
         challenger_trained_through=through["challenger"],
         champion_trained_through=through.get("champion"),
+        training_set_digest=batch.training_set_digest,
+        is_keyed=True,
         **vars(pool),
     )
+
+
+def evaluate_batch(place: Workplace, batch: Batch) -> tuple[Batch, dict[str, float]]:
+    """Evaluates, and keeps the evidence: in the batch's folder and in the challenger's run; the batch then names it.
+
+    Of a set that was frozen anew it stands beside the evidence on the one before, which a verdict may rest on.
+
+    Returns:
+        The batch, and the metrics that MLflow shows.
+    """
+    place.make_pseudonyms()
+    folder = place.folder(batch.batch_id)
+    evidence = evaluate(place, batch, folder)
+    name = f"evidence_{batch.training_set_digest:.12}" if was_frozen_anew(place, batch) else "evidence"
+    target = evidence.save(folder / name)
+    metrics = log_evidence(place, batch, evidence, target)
+    kept_files.record_evidence(place, batch.batch_id, target)
+    return place.store.get_batch(batch.batch_id), metrics
 
 
 def trained_through(place: Workplace, version: str | None, recommender: Recommender) -> datetime | None:
@@ -206,10 +233,11 @@ def log_judged(place: Workplace, batch: Batch, version: str, own: Mapping[str, f
 
 
 def load_evidence(place: Workplace, batch: Batch) -> Evidence:
-    """The evidence that the batch's evaluation left behind.
+    """The evidence that the batch's evaluation left behind; users have their pseudonyms, also where it was made before these.
 
     Raises:
         InputError: if the challenger has not been evaluated.
+        DigestError: if a file of the evidence is not the one that was written.
     """
     from recsys.evaluation.evidence import Evidence
 
@@ -218,12 +246,40 @@ def load_evidence(place: Workplace, batch: Batch) -> Evidence:
             f"Expected evidence for version {batch.challenger_version}, found none: run evaluate_challenger for batch "
             f"{batch.batch_id} first."
         )
-    return Evidence.load(place.settings.locate(batch.evidence_uri))
+    folder = place.settings.locate(batch.evidence_uri)
+    known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
+    return Evidence.load(folder, known).keyed(place.pseudonym)
 
 
 def as_decided(batch: Batch, decision: Decision) -> Batch:
     """The batch with the evidence that a verdict rests on; it may have got more since."""
     return replace(batch, evidence_uri=decision.numbers.get("evidence_uri") or batch.evidence_uri)
+
+
+def record_verdict(
+    place: Workplace, batch: Batch, evidence: Evidence, verdict: Verdict, run_id: str, now: datetime
+) -> Decision:
+    """Writes a verdict into the ledger, on the challenger, and on its page.
+
+    Args:
+        place: stores and folders.
+        batch: of the challenger.
+        evidence: behind the verdict.
+        verdict: the gate's.
+        run_id: the run whose verdict it is.
+        now: wall clock, for the record.
+    """
+    version = str(batch.challenger_version)
+    numbers = {
+        "model_version": version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
+        "recipe": place.registry.get_tags(version).get("recipe"), **verdict.numbers,
+    }  # fmt: skip
+    recorded = place.store.record_decision(
+        Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, now, numbers)
+    )
+    place.registry.set_tags(version, {"verdict": verdict.verdict})
+    describe_verdict(place, batch, verdict)
+    return recorded
 
 
 def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
@@ -244,18 +300,21 @@ def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
 
 def refit(place: Workplace, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
+    from recsys.evaluation.pseudonyms import in_order
     from recsys.model.recommender import Recommender
-    from recsys.training.training_set import TrainingSet
 
+    load_evidence(place, batch)  # before hours of fitting: it is needed at the end
     judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
     if judged_recipe != current_recipe(batch):
         raise ConflictError(
             f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
             "nothing is refitted. Start a new run, so that the new recipe is evaluated."
         )
+    place.make_pseudonyms()
     folder = place.folder(batch.batch_id)
     fit_into(place, batch, folder, "refit")
-    histories = TrainingSet.read(folder / "training_set").histories
+    kept_files.record_fit(place, batch.batch_id, "refit")
+    histories = in_order(read_training_set(place, batch, folder).histories, place.pseudonym)
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
     results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
     version = register(place, batch, folder, "refit")
@@ -308,6 +367,11 @@ def check_refit(
     return results, metrics
 
 
+def batch_of_version(place: Workplace, model_version: str) -> Batch:
+    """The batch that a version was fitted for, by the version's tags."""
+    return place.store.get_batch(place.registry.get_tags(model_version).get("batch_id", ""))
+
+
 def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:
     """The batch whose refit is `model_version`, if this run's recorded verdict on it is "promote".
 
@@ -315,7 +379,7 @@ def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:
         InputError: otherwise.
     """
     tags = place.registry.get_tags(model_version)
-    batch = place.store.get_batch(tags.get("batch_id", ""))
+    batch = batch_of_version(place, model_version)
     verdicts = [d for d in place.store.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
     passed = any(
         d.verdict == "promote" and d.numbers.get("model_version") == batch.challenger_version for d in verdicts

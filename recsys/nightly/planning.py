@@ -19,6 +19,7 @@ from recsys.feedback.triggers import (
     evaluate_triggers,
     new_dislikes,
 )
+from recsys.nightly import fitting
 from recsys.nightly.champion import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.nightly.drifting import last_drift
 from recsys.nightly.thin_evidence import MANY, enough_now
@@ -264,7 +265,8 @@ def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
     candidates = place.folder(place.registry.get_tags(champion)["batch_id"]) / "candidates"
     chosen = place.registry.get_params(champion)
     for path in sorted(candidates.glob("*/trial.json")):
-        trial = Trial.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        trial = Trial.from_dict({name: value for name, value in kept.items() if name != fitting.DIGEST})
         if trial.candidate.name == chosen["candidate"]:
             return replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
     return None

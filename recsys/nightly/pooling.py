@@ -40,7 +40,7 @@ def pool_opinions(
     Args:
         place: stores and folders.
         batch: what is evaluated.
-        own: see `opinions.opinions_of`, with `recorded_at`.
+        own: see `opinions.opinions_of`, with `recorded_at`; users by their pseudonyms, as in all evidence.
         as_of: end of its holdout, on the stream's clock.
         load: reads the evidence of a batch that a decision rests on; raises an `InputError` if it cannot.
     """
@@ -95,5 +95,5 @@ def _earlier_verdicts(
 
 def _without_erased(place: Workplace, opinions: pd.DataFrame) -> pd.DataFrame:
     """Evidence is not rewritten when a user is erased; nothing of theirs goes into new evidence."""
-    erased = place.store.erased_users(opinions["user_id"].unique())
-    return opinions[~opinions["user_id"].isin(erased)]
+    erased = place.store.erased_hashes()
+    return opinions[~opinions["user_id"].isin(erased)] if erased else opinions

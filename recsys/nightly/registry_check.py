@@ -1,40 +1,45 @@
-"""Whether the registry has what the audit says. The audit is the truth; people can move and delete things in MLflow."""
+"""Whether the registry has what the audit says, and files hold what was written.
+
+The feedback database is the truth: people can move and delete things in MLflow, and files can be edited, cut off and lost.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from recsys.errors import NotFoundError
-from recsys.nightly.champion import expected_aliases, move_aliases
+from recsys.errors import NotFoundError, TerminalError
+from recsys.nightly.champion import expected_aliases, move_aliases, require_registry
 from recsys.nightly.champion_line import champion_line
+from recsys.nightly.file_check import Finding, check_files, check_models
 from recsys.nightly.workplace import Workplace
 from recsys.records import Promotion
 
 REPAIR = "`recsys models check --repair` corrects it"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something that is not as the audit says.
-
-    Attributes:
-        kind: `unfinished`, `alias_moved`, `alias_deleted` or `version_deleted`.
-        message: in plain words, with what to do.
-        is_repaired: it was, and is no more.
-    """
-
-    kind: str
-    message: str
-    is_repaired: bool = False
-
-
-def check_registry(place: Workplace, now: datetime, *, repairs: bool) -> list[Finding]:
-    """Compares aliases and versions with the audit; reports what differs, and repairs it only when asked to.
+def check_registry(place: Workplace, now: datetime, *, repairs: bool, adopts: bool = False) -> list[Finding]:
+    """Compares aliases and versions with the audit, and all files with their digests; repairs only when asked to.
 
     A promotion or rollback that was interrupted is finished, and an alias that was moved or deleted by hand goes back to the
-    audit's version. A deleted champion cannot be brought back: that takes a rollback, which a person decides.
+    audit's version. A deleted champion cannot be brought back: that takes a rollback, which a person decides. Nor can a file
+    that differs: that takes a backup.
+
+    Args:
+        place: stores and folders.
+        now: wall clock, for the audit.
+        repairs: moves aliases.
+        adopts: records the digests of files that were made before there were any.
     """
+    files = check_files(place, adopts=adopts)
+    try:
+        require_registry(place, reads_all=True)
+    except TerminalError as error:
+        return [Finding("store_unusable", str(error)), *files]
+    return [*_repaired(place, now, repairs=repairs), *files, *check_models(place, adopts=adopts)]
+
+
+def _repaired(place: Workplace, now: datetime, *, repairs: bool) -> list[Finding]:
     found = _compare(place)
     if not repairs or not found:
         return found

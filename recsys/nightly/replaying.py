@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import InputError, NotFoundError
+from recsys.errors import DigestError, InputError, NotFoundError
 from recsys.nightly.judging import as_decided, load_evidence
 from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
@@ -56,7 +56,7 @@ def replay(place: Workplace, decision: Decision) -> Replay | None:
         evidence = load_evidence(place, as_decided(batch, decision))
         people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
         verdict = decide(evidence, gate_config(decision.numbers), *people_said)
-    except (InputError, NotFoundError) as error:
+    except (DigestError, InputError, NotFoundError) as error:
         return Replay(None, (f"It cannot be evaluated again: {error}",))
     except (KeyError, TypeError, ValueError) as error:
         return Replay(None, (f"Its thresholds or its evidence do not fit this version of the gate: {error!r}",))

@@ -9,6 +9,7 @@ from datetime import datetime
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.nightly.champion import finish_promotion, move_aliases
 from recsys.nightly.champion_line import champion_line, past_champions
+from recsys.nightly.kept_files import require_recommender
 from recsys.nightly.workplace import Workplace
 from recsys.records import Promotion, PromotionKind
 
@@ -78,6 +79,7 @@ def roll_back(place: Workplace, request: RollbackRequest, now: datetime) -> Prom
     Raises:
         InputError: see `plan_rollback`; or if there is no reason.
         NotFoundError: if the version was deleted from the registry.
+        DigestError: if its model is not the one that was registered: then another version has to be named.
         ConflictError: if a promotion or another rollback came first: then look who is champion, and decide anew.
     """
     if len(request.reason.strip()) < 3:
@@ -90,6 +92,7 @@ def roll_back(place: Workplace, request: RollbackRequest, now: datetime) -> Prom
     if promotions and _is_done(promotions[-1], request):
         return promotions[-1]
     last, version = plan_rollback(place, request.version)
+    require_recommender(place, version)
     place.store.begin_promotion(
         Promotion(
             last.sequence + 1, request.run_id, last.to_version, version, request.reason.strip(), now, is_complete=False,

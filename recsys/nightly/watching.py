@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from recsys.errors import InputError
-from recsys.nightly.champion import champion_cut_off
+from recsys.nightly.champion import champion_cut_off, require_registry
 from recsys.nightly.workplace import Workplace
 from recsys.records import Decision
 
@@ -69,6 +69,7 @@ def watch(place: Workplace, as_of: datetime, config: WatchConfig) -> dict[str, A
     Returns:
         `alerts` in plain words, `num_refusals`, `champion_version`, `champion_days`.
     """
+    require_registry(place)
     champion = place.registry.get_alias("champion")
     state = LoopState(
         refusals_in_a_row(place.store.list_decisions(limit=MAX_DECISIONS, step=STEP), as_of),

@@ -6,7 +6,7 @@
     extend_holdout                                          (before `decide_promotion`, where asked for)
     request_approval -> show_verdict -> record_answer       (`champion_approval`, where a person is asked before `promote`)
     publish_recommendations                                 (`recommendation_publishing`)
-    measure_feedback, measure_drift, watch_loop, check_registry, prune_lists, prune_files
+    measure_feedback, measure_drift, watch_loop, check_registry, prune_lists, prune_files, complete_erasures
                                                             (`feedback_monitoring`)
     rollback                                                (`champion_rollback`)
     dry_run                                                 (all up to the verdict, nothing kept)
@@ -19,7 +19,14 @@ and finds the rows of the first try, which stand.
 
 from recsys.nightly.status import feedback_report, status
 from recsys.pipeline.approval import record_answer, request_approval, show_verdict
-from recsys.pipeline.monitoring import measure_drift, measure_feedback, prune_files, prune_lists, watch_loop
+from recsys.pipeline.monitoring import (
+    complete_erasures,
+    measure_drift,
+    measure_feedback,
+    prune_files,
+    prune_lists,
+    watch_loop,
+)
 from recsys.pipeline.promotion import (
     decide_promotion,
     extend_holdout,
@@ -43,7 +50,8 @@ from recsys.pipeline.rollback import check_registry, rollback
 from recsys.pipeline.step import STEPS, step
 
 __all__ = [
-    "STEPS", "build_training_set", "check_backlog", "check_registry", "claim_backlog", "decide_promotion", "dry_run",
+    "STEPS", "build_training_set", "check_backlog", "check_registry", "claim_backlog", "complete_erasures",
+    "decide_promotion", "dry_run",
     "evaluate_challenger", "extend_holdout", "feedback_report", "list_candidates", "measure_drift",
     "measure_feedback", "promote", "prune_files", "prune_lists", "publish_recommendations", "record_answer",
     "refit_challenger", "request_approval", "rollback", "settle_backlog", "show_verdict", "status", "step",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys.home import pruning
-from recsys.nightly import drifting, measuring, old_lists, watching
+from recsys.nightly import drifting, holding, measuring, old_lists, watching
 from recsys.nightly.watching import WatchConfig
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
@@ -129,3 +129,21 @@ def prune_files(
         "freed_mb": round(unneeded.num_bytes / 1e6, 1),
         "dry_run": prune_dry_run,
     }
+
+
+@step
+def complete_erasures(now: datetime | str) -> dict[str, Any]:
+    """Looks what still holds users who were erased, and completes the erasures of those whom nothing holds any more.
+
+    What holds them are frozen training sets, model versions that were fitted on these, and evidence from before users had
+    pseudonyms in it. Nothing is removed: `recsys erasures purge` does that.
+
+    Args:
+        now: wall-clock time, of the erasures that are complete.
+
+    Returns:
+        `num_completed`, `num_open`, and of the open ones `batches`, `model_versions`, `runs` (in MLflow, without a version),
+        `files`, as far as there are any.
+    """
+    with Workplace.open() as place:
+        return holding.complete_erasures(place, moment(now))

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from recsys.errors import ConflictError, InputError
-from recsys.nightly import approval, extending, judging, promoting
+from recsys.nightly import approval, extending, forgetting, judging, kept_files, promoting, renewing
 from recsys.nightly import champion as champions
 from recsys.nightly.old_lists import delete_retired_lists
 from recsys.nightly.workplace import Workplace
 from recsys.pipeline.step import moment, step
-from recsys.records import Decision, Promotion
+from recsys.records import Promotion
 
 
 @step
@@ -30,9 +30,11 @@ def extend_holdout(model_version: str, as_of: datetime | str) -> dict[str, Any]:
         InputError: if `as_of` is not later than the holdout's end.
     """
     with Workplace.open() as place:
-        done = extending.extend(place, place.store.find_batch_by_version(model_version), moment(as_of))
+        batch = forgetting.require_forgotten(place, renewing.batch_of(place, model_version), "extend_holdout")
+        batch = renewing.with_evidence(place, batch)
+        done = extending.extend(place, batch, moment(as_of))
         return {
-            "model_version": model_version,
+            "model_version": batch.challenger_version,
             "extended": done.extended,
             "as_of": done.evidence.as_of.isoformat(),
             "evidence_uri": done.uri,
@@ -51,6 +53,9 @@ def decide_promotion(
 ) -> dict[str, Any]:
     """The gate: promote, reject or insufficient evidence, with reasons; decides and records, never acts.
 
+    If a user of the training set was erased since, the challenger is trained and evaluated again first, without them; the
+    verdict, and `model_version` of the result, are about the new one.
+
     Args:
         model_version: an evaluated challenger.
         run_id: names the run whose verdict this is.
@@ -66,25 +71,18 @@ def decide_promotion(
     if accept_thin_evidence is not None and not accept_thin_evidence.strip():
         raise InputError("Expected a reason to accept thin evidence, got an empty one: it goes into the audit.")
     with Workplace.open() as place:
-        batch = place.store.find_batch_by_version(model_version)
+        batch = forgetting.require_forgotten(place, renewing.batch_of(place, model_version), "decide_promotion")
+        batch = renewing.with_evidence(place, batch)
         evidence = judging.load_evidence(place, batch)
         superseded_by = judging.superseding_champion(place, batch, run_id)
         verdict = judging.judge(
             evidence, accept_gain=accept_gain, superseded_by=superseded_by, accepted_thin_evidence=accept_thin_evidence
         )
-        numbers = {
-            "model_version": model_version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
-            "recipe": place.registry.get_tags(model_version).get("recipe"), **verdict.numbers,
-        }  # fmt: skip
-        place.store.record_decision(
-            Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, moment(now), numbers)
-        )
-        place.registry.set_tags(model_version, {"verdict": verdict.verdict})
-        judging.describe_verdict(place, batch, verdict)
+        judging.record_verdict(place, batch, evidence, verdict, run_id, moment(now))
     return {
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
-        "model_version": model_version,
+        "model_version": str(batch.challenger_version),
         "batch_id": batch.batch_id,
     }
 
@@ -93,18 +91,19 @@ def decide_promotion(
 def refit_challenger(model_version: str) -> dict[str, Any]:
     """Fits what passed the gate again, through the cut-off, with the same recipe and seed; tests and registers it.
 
+    If a user of the training set was erased since, the challenger is trained, evaluated and decided on again first.
+
     Raises:
         DataCheckError: if a behaviour test fails, or the lists moved too far from those that were evaluated.
-        ConflictError: if the recipe has changed since the challenger was trained.
+        ConflictError: if the recipe has changed since the challenger was trained, or one that was trained again after an
+            erasure does not pass the gate.
     """
     with Workplace.open() as place:
-        batch = place.store.find_batch_by_version(model_version)
-        if batch.refit_version is None:
-            version = judging.refit(place, batch)
-            batch = place.store.update_batch(batch.batch_id, refit_version=version)
+        batch = forgetting.require_forgotten(place, renewing.batch_of(place, model_version), "refit_challenger")
+        batch = renewing.with_refit(place, batch)
         return {
             "model_version": str(batch.refit_version),
-            "judged_version": model_version,
+            "judged_version": str(batch.challenger_version),
             "batch_id": batch.batch_id,
             "as_of": batch.as_of.isoformat(),
             "link": place.registry.link(str(batch.refit_version)),
@@ -114,6 +113,9 @@ def refit_challenger(model_version: str) -> dict[str, Any]:
 @step
 def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, Any]:
     """Moves the alias `champion` to `model_version`. The audit row is written first, so a crash can be resumed.
+
+    If a user of the training set was erased since, all is trained, evaluated, decided on and refitted again first, without
+    them; what is promoted, `to_version` of the result, is the new refit. Who had approved the old one is asked again.
 
     Args:
         model_version: the refit of a challenger that passed the gate in this run.
@@ -129,11 +131,14 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
     at = moment(now)
     with Workplace.open() as place:
         last = champions.finish_promotion(place, at)
+        if last is None or last.to_version != model_version or last.run_id != run_id:
+            model_version = _without_erased(place, model_version, run_id, at)
         if last is not None and last.to_version == model_version and last.run_id == run_id:
             return _promoted(last)
         batch = judging.passed_batch(place, model_version, run_id)
         champion = None if last is None else last.to_version
         promoting.require_promotable(place, batch, champion)
+        kept_files.require_recommender(place, model_version)
         accepted = judging.accepted_reason(place, run_id)
         answer = approval.require_approval(place, model_version, None if accepted is None else run_id)
         place.store.begin_promotion(
@@ -150,6 +155,18 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
                 f"Expected version {model_version} to be the newest promotion, got {done}: another came first."
             )
         return _promoted(done)
+
+
+def _without_erased(place: Workplace, model_version: str, run_id: str, now: datetime) -> str:
+    """The refit to promote: a new one, if a user of its training set was erased since. Who approved the old is asked again."""
+    batch = judging.batch_of_version(place, model_version)
+    batch = forgetting.require_forgotten(place, batch, "promote")
+    if batch.refit_version == model_version or not renewing.was_of(place, batch, model_version):
+        return model_version
+    refit = str(renewing.with_refit(place, batch).refit_version)
+    if approval.find_request(place, model_version) is not None:
+        approval.ask(place, refit, run_id, now)
+    return refit
 
 
 def _why(challenger_version: str | None, accepted: str | None) -> str:
@@ -195,6 +212,7 @@ def publish_recommendations(
         champions.require_alias(place)
         from recsys.serving.publishing import publish
 
+        recommender = place.recommender(champion)
         delete_retired_lists(place, moment(now))
-        num_users = publish(place.store, place.recommender(champion), champion, moment(as_of), moment(now))
+        num_users = publish(place.store, recommender, champion, moment(as_of), moment(now))
     return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from recsys.eligibility import EligibilityRule
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.triggers import TriggerConfig
-from recsys.nightly import fitting, judging, planning
+from recsys.nightly import fitting, forgetting, judging, kept_files, planning, renewing
 from recsys.nightly.planning import RunConfig
 from recsys.nightly.workplace import Workplace, scratch_folder
 from recsys.pipeline.step import moment, step
@@ -122,13 +121,10 @@ def claim_backlog(
 def build_training_set(batch_id: str) -> dict[str, Any]:
     """Freezes the training examples, histories and catalog of the batch as Parquet, and names them by digest."""
     with Workplace.open() as place:
-        batch = place.store.get_batch(batch_id)
+        batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "build_training_set")
         folder = place.folder(batch_id) / "training_set"
         summary = fitting.freeze_training_set(place, batch, folder)
-        uri = place.settings.reference(folder)
-        place.store.update_batch(
-            batch_id, training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows
-        )
+        uri = kept_files.record_training_set(place, batch_id, summary)
     return {
         "uri": uri,
         "digest": summary.digest,
@@ -146,15 +142,13 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
         DataCheckError: naming the failing expectation, with sample rows.
     """
     with Workplace.open() as place:
-        batch = place.store.get_batch(batch_id)
-        report = fitting.check_training_set(place, batch, place.folder(batch_id))
-        data_docs_uri = place.settings.reference(Path(report.data_docs))
-        place.store.update_batch(batch_id, data_docs_uri=data_docs_uri)
+        batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "validate_training_set")
+        batch, report = fitting.check_batch(place, batch)
     return {
         "success": report.success,
         "num_expectations": report.num_expectations,
         "warnings": list(report.warnings),
-        "data_docs_uri": data_docs_uri,
+        "data_docs_uri": batch.data_docs_uri,
     }
 
 
@@ -177,8 +171,8 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
         InputError: if the candidate is none of the batch's.
     """
     with Workplace.open() as place:
-        batch = place.store.get_batch(batch_id)
-        trial = fitting.try_candidate(place.folder(batch_id), batch, candidate)
+        batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "try_candidate")
+        trial = fitting.try_and_record(place, batch, candidate)
     return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
 
 
@@ -190,7 +184,8 @@ def train_challenger(batch_id: str) -> dict[str, Any]:
         InputError: if a candidate of the batch has not been tried.
     """
     with Workplace.open() as place:
-        batch = place.store.get_batch(batch_id)
+        batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "train_challenger")
+        batch = renewing.with_challenger(place, batch)
         if batch.challenger_version is None:
             version = fitting.train(place, batch, fit_name="judged")
             batch = place.store.update_batch(batch_id, challenger_version=version)
@@ -203,18 +198,14 @@ def train_challenger(batch_id: str) -> dict[str, Any]:
 def evaluate_challenger(batch_id: str) -> dict[str, Any]:
     """Scores champion, challenger and baselines on the holdout; the evidence goes to the challenger's MLflow run."""
     with Workplace.open() as place:
-        batch = place.store.get_batch(batch_id)
-        evidence = judging.evaluate(place, batch, place.folder(batch_id))
-        folder = evidence.save(place.folder(batch_id) / "evidence")
-        metrics = judging.log_evidence(place, batch, evidence, folder)
-        evidence_uri = place.settings.reference(folder)
-        place.store.update_batch(batch_id, evidence_uri=evidence_uri)
+        batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "evaluate_challenger")
+        batch, metrics = judging.evaluate_batch(place, renewing.with_challenger(place, batch))
         link = place.registry.link(str(batch.challenger_version))
     return {
         "model_version": str(batch.challenger_version),
         "batch_id": batch_id,
         "as_of": batch.as_of.isoformat(),
-        "evidence_uri": evidence_uri,
+        "evidence_uri": batch.evidence_uri,
         "metrics": metrics,
         "link": link,
     }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from recsys.records import Decision, Promotion
 from recsys.store import ledger, promotions
 from recsys.store.database import Database
 from recsys.store.ledger import DecisionFilter
+
+T = TypeVar("T")
 
 
 class AuditStore(Database):
@@ -45,6 +48,10 @@ class AuditStore(Database):
     def finish_promotion(self, now: datetime, move: Callable[[Sequence[Promotion]], None]) -> Promotion | None:
         """Lets `move` set the aliases by all rows while nobody else may; returns the newest, which is then complete."""
         return self.write(lambda c: promotions.finish(c, now, move))
+
+    def while_nobody_promotes(self, work: Callable[[Sequence[Promotion]], T]) -> T:
+        """What `work` makes of all promotions and rollbacks, while nobody can begin or finish one."""
+        return self.write(lambda c: promotions.while_nobody_promotes(c, work))
 
     def last_promotion(self) -> Promotion | None:
         """The newest promotion or rollback, complete or not."""

@@ -19,8 +19,9 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.records import Batch, BatchStatus
+from recsys.store import artifact_digests
 from recsys.store.brigading import is_held_back
-from recsys.store.impacts import insert_training_impacts
+from recsys.store.impacts import insert_training_impacts, name_training_version
 from recsys.store.tables import negative_training_examples, training_batches, user_dislikes
 
 PLANNED = ("as_of", "fit_through", "champion_version", "config", "claimed_at", "lease_expires_at")
@@ -96,6 +97,7 @@ def _open(connection: Connection, batch: Batch, *, is_new: bool) -> None:
         connection.execute(insert(training_batches).values(batch_id=batch.batch_id, **opened))
     else:
         _set(connection, batch.batch_id, **opened, **dict.fromkeys(LEFT_BEHIND), settled_at=None, taken_over_by=None)
+        artifact_digests.forget(connection, batch.batch_id)
 
 
 def _set(connection: Connection, batch_id: str, **values: Any) -> None:
@@ -161,6 +163,14 @@ def find_by_version(connection: Connection, challenger_version: str) -> Batch:
     return _to_batch(row)
 
 
+def find_maker(connection: Connection, version: str) -> tuple[Batch, str] | None:
+    """The batch that made a version, and which of its fits it is: "judged" or "refit"; None for one that no batch made."""
+    table = training_batches.c
+    query = select(training_batches).where(or_(table.challenger_version == version, table.refit_version == version))
+    row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else (_to_batch(row), "judged" if row.challenger_version == version else "refit")
+
+
 def find_open(connection: Connection) -> Batch | None:
     """The batch that holds a backlog now, if there is one."""
     row = connection.execute(
@@ -200,6 +210,8 @@ def update_fields(connection: Connection, batch_id: str, values: dict[str, Any])
         raise _lost(row)
     if values:
         _set(connection, batch_id, **values)
+    if row.status == BatchStatus.USED and values.get("challenger_version"):  # trained anew after it was settled
+        name_training_version(connection, batch_id, values["challenger_version"])
     return read_batch(connection, batch_id)
 
 

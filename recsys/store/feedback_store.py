@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from recsys.feedback.improvement import ImprovementNumbers, VersionFeedback
 from recsys.feedback.lifts import Comparison
 from recsys.feedback.patterns import DislikeSummary, Pattern
 from recsys.feedback.triggers import BacklogEvidence
+from recsys.file_digests import FileDigest
 from recsys.records import (
     Batch,
     Dislike,
@@ -22,6 +23,7 @@ from recsys.records import (
     UserSignal,
 )
 from recsys.store import (
+    artifact_digests,
     backlog,
     brigading,
     events,
@@ -30,16 +32,18 @@ from recsys.store import (
     improvement,
     insights,
 )
+from recsys.store.artifact_digests import ArtifactKind
 from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.store.catalog_store import CatalogStore
 from recsys.store.erasure_store import ErasureStore
+from recsys.store.forgetting import ForgettingStore
 from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
 from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
-class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureStore, ForgettingStore):
     """The feedback database, as the loop uses it."""
 
     # Feedback
@@ -118,6 +122,28 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureSt
         """Writes what a step left behind; ConflictError if the batch was released or taken over."""
         return self.write(lambda c: backlog.update_fields(c, batch_id, fields))
 
+    def record_files(
+        self, kind: ArtifactKind, batch_id: str, folder: str, files: Mapping[str, FileDigest], **fields: Any
+    ) -> None:
+        """Replaces the digests of one folder of a batch, and writes `fields` as `update_batch` does, or neither."""
+
+        def work(connection: Connection) -> None:
+            if fields:
+                backlog.update_fields(connection, batch_id, fields)
+            artifact_digests.record(connection, kind, batch_id, folder, files)
+
+        self.write(work)
+
+    def known_files(self, batch_id: str, *kinds: ArtifactKind) -> dict[str, FileDigest]:
+        """Digests of a batch's files of some kinds, by path; see `recsys.store.artifact_digests`."""
+        with self.reading() as connection:
+            return artifact_digests.read(connection, kinds, batch_id)
+
+    def find_maker(self, version: str) -> tuple[Batch, str] | None:
+        """The batch that made a version, and which fit it is; None for a version that no batch of this database made."""
+        with self.reading() as connection:
+            return backlog.find_maker(connection, version)
+
     def get_batch(self, batch_id: str) -> Batch:
         """One batch; NotFoundError if there is none."""
         with self.reading() as connection:
@@ -128,9 +154,17 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureSt
         with self.reading() as connection:
             return backlog.list_batches(connection)
 
-    def forget_files(self, batch_id: str, columns: Sequence[str]) -> None:
-        """Forgets where files of a closed batch were (`training_set_uri`, `data_docs_uri`), before they are removed."""
-        self.write(lambda c: backlog.forget_files(c, batch_id, columns))
+    def forget_files(self, batch_id: str, columns: Sequence[str], folders: Sequence[str] = ()) -> None:
+        """Forgets where files of a closed batch were (`training_set_uri`, `data_docs_uri`), before they are removed.
+
+        With the digests of what was in these folders of the batch.
+        """
+
+        def work(connection: Connection) -> None:
+            backlog.forget_files(connection, batch_id, columns)
+            artifact_digests.forget(connection, batch_id, folders)
+
+        self.write(work)
 
     def find_open_batch(self) -> Batch | None:
         """The batch that holds a backlog now, if there is one."""

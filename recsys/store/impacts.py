@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, literal, select
+from sqlalchemy import Connection, Select, insert, literal, select, update
 
 from recsys.errors import InputError
 from recsys.feedback.adjustments import calculate_feature_adjustment_from_dislike
@@ -99,6 +99,17 @@ def insert_training_impacts(connection: Connection, batch_id: str, model_version
     # Of a dislike that is being erased: waits, and then leaves it out.
     rows = rows.with_for_update(of=user_dislikes, read=True, key_share=True)
     connection.execute(insert(dislike_feedback_impact).from_select(columns, rows))
+
+
+def name_training_version(connection: Connection, batch_id: str, model_version: str) -> None:
+    """Names another version that the negative examples of a batch trained: the one before was made anew."""
+    examples, table = negative_training_examples.c, dislike_feedback_impact.c
+    own = select(examples.dislike_id).where(examples.batch_id == batch_id)
+    connection.execute(
+        update(dislike_feedback_impact)
+        .where(table.impact_type == NEGATIVE_EXAMPLE, table.dislike_id.in_(own))
+        .values(model_version_id=model_version)
+    )
 
 
 def insert_impact(connection: Connection, impact: Impact) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
@@ -18,6 +18,7 @@ from recsys.errors import ConflictError
 from recsys.records import Promotion, PromotionKind
 from recsys.store.tables import model_promotions
 
+T = TypeVar("T")
 LOCK = 7_216_002  # any number, the same in every process
 NAMES = tuple(field.name for field in fields(Promotion))
 
@@ -75,6 +76,12 @@ def finish(connection: Connection, now: datetime, move: Callable[[Sequence[Promo
         chosen = update(model_promotions).where(model_promotions.c.sequence == rows[-1].sequence)
         connection.execute(chosen.values(is_complete=True, completed_at=max(now, rows[-1].created_at)))
     return read_last(connection)
+
+
+def while_nobody_promotes(connection: Connection, work: Callable[[Sequence[Promotion]], T]) -> T:
+    """What `work` makes of all rows, while nobody can write another one or move an alias."""
+    _lock(connection)
+    return work(read_all(connection))
 
 
 def read_last(connection: Connection) -> Promotion | None:

@@ -1,6 +1,6 @@
 """A state on disk: one folder that is whole or not there.
 
-state.json       format, cut-off, landmark, half-life, settings
+state.json       format, cut-off, landmark, half-life, settings, and digests of the other files
 <name>.npy       the fields of `LinkedItems`: float64 `(num_linked, num_linked)`; `<name>.npz` where they are sparse
 terms.parquet    the fields of `UserTerms`
 users.parquet    `user_id`; personal data: an erasure has to reach it, see `LinkedState.without_user`
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 import scipy.sparse as sp
 
 from recsys.errors import InputError, NotFoundError
+from recsys.file_digests import FileDigest, digest_folder, require_same
 from recsys.model.sums import Sums
 from recsys.training.linked_items import LinkedItems, UserTerms
 from recsys.training.linked_state import LinkedState
@@ -31,7 +33,7 @@ FORMAT = 1
 
 def save_state(state: LinkedState, folder: Path) -> None:
     """Writes the state; what was in `folder` stays until the new one is whole."""
-    about = {
+    about: dict[str, Any] = {
         "format": FORMAT,
         "as_of": state.as_of.isoformat(),
         "landmark": state.landmark.isoformat(),
@@ -46,6 +48,7 @@ def save_state(state: LinkedState, folder: Path) -> None:
         pq.write_table(pa.table(terms), building / "terms.parquet")
         pq.write_table(pa.table({"user_id": pa.array(state.user_ids, pa.string())}), building / "users.parquet")
         pq.write_table(pa.table({"item_id": pa.array(state.item_ids, pa.string())}), building / "items.parquet")
+        about["files"] = {name: [file.sha256, file.size] for name, file in digest_folder(building).items()}
         (building / "state.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
 
 
@@ -54,16 +57,18 @@ def load_state(folder: Path) -> LinkedState:
 
     Raises:
         NotFoundError: if there is no state in the folder.
-        InputError: if it has another format, or a file is missing.
+        InputError: if it has another format, or a file is missing or cannot be read.
+        DigestError: if a file is not the one that was written with it.
     """
     if not (folder / "state.json").exists():
         raise NotFoundError(f"Expected a state in {folder}, found none: rebuild it with LinkedState.rebuild.")
-    about = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    about = _about(folder)
     if about.get("format") != FORMAT:
         raise InputError(
             f"Expected a state of format {FORMAT} in {folder}, got {about.get('format')}: rebuild it with "
             "LinkedState.rebuild."
         )
+    _require_written(folder, about.get("files", {}))  # a state of before has none
     try:
         terms = pq.read_table(folder / "terms.parquet")
         return LinkedState(
@@ -82,6 +87,22 @@ def load_state(folder: Path) -> LinkedState:
             f"Expected a whole state in {folder}, {Path(error.filename).name} is missing: rebuild it with "
             "LinkedState.rebuild."
         ) from error
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(
+            f"Expected {folder / 'state.json'} of a state, got a file that cannot be read ({str(error)[:200]}): rebuild it "
+            "with LinkedState.rebuild."
+        ) from error
+
+
+def _require_written(folder: Path, files: dict[str, list[Any]]) -> None:
+    at = datetime.fromtimestamp((folder / "state.json").stat().st_mtime, UTC)
+    known = {name: FileDigest(name, sha256, size, at) for name, (sha256, size) in files.items()}
+    require_same(folder, known, "Rebuild the state with LinkedState.rebuild.")
 
 
 def _save_sums(sums: Sums, path: Path) -> None:

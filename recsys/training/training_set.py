@@ -11,6 +11,7 @@ digest.json            content digest and counts; written last, so a folder with
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys.errors import InputError
+from recsys.file_digests import NOTHING_KNOWN, Known, checked_bytes
 from recsys.model.eligible_items import with_availability
 from recsys.training.weights import user_share_factors
 from recsys.whole_folder import whole_folder
@@ -32,6 +34,8 @@ TRAINING_SET, HISTORIES, NEUTRAL, ITEMS = (
     "items.parquet",
 )
 DIGEST = "digest.json"
+FILES = (TRAINING_SET, HISTORIES, NEUTRAL, ITEMS, DIGEST)
+ADVICE = "Put it back from a backup, or start a new run, which freezes a set of its own."
 
 
 ITEM_SCHEMA = pa.schema([
@@ -139,10 +143,54 @@ def write_training_set(
     return summary
 
 
-def read_summary(folder: Path) -> TrainingSetSummary | None:
-    """The summary of a whole training set in `folder`, or None."""
+def read_summary(folder: Path, known: Known = NOTHING_KNOWN) -> TrainingSetSummary | None:
+    """The summary of a whole training set in `folder`, or None.
+
+    Args:
+        folder: of the set.
+        known: file -> digest, as it was recorded.
+
+    Raises:
+        DigestError: if the file is not the one that was recorded.
+        InputError: if it cannot be read.
+    """
     path = folder / DIGEST
-    return TrainingSetSummary(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file() and DIGEST not in known:
+        return None
+    content = checked_bytes(path, known.get(DIGEST), ADVICE)
+    try:
+        return TrainingSetSummary(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"Expected the digest of a training set in {path}, but {_cause(error)}. {ADVICE}") from error
+
+
+def _cause(error: Exception) -> str:
+    return f"it cannot be read ({str(error)[:200]})"
+
+
+def _read_table(folder: Path, name: str, known: Known) -> pd.DataFrame:
+    path = folder / name
+    try:
+        return pd.read_parquet(io.BytesIO(checked_bytes(path, known.get(name), ADVICE)))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"Expected the Parquet file {path}, but {_cause(error)}. {ADVICE}") from error
+
+
+def require_content(folder: Path, digest: str) -> None:
+    """Refuses a frozen set whose tables do not give its digest.
+
+    Raises:
+        InputError: if they give another one, or a file is missing or cannot be read.
+    """
+    try:
+        tables = [pq.read_table(folder / name) for name in (TRAINING_SET, HISTORIES, NEUTRAL, ITEMS)]
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"Expected a training set in {folder}, but {_cause(error)}. {ADVICE}") from error
+    summary, found = read_summary(folder), content_digest(*tables)
+    if not summary or {summary.digest, found} != {digest}:
+        raise InputError(
+            f"Expected a training set with the digest {digest[:12]} in {folder}, got {found[:12]}. {ADVICE}"
+        )
 
 
 @dataclass(frozen=True)
@@ -155,17 +203,22 @@ class TrainingSet:
     items: pd.DataFrame
 
     @classmethod
-    def read(cls, folder: Path) -> TrainingSet:
-        """Reads the files of a batch.
+    def read(cls, folder: Path, known: Known = NOTHING_KNOWN) -> TrainingSet:
+        """Reads the files of a batch, each once: what is compared with its digest is what is parsed.
+
+        Args:
+            folder: of the set.
+            known: file -> digest, as it was recorded; what was not is read as it is.
 
         Raises:
-            InputError: if the folder is not a whole training set.
+            DigestError: if a file is not the one that was recorded.
+            InputError: if the folder is not a whole training set, or a file cannot be read.
         """
-        if read_summary(folder) is None:
+        if read_summary(folder, known if folder.is_dir() else NOTHING_KNOWN) is None:
             raise InputError(
                 f"Expected a training set in {folder}, found none: run build_training_set for this batch again."
             )
-        return cls(*(pd.read_parquet(folder / name) for name in (TRAINING_SET, HISTORIES, NEUTRAL, ITEMS)))
+        return cls(*(_read_table(folder, name, known) for name in (TRAINING_SET, HISTORIES, NEUTRAL, ITEMS)))
 
     def examples_through(self, cut_off: datetime) -> pd.DataFrame:
         """Training examples recorded up to `cut_off`."""

@@ -54,6 +54,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "check_registry": {"findings": []},
     "prune_lists": {"num_lists": 0},
     "prune_files": {"num_runs": 0},
+    "complete_erasures": {"num_completed": 0, "num_open": 1},
     "request_approval": {"model_version": "8", "as_of": NIGHT.isoformat()},
     "show_verdict": {
         "model_version": "8", "run_id": "r7", "as_of": NIGHT.isoformat(), "subject": "Shall version 8 become champion?",
@@ -265,8 +266,10 @@ def test_publishing_by_hand_takes_the_form_and_else_the_run_s_time(steps: Steps,
 
 def test_monitoring_measures_as_of_the_form_or_the_run(steps: Steps, run: Any) -> None:
     tasks = ("measure_feedback", "measure_drift", "watch_loop", "check_registry", "prune_lists", "prune_files")
-    done = dict.fromkeys(tasks, "success")
+    done = dict.fromkeys((*tasks, "complete_erasures"), "success")
     assert run("feedback_monitoring", NIGHT) == ("success", done)
+    (now,), _ = steps.calls["complete_erasures"]
+    assert is_now(now)
     (measured, now), _ = steps.calls["measure_feedback"]
     assert measured == NIGHT.isoformat()
     assert is_now(now)

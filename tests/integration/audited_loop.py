@@ -11,12 +11,16 @@ import pandas as pd
 from recsys import pipeline
 from recsys.evaluation.evidence import Evidence
 from recsys.evaluation.gate import GateConfig, decide
+from recsys.file_digests import digest_folder
+from recsys.nightly.kept_files import record_evidence
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.registry import MODEL_NAME
+from recsys.store.artifact_digests import ArtifactKind
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+FILES = ("model.keras", "catalog.parquet", "recipe.json")
 
 
 @dataclass
@@ -45,9 +49,8 @@ class AuditedLoop:
         batch = Batch(run_id, at, at - HOUR / 2, champion, BatchStatus.CLAIMED, 0, {}, at, at + HOUR)
         self.place.store.claim_backlog(batch)
         evidence = make_evidence(batch, judged).save(self.folder / run_id)
-        self.place.store.update_batch(
-            run_id, challenger_version=judged, refit_version=refit, evidence_uri=evidence.as_uri()
-        )
+        self.place.store.update_batch(run_id, challenger_version=judged, refit_version=refit)
+        record_evidence(self.place, run_id, evidence)
         self.place.store.settle_backlog(run_id, at)
         self.pass_gate(run_id, run_id)
         return refit
@@ -114,6 +117,12 @@ class AuditedLoop:
             MODEL_NAME, source=f"{run.artifact_uri}/model", run_id=run.run_id, tags=tags, await_creation_for=0
         )
         assert int(made.version) == number
+        folder = Path(made.source.removeprefix("file://"))
+        recommender = folder / "artifacts" / "recommender"
+        recommender.mkdir(parents=True)
+        for name in FILES:
+            (recommender / name).write_text(f"{name} of version {number}, which nobody loads")
+        self.place.store.record_files(ArtifactKind.VERSION, run_id, fit, digest_folder(folder, fit))
         return str(made.version)
 
 

@@ -7,6 +7,7 @@ first champion never saw: it passes the gate by a wide margin, on any machine.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,22 @@ NOW = SECOND_AS_OF + timedelta(hours=3)  # when the second night runs
 FAMILY = "closed_form"  # the other family takes longer and is not what these nights are about
 
 
-def write_stream(store: FeedbackStore, seed: int = 7, max_dislikes: int | None = None) -> None:
-    """Three groups of users, each of which likes one genre and dislikes half of what else it sees; the first so many."""
+def write_stream(
+    store: FeedbackStore,
+    seed: int = 7,
+    max_dislikes: int | None = None,
+    name: str = "u{:03d}",
+    without: Collection[str] = (),
+) -> None:
+    """Three groups of users, each of which likes one genre and dislikes half of what else it sees.
+
+    Args:
+        store: an empty one.
+        seed: of the stream.
+        max_dislikes: only the first so many.
+        name: what users are called.
+        without: users who were never there; of the others everything is the same.
+    """
     rng = np.random.default_rng(seed)
     store.upsert_items([
         Item(f"f{n:02d}", f"Film {n}", (GENRES[n % len(GENRES)],), release_year=2024) for n in range(NUM_ITEMS)
@@ -42,13 +57,13 @@ def write_stream(store: FeedbackStore, seed: int = 7, max_dislikes: int | None =
             item = num_released - 1 - min(int(rng.exponential(8)), num_released - 1)
             if rng.random() < 0.5:  # looks for its own genre
                 item = max(item - (item - user) % len(GENRES), user % len(GENRES))
-            who, what, at = f"u{user:03d}", f"f{item:02d}", START + timedelta(seconds=int(second))
+            who, what, at = name.format(user), f"f{item:02d}", START + timedelta(seconds=int(second))
             if (item - user) % len(GENRES) == 0:
                 likes.append(Interaction(who, what, "like", at, at, is_like=True))
             elif rng.random() < 0.5:
                 dislikes.append(Dislike(who, at, at, item_id=what))
-    store.insert_interactions(likes)
-    save_dislikes(store, dislikes[:max_dislikes])
+    store.insert_interactions([like for like in likes if like.user_id not in without])
+    save_dislikes(store, [dislike for dislike in dislikes[:max_dislikes] if dislike.user_id not in without])
 
 
 def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:

@@ -49,7 +49,8 @@ def test_the_commands_are_those_of_the_design() -> None:
         "run", "step", "replay", "status", "decisions", "decisions show", "models", "models check", "rollback", "recommend",
         "release", "db upgrade", "import movietweetings", "import movielens", "import interactions", "import items",
         "patterns", "feedback-metrics", "drift", "serve", "api-key create", "api-key list", "api-key revoke",
-        "brigading list", "brigading release", "erase-user", "erasures", "bring-back", "users", "items", "items list",
+        "brigading list", "brigading release", "erase-user", "erasures", "erasures purge", "bring-back", "users", "items",
+        "items list",
         "dislike", "undo", "storage", "home move", "home repair", "items show", "items set", "exclusions add",
         "exclusions remove", "exclusions list", "promote",
     }  # fmt: skip

@@ -42,6 +42,7 @@ LOOKS = {
     "drift": ("drift", "--as-of", AS_OF),
     "brigading list": ("brigading", "list"),
     "erasures": ("erasures",),
+    "erasures purge": ("erasures", "purge", "--dry-run"),
     "api-key list": ("api-key", "list"),
     "db upgrade": ("db", "upgrade"),
     "step": ("step", "watch_loop", "--arguments", json.dumps({"as_of": AS_OF})),

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.evidence import Evidence
+from recsys.file_digests import digest_folder
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
+from recsys.store.artifact_digests import ArtifactKind
 from tests.integration.command_line import Finished, quick
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FIRST_AS_OF
 
+ALL_IS_WELL = "Aliases and champion are as the audit has them, and all files as they were written.\n"
 RUN_ID = f"cli__{FIRST_AS_OF.isoformat()}"
 
 
@@ -70,7 +73,7 @@ def test_models_at_a_day_tells_who_was_champion(champion: Champion) -> None:
 
 def test_the_check_finds_the_registry_as_the_audit_says(champion: Champion) -> None:
     shown = quick(champion.settings, "models", "check")
-    assert (shown.code, shown.out, shown.err) == (0, "Aliases and champion are as the audit has them.\n", "")
+    assert (shown.code, shown.out, shown.err) == (0, ALL_IS_WELL, "")
 
 
 def test_decisions_are_found_by_run_and_time(champion: Champion, verdict: dict[str, Any]) -> None:
@@ -103,7 +106,11 @@ def test_a_decision_that_is_no_verdict_is_only_shown(champion: Champion) -> None
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [("gone", "It cannot be evaluated again"), ("worse", "verdict: on record 'promote', now 'reject'")],
+    [
+        ("gone", "It cannot be evaluated again"),
+        ("edited", "It cannot be evaluated again: Expected"),
+        ("worse", "verdict: on record 'promote', now 'reject'"),
+    ],
 )
 def test_a_verdict_whose_evidence_is_gone_or_changed_does_not_replay(
     champion: Champion, verdict: dict[str, Any], tmp_path: Path, change: str, words: str
@@ -112,12 +119,14 @@ def test_a_verdict_whose_evidence_is_gone_or_changed_does_not_replay(
     copy.home.mkdir()
     shutil.copy(champion.settings.home / "feedback.db", copy.home)
     folder = tmp_path / "evidence"
-    if change == "worse":
+    if change != "gone":
         kept = Evidence.load(next(champion.settings.artifacts.glob("*/evidence")))
         kept.per_user.loc[kept.per_user["system"] == "challenger", "ndcg_at_10"] *= 0.1
         kept.save(folder)
     with FeedbackStore.open(copy.database_url) as store:
         decision = store.get_decision(verdict["decision_id"])
+        if change == "worse":
+            store.record_files(ArtifactKind.EVIDENCE, RUN_ID, folder.name, digest_folder(folder, folder.name))
         store.record_decision(replace(decision, numbers={**decision.numbers, "evidence_uri": folder.as_uri()}))
     shown = quick(copy, "decisions", "show", str(verdict["decision_id"]))
     assert (shown.code, shown.err) == (1, "")

@@ -29,6 +29,7 @@ from recsys.store.tables.recommendations import (
 )
 from recsys.store.tables.records import (
     api_keys,
+    artifact_digests,
     backlog_announcements,
     brigading_flags,
     decisions,
@@ -42,6 +43,7 @@ from recsys.store.tables.stream import interactions, item_changes, items, stream
 __all__ = [
     "SCHEMA_REVISION",
     "api_keys",
+    "artifact_digests",
     "backlog_announcements",
     "brigading_flags",
     "decisions",

@@ -137,3 +137,16 @@ brigading_flags = Table(
     CheckConstraint("starts_at <= ends_at", name="starts_before_it_ends"),
     Index(None, "item_id", "starts_at"),
 )
+
+# What bytes files had when they were written; see `recsys.store.artifact_digests`. Checked before each use.
+artifact_digests = Table(
+    "artifact_digests",
+    metadata,
+    Column("owner", Text, primary_key=True),  # batch
+    Column("kind", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),  # when the file was written
+    CheckConstraint("kind IN ('training_set', 'candidate', 'fit', 'evidence', 'version')", name="kind_is_known"),
+)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.errors import InputError, NotFoundError
+from recsys.errors import DigestError, InputError, NotFoundError
 from recsys.training.events import Events
 from recsys.training.fit_data import FitData
 from recsys.training.linked_items import LinkedItems
@@ -148,12 +148,35 @@ def test_a_state_is_read_as_it_was_written(config: FitConfig, tmp_path: Path) ->
     assert ours.difference(theirs) == 0.0
 
 
+@pytest.mark.parametrize("name", ["gram.npy", "terms.parquet", "users.parquet"])
+@pytest.mark.parametrize("way", ["half", "edited", "empty"])
+def test_a_state_whose_bytes_are_not_those_that_were_written_is_refused(tmp_path: Path, name: str, way: str) -> None:
+    save_state(rebuilt(data_as_of(stream(10, 8, seed=6), 10)), tmp_path / "state")
+    file = tmp_path / "state" / name
+    content = file.read_bytes()
+    half = len(content) // 2
+    file.write_bytes(
+        {"half": content[:half], "edited": content[:half] + b"##" + content[half + 2 :], "empty": b""}[way]
+    )
+    with pytest.raises(DigestError, match=rf"{name} with .* Rebuild the state"):
+        load_state(tmp_path / "state")
+
+
+@pytest.mark.parametrize("length", [0, 40])
+def test_a_state_whose_description_was_cut_off_is_refused(tmp_path: Path, length: int) -> None:
+    save_state(rebuilt(data_as_of(stream(10, 8, seed=6), 10)), tmp_path / "state")
+    file = tmp_path / "state" / "state.json"
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(InputError, match=r"state\.json .* cannot be read"):
+        load_state(tmp_path / "state")
+
+
 def test_a_state_that_is_missing_torn_or_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="found none: rebuild"):
         load_state(tmp_path / "state")
     save_state(rebuilt(data_as_of(stream(10, 8, seed=6), 10)), tmp_path / "state")
     (tmp_path / "state" / "gram.npy").unlink()
-    with pytest.raises(InputError, match=r"gram\.npy is missing: rebuild"):
+    with pytest.raises(DigestError, match=r"gram\.npy .* got no such file.* Rebuild"):
         load_state(tmp_path / "state")
     (tmp_path / "state" / "state.json").write_text('{"format": 0}', encoding="utf-8")
     with pytest.raises(InputError, match=r"format 1 .* got 0"):

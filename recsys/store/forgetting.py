@@ -1,0 +1,78 @@
+"""What the loop does about users who were erased: their names in files, and sets that are frozen anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from recsys.errors import ConflictError, NotFoundError
+from recsys.file_digests import FileDigest
+from recsys.records import BatchStatus, Decision
+from recsys.store import artifact_digests, ledger, tombstones
+from recsys.store.artifact_digests import ArtifactKind
+from recsys.store.database import Database
+from recsys.store.tables import training_batches
+from recsys.store.user_key import UserKey
+
+# What was made of a set; the challenger is named until there is another, since a used batch has one.
+MADE_OF_SET = ("data_docs_uri", "refit_version", "evidence_uri")
+
+
+class ForgettingStore(Database):
+    """Names of users, and what was frozen before one of them was erased."""
+
+    def user_key(self) -> UserKey | None:
+        """The key of users' names in files and in the audit; None if there is none yet."""
+        with self.reading() as connection:
+            return tombstones.key_of(connection)
+
+    def make_user_key(self) -> UserKey:
+        """The same, made if there is none."""
+        return self.user_key() or self.write(tombstones.make_key)
+
+    def freeze_anew(self, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
+        """Puts another frozen set in the place of one, and says so in the ledger; see `freeze_anew`."""
+        return self.write(lambda c: freeze_anew(c, batch_id, old_digest, new, decision))
+
+
+@dataclass(frozen=True)
+class FrozenSet:
+    """A frozen set: digest of its content, number of rows, and digests of its files, under `training_set/`."""
+
+    digest: str
+    num_rows: int
+    files: Mapping[str, FileDigest]
+
+
+def freeze_anew(connection: Connection, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
+    """Gives a batch another frozen set, forgets what was made of the one before, and writes the decision.
+
+    Evidence stays known: a verdict may rest on it.
+
+    Returns:
+        False if the batch has another set than the one with `old_digest`: somebody was faster, nothing is written.
+
+    Raises:
+        NotFoundError: if there is no such batch.
+        ConflictError: if it was released meanwhile.
+    """
+    table = training_batches.c
+    query = select(table.status, table.training_set_digest).where(table.batch_id == batch_id).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Expected a batch of the run {batch_id!r}, found none: run claim_backlog for it first.")
+    if row.status == BatchStatus.RELEASED:
+        raise ConflictError(
+            f"Expected run {batch_id} to hold its batch, but it was released: its training set is not frozen anew, and this "
+            "run stops here. Start a new run if it is still wanted."
+        )
+    if row.training_set_digest != old_digest:
+        return False
+    values = {"training_set_digest": new.digest, "num_rows": new.num_rows, **dict.fromkeys(MADE_OF_SET)}
+    connection.execute(update(training_batches).where(table.batch_id == batch_id).values(**values))
+    artifact_digests.record(connection, ArtifactKind.TRAINING_SET, batch_id, "training_set", new.files)
+    artifact_digests.forget(connection, batch_id, ["candidates", "judged", "refit"])
+    ledger.record_decision(connection, decision)
+    return True
