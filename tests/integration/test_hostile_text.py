@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Connection, DateTime, Table, Text, func, insert, select, text
+from sqlalchemy import JSON, Connection, Table, Text, func, insert, select, text
 
 from recsys.feedback.handler import save_dislike
 from recsys.records import (
@@ -24,6 +24,7 @@ from recsys.records import (
 from recsys.serving.lists import serve_list
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, api_keys, tables
+from recsys.store.column_types import UtcDateTime
 from recsys.store.stream_shifts import StreamShift
 from recsys.store.tables import metadata
 from tests.integration.command_line import Finished, copy_home, quick
@@ -80,7 +81,7 @@ MAY_SHOW_NONE = {"feedback-metrics", "drift", "storage", "models check"}  # numb
 NO_VERSION = {"drift", "models check"}  # they say that the registry lacks the champion, and end with 1
 NEEDS_A_MODEL_OR_FILES = {
     "run", "promote", "replay", "step", "rollback", "db upgrade", "import movietweetings", "import movielens",
-    "import interactions", "import items", "home move", "home repair", "serve", "api-key revoke",
+    "import interactions", "import items", "home move", "home repair", "serve", "api-key revoke", "erasures purge",
 }  # fmt: skip
 
 
@@ -135,12 +136,19 @@ def _fill_behind_the_doors(connection: Connection, say: Callable[[str], str]) ->
             "identified_at": NOW}),
     ]  # fmt: skip
     if "artifact_digests" in metadata.tables:
-        of_file = {"owner": say("run"), "kind": "fit", "path": say("path"), "sha256": "0" * 64, "size": 1}
+        of_file = {
+            "owner": say("run"),
+            "kind": "fit",
+            "path": say("path"),
+            "sha256": "0" * 64,
+            "size": 1,
+            "written_at": NOW,
+        }
         rows.append((metadata.tables["artifact_digests"], of_file))
     for table, row in rows:
         given = {name: value for name, value in row.items() if name in table.c}
         missing = [one for one in table.c if not one.nullable and one.name not in given and one.server_default is None]
-        given |= {one.name: NOW if isinstance(one.type, DateTime) else 1 for one in missing if not one.primary_key}
+        given |= {one.name: NOW if isinstance(one.type, UtcDateTime) else 1 for one in missing if not one.primary_key}
         connection.execute(insert(table).values(given))
     # A run is not named so at the door any more; one of an older version may be.
     connection.execute(text("pragma defer_foreign_keys = on"))
