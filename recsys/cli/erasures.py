@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K
-from recsys.cli.output import count_of, print_json_lines, say
+from recsys.cli.output import confirm, count_of, print_json_lines, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def purge_erased(
             _show(plan.as_dict() | {"dry_run": dry_run}, "would go" if dry_run else "gone", as_json)
             return
         if not yes:
-            typer.confirm(f"Remove {_words(plan)}? This cannot be undone.", abort=True, err=True)
+            confirm(f"Remove {_words(plan)}? This cannot be undone.")
         done = purge(place, datetime.now(UTC))
     _show(done | {"dry_run": False}, "gone", as_json)
     left = done["left"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Connection, DateTime, Table, Text, func, insert, select, text
+from sqlalchemy import JSON, Connection, Table, Text, func, insert, select, text
 
 from recsys.feedback.handler import save_dislike
 from recsys.records import (
@@ -24,6 +24,7 @@ from recsys.records import (
 from recsys.serving.lists import serve_list
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, api_keys, tables
+from recsys.store.column_types import UtcDateTime
 from recsys.store.stream_shifts import StreamShift
 from recsys.store.tables import metadata
 from tests.integration.command_line import Finished, copy_home, quick
@@ -39,6 +40,7 @@ SHOWN = r"[/x][red]\x1b[31m\x9b2J\x7f\u202e\r\nforged  line\t:smile: <b>{{7*7}} 
 OURS = {
     "kind", "reason", "severity", "impact_type", "pattern_type", "status", "verdict", "step", "key_id", "scopes", "numbers",
     "num_rows", "batches", "config", "calibration", "model_version_id", "model_versions", "imdb_id",
+    "remaining", "check_value", "sha256",
 }  # fmt: skip
 OURS_ENDING = ("version", "versions", "digest", "digests", "hash", "uri", "key_id")
 NAMED = {("model_promotions", "reason")}  # a reason that a person wrote
@@ -72,13 +74,14 @@ WRITES: dict[str, tuple[str, ...]] = {
     "brigading release": ("brigading", "release", "{}i0", "--note", "{}note"),
     "release": ("release", "{}run"),
     "api-key create": ("api-key", "create", "--name", "{}shop", "--scope", "metrics:read"),
+    "bring-back": ("bring-back", "{}gone", "--requested-by", "{}lawyer"),
     "erase-user": ("erase-user", "{}u9", "--requested-by", "{}lawyer", "--yes"),
 }
 MAY_SHOW_NONE = {"feedback-metrics", "drift", "storage", "models check"}  # numbers, and what this system says of itself
 NO_VERSION = {"drift", "models check"}  # they say that the registry lacks the champion, and end with 1
 NEEDS_A_MODEL_OR_FILES = {
     "run", "promote", "replay", "step", "rollback", "db upgrade", "import movietweetings", "import movielens",
-    "import interactions", "import items", "home move", "home repair", "serve", "api-key revoke",
+    "import interactions", "import items", "home move", "home repair", "serve", "api-key revoke", "erasures purge",
 }  # fmt: skip
 
 
@@ -106,12 +109,14 @@ def fill(store: FeedbackStore, say: Callable[[str], str]) -> None:
     lists = [RecommendationSet(whose, "2", NOW, NOW, entries) for whose in (user, None)]
     store.replace_recommendation_sets("2", NOW, lists)
     store.record_decision(
-        Decision(say("run"), "check_backlog", "retrain", (say("reason"),), NOW, NOW, {say("key"): say("x")})
+        Decision("run", "check_backlog", "retrain", (say("reason"),), NOW, NOW, {say("key"): say("x")})
     )
     serve_list(store, user, NOW + HOUR, 3)
-    batch = Batch(say("run"), NOW + HOUR, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, NOW + HOUR)
+    batch = Batch("run", NOW + HOUR, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, NOW + HOUR)
     store.claim_backlog(batch)
     store.erase_user(say("erased"), say("lawyer"), NOW)
+    store.bring_back(say("erased"), say("lawyer"), NOW)
+    store.erase_user(say("gone"), say("lawyer"), NOW)
     store.write(lambda c: api_keys.create_key(c, say("shop"), [api_keys.Scope.METRICS_READ], NOW))
     store.write(lambda c: _fill_behind_the_doors(c, say))
 
@@ -130,16 +135,31 @@ def _fill_behind_the_doors(connection: Connection, say: Callable[[str], str]) ->
             "user_id": say("u"), "pattern_type": "genre", "pattern_value": say("Genre"), "frequency": 1, "severity": "none",
             "identified_at": NOW}),
     ]  # fmt: skip
+    if "artifact_digests" in metadata.tables:
+        of_file = {
+            "owner": say("run"),
+            "kind": "fit",
+            "path": say("path"),
+            "sha256": "0" * 64,
+            "size": 1,
+            "written_at": NOW,
+        }
+        rows.append((metadata.tables["artifact_digests"], of_file))
     for table, row in rows:
         given = {name: value for name, value in row.items() if name in table.c}
         missing = [one for one in table.c if not one.nullable and one.name not in given and one.server_default is None]
-        given |= {one.name: NOW if isinstance(one.type, DateTime) else 1 for one in missing if not one.primary_key}
+        given |= {one.name: NOW if isinstance(one.type, UtcDateTime) else 1 for one in missing if not one.primary_key}
         connection.execute(insert(table).values(given))
+    # A run is not named so at the door any more; one of an older version may be.
+    connection.execute(text("pragma defer_foreign_keys = on"))
+    connection.execute(text("update decisions set run_id = :run"), {"run": say("run")})
+    connection.execute(text("update training_batches set batch_id = :run"), {"run": say("run")})
     connection.execute(
         text("update training_batches set taken_over_by = :run where batch_id = :run"), {"run": say("run")}
     )
     connection.execute(
-        text("update negative_training_examples set batch_id = :run where example_id = 1"), {"run": say("run")}
+        text("update negative_training_examples set batch_id = :run where batch_id = 'run' or example_id = 1"),
+        {"run": say("run")},
     )
 
 
@@ -218,4 +238,4 @@ def test_hostile_text_is_shown_and_steers_nothing(own: dict[str, Settings], name
     assert set(steers(as_json.out)) <= {"\n"}
     said = [one for one in strings(rows) if MARK in one]
     assert all(HOSTILE in one for one in said), "JSON is exact"
-    assert said or name in MAY_SHOW_NONE | {"release", "api-key create", "erase-user"} or not plain_rows
+    assert said or name in MAY_SHOW_NONE | {"release", "api-key create", "erase-user", "bring-back"} or not plain_rows
