@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 AS_OF = FIRST_AS_OF.isoformat()
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-RATINGS = "user_id,item_id,rating,timestamp\nu001,f01,5,2024-03-02T00:00:00Z\nu002,f02,1,2024-03-02T00:00:00Z\n"
+RATINGS = "user_id,item_id,occurred_at,label\nu001,f01,2024-03-02T00:00:00Z,like\n"
 
 
 def run(settings: Settings, command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,10 +69,10 @@ def test_a_night_leaves_only_private_files(settings: Settings) -> None:
         ("recommend", "u001"),
         ("patterns", "--as-of", AS_OF),
         ("models", "check"),
-        ("storage", "--remove-unneeded"),
+        ("storage",),
         ("run", "--as-of", SECOND_AS_OF.isoformat(), "--threshold", "100000"),
         ("step", "measure_feedback", "--arguments", json.dumps({"as_of": AS_OF, "now": NOW.isoformat()})),
-        ("replay", "--from", "2024-03-29", "--to", "2024-03-30", "--threshold", "100000", "--no-publish"),
+        ("replay", "--from", "2024-03-29", "--to", "2024-03-29", "--family", FAMILY, "--no-publish"),
     ],
     ids=lambda command: command[0],
 )
