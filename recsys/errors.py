@@ -46,23 +46,24 @@ class DigestError(TerminalError):
 
 
 class ErasedError(TerminalError):
-    """It is about users who were erased, and not brought back.
+    """It is about users who were erased, and not brought back; `user_ids` are theirs, where they are known.
 
-    Args:
-        user_ids: who they are. The message does not name them: it may end in a log.
+    The message does not name them: it may end in a log.
     """
 
-    def __init__(self, user_ids: frozenset[str]) -> None:
+    def __init__(self, message: str, user_ids: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.user_ids = user_ids
+
+    @classmethod
+    def of(cls, user_ids: frozenset[str]) -> ErasedError:
+        """The error about some users."""
         count = "a user who was" if len(user_ids) == 1 else f"{len(user_ids)} users who were"
-        super().__init__(
+        message = (
             f"Expected users who are not erased, got {count}: nothing was written. Whoever runs the service brings a user back "
             "with `recsys bring-back USER`."
         )
-        self.user_ids = user_ids
-
-    def __reduce__(self) -> tuple[type[ErasedError], tuple[frozenset[str]]]:
-        """Exceptions are copied with their message alone otherwise."""
-        return ErasedError, (self.user_ids,)
+        return cls(message, user_ids)
 
 
 class NotFoundError(TerminalError):

@@ -144,7 +144,7 @@ class DislikeRecorder:
         """Those of erased users fail, the others are written together."""
         others = iter(self._outcomes([dislike for dislike in dislikes if dislike.user_id not in erased]))
         return [
-            ErasedError(frozenset([dislike.user_id])) if dislike.user_id in erased else next(others)
+            ErasedError.of(frozenset([dislike.user_id])) if dislike.user_id in erased else next(others)
             for dislike in dislikes
         ]
 

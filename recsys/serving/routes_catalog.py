@@ -93,7 +93,7 @@ def exclude_item(service: Parts, user_id: User, item_id: ItemPath) -> ExclusionA
     found = service.store.exclude_item(user_id, item_id, service.clock())
     item = service.store.items([item_id]).get(item_id)
     if item is None:  # it went with the user, who was erased just now
-        raise ErasedError(frozenset([user_id]))
+        raise ErasedError.of(frozenset([user_id]))
     return ExclusionAnswer.of(found, item)
 
 

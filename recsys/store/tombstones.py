@@ -70,7 +70,7 @@ def require_not_erased(connection: Connection, user_ids: Iterable[str]) -> None:
         ErasedError: naming who is.
     """
     if erased := erased_among(connection, user_ids):
-        raise ErasedError(erased)
+        raise ErasedError.of(erased)
 
 
 def erased_hashes(connection: Connection) -> frozenset[str]:

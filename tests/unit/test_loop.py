@@ -17,7 +17,8 @@ WALL = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 ANSWERS: dict[str, dict[str, Any]] = {
     "check_backlog": {"retrain": True, "reason": "enough"},
     "list_candidates": {"candidates": ["one", "other"]},
-    "train_challenger": {"model_version": "7"},
+    "train_challenger": {"model_version": "6"},
+    "evaluate_challenger": {"model_version": "7"},  # trained anew, if a user was erased meanwhile
     "decide_promotion": {"verdict": "promote", "reasons": ["better"]},
     "refit_challenger": {"model_version": "8"},
 }
