@@ -19,7 +19,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "list_candidates": {"candidates": ["one", "other"]},
     "train_challenger": {"model_version": "6"},
     "evaluate_challenger": {"model_version": "7"},  # trained anew, if a user was erased meanwhile
-    "decide_promotion": {"verdict": "promote", "reasons": ["better"]},
+    "decide_promotion": {"verdict": "promote", "reasons": ["better"], "model_version": "7"},
     "refit_challenger": {"model_version": "8"},
 }
 TIMED = ["check_backlog", "claim_backlog", "settle_backlog", "decide_promotion", "promote", "publish_recommendations"]
