@@ -75,6 +75,7 @@ def plan_purge(place: Workplace) -> Purge:
     batches = {batch.batch_id: batch for holders in held for batch in holders.batches}
     files = tuple(sorted({file for holders in held for file in holders.files}))
     why = _in_use(place, place.store.list_promotions())
+    under_way = {batch.batch_id for batch in place.store.list_batches() if batch.status is BatchStatus.CLAIMED}
     kept = {fit.version: why[fit.version] for fit in fits.values() if fit.version in why}
     refused = [f"Version {version} stays: it {reason}." for version, reason in sorted(kept.items(), key=_by_version)]
     going = []
@@ -82,13 +83,14 @@ def plan_purge(place: Workplace) -> Purge:
         versions = [version for version in (batch.challenger_version, batch.refit_version) if version in why]
         if batch.status is BatchStatus.CLAIMED:
             refused.append(
-                f"The training set of run {batch.batch_id} stays: the run is under way, and freezes it anew itself."
+                f"Run {batch.batch_id} is under way: it freezes its training set anew itself, and its models stay meanwhile."
             )
         elif versions:
             refused.append(f"The training set of run {batch.batch_id} stays as long as version {versions[0]} does.")
         else:
             going.append(batch)
-    return Purge(tuple(fit for fit in fits.values() if fit.version not in why), tuple(going), files, tuple(refused))
+    gone = [fit for fit in fits.values() if fit.version not in why and fit.batch_id not in under_way]
+    return Purge(tuple(gone), tuple(going), files, tuple(refused))
 
 
 def _by_version(item: tuple[str | None, str]) -> int:
