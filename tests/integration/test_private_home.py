@@ -82,7 +82,7 @@ def test_a_command_makes_only_private_files(settings: Settings, command: tuple[s
 
 
 def test_what_a_command_exports_is_private_too(settings: Settings, tmp_path: Path) -> None:
-    recsys(settings, "drift", "--as-of", AS_OF, "--report", str(tmp_path / "drift.html"))
+    recsys(settings, "drift", "--as-of", SECOND_AS_OF.isoformat(), "--report", str(tmp_path / "drift.html"))
     ratings = tmp_path / "ratings.csv"
     ratings.write_text(RATINGS)
     recsys(settings, "import", "interactions", str(ratings))
