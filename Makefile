@@ -11,10 +11,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 
-.PHONY: help demo test test-thorough lint format up down fuzz-api attack replay bench bench-exposure bench-api bench-night bench-cli null-test lock clean
+.PHONY: help demo test test-thorough lint format up down fuzz-api attack replay bench bench-exposure bench-api bench-night bench-cli bench-publishing null-test lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
@@ -89,6 +89,9 @@ bench-night: $(STAMP) ## a night that carries the sums on beside a full rebuild;
 
 bench-cli: $(STAMP) ## seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER")
 	@$(BIN)/python -m benchmarks.command_line $(ARGS)
+
+bench-publishing: $(STAMP) ## dislikes while lists of 11,000 users are published; writes docs/posts_while_publishing.md (ARGS="--beside FOLDER")
+	@$(BIN)/python -m benchmarks.posts_while_publishing $(ARGS)
 
 null-test: $(STAMP) ## is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7")
 	@$(BIN)/python -m benchmarks.gate_null_test $(ARGS)

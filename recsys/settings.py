@@ -14,6 +14,9 @@
 | `RECSYS_RATE_LIMIT_URL` | where requests are counted: `memory://`, `redis://host:6379` | `memory://`, each worker for itself |
 | `RECSYS_RATE_LIMIT_PER_USER` | requests of one user, such as `300/minute`; `none` | `300/minute` |
 | `RECSYS_RATE_LIMIT_PER_KEY` | requests of one API key | `60000/minute` |
+| `RECSYS_RATE_LIMIT_FAILURES` | failed authentications of one address, such as `60/minute`; `none` | `60/minute` |
+| `RECSYS_TRUSTED_PROXIES` | addresses or networks of proxies whose `X-Forwarded-For` names the client, with commas | none |
+| `RECSYS_HEADERS_TIMEOUT_S`, `RECSYS_BODY_TIMEOUT_S` | seconds for a request's headers, and for its body | `10`, `30` |
 | `RECSYS_AIRFLOW_URL` | Airflow, which is notified when the backlog is ready | none: only the nightly run looks |
 | `RECSYS_AIRFLOW_USERNAME`, `RECSYS_AIRFLOW_PASSWORD` | login for that | none |
 | `RECSYS_ALERT_WEBHOOK_URL` | gets a POST for every alert; see `recsys.alerting` | none: alerts are in the log |
@@ -55,6 +58,10 @@ class ApiSettings:
     rate_limit_url: str = field(default="memory://", repr=False)  # may hold a password
     rate_limit_per_user: str = "300/minute"
     rate_limit_per_key: str = "60000/minute"
+    rate_limit_failures: str = "60/minute"
+    trusted_proxies: str = ""
+    headers_timeout_s: str = "10"
+    body_timeout_s: str = "30"
     airflow_url: str = ""
     airflow_username: str = ""
     airflow_password: str = field(default="", repr=False)

@@ -56,7 +56,7 @@ def serve(
             settings = replace(settings, metrics_folder=folder)
         settings.use()
         _announce(settings, listener, workers, is_configured)
-        _run(listener, workers)
+        _run(settings, listener, workers)
 
 
 def _check(settings: ApiSettings) -> bool:
@@ -67,7 +67,7 @@ def _check(settings: ApiSettings) -> bool:
     try:
         from recsys.serving.backlog_ready import AnnouncerConfig
         from recsys.serving.config import ServingConfig
-        from recsys.serving.rate_limits import RateLimits
+        from recsys.serving.rate_limits import RateLimits, parse_limit
         from recsys.serving.tokens import TokenVerifier
     except ModuleNotFoundError as error:
         raise TerminalError(f"Expected the package {error.name}, found none: install `recsys[api]`.") from error
@@ -75,6 +75,7 @@ def _check(settings: ApiSettings) -> bool:
     AnnouncerConfig.of(settings)
     TokenVerifier(config)
     RateLimits(config)
+    parse_limit("RECSYS_RATE_LIMIT_FAILURES", config.rate_limit_failures)
     with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
         has_keys = any(key.revoked_at is None for key in list_keys(connection))
     if not (has_keys or config.has_jwt) and not _is_loopback(settings.host):
@@ -145,13 +146,19 @@ def _announce(settings: ApiSettings, listener: socket.socket, workers: int, is_c
     flush()
 
 
-def _run(listener: socket.socket, workers: int) -> None:
+def _run(settings: ApiSettings, listener: socket.socket, workers: int) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from recsys.serving.config import ServingConfig
+    from recsys.serving.guarded_http import DoorTimes, guarded
+
+    given = ServingConfig.of(settings)
     config = uvicorn.Config(
         "recsys.serving.app:app_from_environment", factory=True, workers=workers, log_config=None, access_log=False,
-        server_header=False, proxy_headers=False, ws="none", timeout_graceful_shutdown=GRACE_S,
+        server_header=False, proxy_headers=bool(given.trusted_proxies), forwarded_allow_ips=[*given.trusted_proxies],
+        http=guarded(DoorTimes(given.headers_timeout_s, given.body_timeout_s)), ws="none",
+        timeout_graceful_shutdown=GRACE_S,
     )  # fmt: skip
     if workers > 1:
         Multiprocess(config, sockets=[listener]).run()

@@ -24,12 +24,14 @@ from recsys.serving import (
     routes_dislikes,
     routes_insights,
     routes_users,
+    security_headers,
 )
 from recsys.serving.backlog_ready import AnnouncerConfig, BacklogAnnouncer
 from recsys.serving.config import ServingConfig
+from recsys.serving.failed_attempts import FailedAttempts
 from recsys.serving.identity import Identity, KeyCache
 from recsys.serving.metrics import Metrics, Observed
-from recsys.serving.rate_limits import RateLimits
+from recsys.serving.rate_limits import RateLimits, parse_limit
 from recsys.serving.recorder import DislikeRecorder
 from recsys.serving.service import Announcer, Recorder, Service
 from recsys.serving.tokens import TokenVerifier
@@ -86,6 +88,7 @@ def create_app(
     service = Service(
         store=store, config=config, clock=clock, recorder=recorder or _recorder(store, announcer), announcer=announcer,
         identity=Identity(KeyCache(store, config.key_cache_s), TokenVerifier(config)), limits=RateLimits(config),
+        failures=FailedAttempts(parse_limit("RECSYS_RATE_LIMIT_FAILURES", config.rate_limit_failures)),
         metrics=Metrics(store, config.metrics_folder),
     )  # fmt: skip
     app = FastAPI(
@@ -97,6 +100,7 @@ def create_app(
     openapi.install(app, ANSWERS)
     docs_page.install(app)
     app.add_middleware(Observed, metrics=service.metrics)
+    security_headers.install(app, docs_page.PATH)
     for routes in (routes_dislikes, routes_users, routes_catalog, routes_insights):
         app.include_router(routes.router)
     return app

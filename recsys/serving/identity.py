@@ -77,6 +77,7 @@ class KeyCache:
         self._monotonic = monotonic
         self._found: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[ApiKey | None]] = {}
+        self._held: OrderedDict[str, None] = OrderedDict()  # ids of keys with which somebody came in
 
     async def get(self, key_id: str) -> ApiKey | None:
         """The key with this id, revoked or not."""
@@ -89,6 +90,17 @@ class KeyCache:
             self._looking[key_id] = task
             task.add_done_callback(lambda _: self._looking.pop(key_id, None))
         return await asyncio.shield(task)
+
+    def note_held(self, key_id: str) -> None:
+        """Remembers that somebody came in with this key."""
+        self._held[key_id] = None
+        self._held.move_to_end(key_id)
+        while len(self._held) > MAX_CACHED_KEYS:
+            self._held.popitem(last=False)
+
+    def has_held(self, key_id: str) -> bool:
+        """Whether somebody came in with this key."""
+        return key_id in self._held
 
     async def _look_up(self, key_id: str) -> ApiKey | None:
         now = self._monotonic()
@@ -112,8 +124,8 @@ class Identity:
         self._keys = keys
         self._tokens = tokens
 
-    async def identify(self, authorization: str | None, user_header: str | None) -> Caller:
-        """Who asks.
+    async def identify(self, authorization: str | None, user_header: str | None, *, is_limited: bool = False) -> Caller:
+        """Who asks. `is_limited`: after too many failures, where no key is looked up that never held.
 
         Raises:
             Problem: 401 without credentials or with wrong ones, 403 for a user who may not be spoken for, 422 for an
@@ -126,12 +138,14 @@ class Identity:
         parts = split_token(token)
         if parts is None:
             return self._of_user(self._tokens.user_of(token), user_header)
-        key = await self._keys.get(parts[0])
+        may_look_up = not is_limited or self._keys.has_held(parts[0])
+        key = await self._keys.get(parts[0]) if may_look_up else None
         if key is None or not key.accepts(parts[1]):
             raise unauthorized(
                 "Expected an API key that holds, got one that is unknown or revoked: `recsys api-key list` shows them.",
                 "invalid_token",
             )
+        self._keys.note_held(key.key_id)
         return _of_key(key, user_header)
 
     def _of_user(self, user_id: str, user_header: str | None) -> Caller:

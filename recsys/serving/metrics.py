@@ -88,9 +88,9 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if is_api:
-                    message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
-                    if not any(name == b"cache-control" for name, _ in message["headers"]):
-                        message["headers"].append((b"cache-control", b"no-store"))
+                    headers = message["headers"]
+                    if not any(name == b"cache-control" for name, _ in headers):
+                        message["headers"] = [*headers, (b"cache-control", b"no-store")]
             await send(message)
 
         started = time.perf_counter()

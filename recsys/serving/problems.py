@@ -5,6 +5,7 @@ No answer holds a traceback, a secret, or what a database driver said; the log d
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,11 @@ from recsys.errors import ConflictError, ErasedError, InputError, NotFoundError,
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:recsys:problem:"
-MAX_ERRORS = 20  # a client that sends rubbish needs no list of all of it
-MAX_SHOWN = 80  # characters of a received value
+MAX_ERRORS = 5  # a client that sends rubbish needs no list of all of it
+MAX_ERRORS_BYTES = 1_400  # of the list: an answer stays below 2 kB, whatever came
+MAX_SHOWN = 40  # characters of a received value, or of the name of a field that does not exist
+MAX_EXPECTED = 160
+MAX_DETAIL = 500
 
 # How pydantic begins its messages -> how "Expected x to be ..." goes on.
 PYDANTIC_WORDS = {
@@ -70,12 +74,24 @@ class Problem(Exception):
         """The answer."""
         content: dict[str, Any] = {
             "type": TYPE_PREFIX + self.kind, "title": HTTPStatus(self.status).phrase, "status": self.status,
-            "detail": self.detail,
+            "detail": self.detail if len(self.detail) <= MAX_DETAIL else f"{self.detail[:MAX_DETAIL]}...",
         }  # fmt: skip
         if self.errors:
-            content["errors"] = [error.as_json() for error in self.errors]
+            content["errors"] = _bounded([error.as_json() for error in self.errors])
         headers = {**self.headers, "Cache-Control": "no-store"}
         return JSONResponse(content, self.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _bounded(errors: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The first errors, as many as may be shown; at least one."""
+    room = MAX_ERRORS_BYTES
+    chosen: list[dict[str, str]] = []
+    for error in errors[:MAX_ERRORS]:
+        room -= len(json.dumps(error, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+        if chosen and room < 0:
+            break
+        chosen.append(error)
+    return chosen
 
 
 def shown(value: object) -> str:
@@ -99,7 +115,7 @@ def invalid_fields(errors: Sequence[FieldError]) -> Problem:
     first = errors[0]
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
     detail = f"Expected {first.field} ({first.place}) to be {first.expected}, got {first.received}{more}."
-    return Problem(422, "invalid-values", f"{detail} Nothing was written; correct it.", errors[:MAX_ERRORS])
+    return Problem(422, "invalid-values", f"{detail} Nothing was written; correct it.", errors)
 
 
 def errors_of(errors: Sequence[Mapping[str, Any]], place: str | None = None) -> list[FieldError]:
@@ -108,10 +124,16 @@ def errors_of(errors: Sequence[Mapping[str, Any]], place: str | None = None) -> 
     for error in errors:
         location = [str(part) for part in error["loc"]]
         where = place or (location.pop(0) if location else "body")
-        name = ".".join(location) or where
+        name = _short(".".join(location)) or where
         received = "nothing" if error["type"] == "missing" else shown(error.get("input"))
-        found.append(FieldError(where, name, _expected(error), received))
+        found.append(FieldError(where, name, _expected(error)[:MAX_EXPECTED], received))
     return found
+
+
+def _short(name: str) -> str:
+    """The name of a field, of which a client may make up any."""
+    text = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}... ({len(name)} characters)"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _expected(error: Mapping[str, Any]) -> str:

@@ -49,8 +49,8 @@ class RateLimits:
     """
 
     def __init__(self, config: ServingConfig) -> None:
-        self._user = _parse("RECSYS_RATE_LIMIT_PER_USER", config.rate_limit_per_user)
-        self._key = _parse("RECSYS_RATE_LIMIT_PER_KEY", config.rate_limit_per_key)
+        self._user = parse_limit("RECSYS_RATE_LIMIT_PER_USER", config.rate_limit_per_user)
+        self._key = parse_limit("RECSYS_RATE_LIMIT_PER_KEY", config.rate_limit_per_key)
         self._shared = FixedWindowRateLimiter(_storage(config.rate_limit_url))
         self._own = FixedWindowRateLimiter(SweptMemoryStorage())
         self._warned_at = -math.inf
@@ -93,7 +93,8 @@ async def _hit(limiter: FixedWindowRateLimiter, limit: RateLimitItem, what: str,
     raise Problem(429, "too-many-requests", f"{detail} Try again in {wait_s} s.", headers=headers)
 
 
-def _parse(name: str, text: str) -> RateLimitItem | None:
+def parse_limit(name: str, text: str) -> RateLimitItem | None:
+    """A limit such as 300/minute; None for `none`. InputError, naming the setting, for anything else."""
     if text.strip().lower() == NO_LIMIT:
         return None
     try:

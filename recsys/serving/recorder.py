@@ -132,9 +132,13 @@ class DislikeRecorder:
             # One error per waiter: raised by many, a shared one would gather all their tracebacks.
             return [TransientError(*error.args) for _ in dislikes]
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one of them, the others must not pay for it
-            if len(dislikes) == 1:
-                return [error]
-        return [outcome for dislike in dislikes for outcome in self._outcomes([dislike])]
+            return [error] if len(dislikes) == 1 else self._one_by_one(dislikes)
+
+    def _one_by_one(self, dislikes: list[Dislike]) -> Sequence[Outcome]:
+        try:
+            return self._store.record_each(dislikes)
+        except TransientError as error:
+            return [TransientError(*error.args) for _ in dislikes]
 
     def _without(self, erased: frozenset[str], dislikes: list[Dislike]) -> list[Outcome]:
         """Those of erased users fail, the others are written together."""

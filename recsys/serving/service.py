@@ -6,15 +6,18 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Protocol, TypeVar, cast
 
 from fastapi import Depends, Request
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from recsys.errors import RecsysError, TransientError
 from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike
 from recsys.serving.config import ServingConfig
+from recsys.serving.failed_attempts import FailedAttempts
 from recsys.serving.identity import Caller, Identity
 from recsys.serving.metrics import Metrics
 from recsys.serving.problems import FieldError, Problem, errors_of, invalid_fields, shown
@@ -70,6 +73,7 @@ class Service:
         announcer: of a backlog that is ready.
         identity: tells who asks.
         limits: on requests.
+        failures: of authentication, by address.
         metrics: counters.
     """
 
@@ -80,11 +84,21 @@ class Service:
     announcer: Announcer | None
     identity: Identity
     limits: RateLimits
+    failures: FailedAttempts
     metrics: Metrics
 
     async def admit(self, request: Request) -> Caller:
         """Who asks, after counting the request; a Problem for strangers and for too many requests."""
-        caller = await self.identity.identify(one_header(request, "authorization"), one_header(request, "x-user-id"))
+        address = request.client.host if request.client else ""
+        authorization, user_header = one_header(request, "authorization"), one_header(request, "x-user-id")
+        try:
+            caller = await self.identity.identify(
+                authorization, user_header, is_limited=self.failures.is_limited(address)
+            )
+        except Problem as problem:
+            raise (
+                self.failures.count(address) if problem.status == HTTPStatus.UNAUTHORIZED else None
+            ) or problem from None
         await self.limits.count(caller)
         return caller
 
@@ -123,10 +137,13 @@ async def _limited_body(request: Request, limit: int) -> bytes:
     if told.isdecimal() and int(told) > limit:
         raise _too_large(limit, f"{told} bytes")
     body = bytearray()
-    async for chunk in request.stream():  # a length may be wrong, or not given at all
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit, "more")
+    try:
+        async for chunk in request.stream():  # a length may be wrong, or not given at all
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit, "more")
+    except ClientDisconnect as error:  # went away, or had its time; nobody reads this answer
+        raise Problem(408, "too-slow", "Expected a whole body, but the connection was closed.") from error
     return bytes(body)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +15,9 @@ from recsys.errors import InputError, NotFoundError
 from recsys.feedback.dislike_checks import has_title, validate_text
 from recsys.records import Dislike, Item
 from recsys.store.item_changes import availability_of, record_changes
-from recsys.store.placeholders import TITLE, TMDB, adopt_placeholders
+from recsys.store.placeholders import TMDB, adopt_placeholders
 from recsys.store.tables import items
+from recsys.store.titles import title_hash, title_key, title_placeholder
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -52,11 +52,6 @@ def rows_with(
     for chunk in chunks(values):
         found.extend(connection.execute(query.where(key.in_(chunk))))
     return found
-
-
-def title_key(title: str) -> str:
-    """A title without what does not tell films apart: letter case, width, spaces."""
-    return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
 
 
 def upsert_items(connection: Connection, rows: Sequence[Item], recorded_at: datetime | None = None) -> int:
@@ -162,9 +157,9 @@ def resolve_dislikes(connection: Connection, dislikes: Sequence[Dislike]) -> lis
     """
     by_id = _items_where(connection, items.c.item_id, {d.item_id for d in dislikes if d.item_id})
     by_tmdb = _items_where(connection, items.c.tmdb_id, {d.movie_id for d in dislikes if d.movie_id and not d.item_id})
-    keys = {title_key(d.movie_title) for d in dislikes if d.movie_title and has_title(d) and not d.item_id}
+    keys = {title_hash(d.movie_title) for d in dislikes if d.movie_title and has_title(d) and not d.item_id}
     # Without placeholders, of which thousands may share a title: they could never be the answer.
-    by_title = _items_where(connection, items.c.title_key, keys, ~items.c.is_placeholder)
+    by_title = _items_where(connection, items.c.title_hash, keys, ~items.c.is_placeholder)
     placeholders: dict[str, Item] = {}
     resolved = []
     for dislike in dislikes:
@@ -212,7 +207,7 @@ def _find(
         return None
     candidates = [
         item
-        for item in by_title.get(title_key(str(dislike.movie_title)), ())
+        for item in by_title.get(title_hash(str(dislike.movie_title)), ())
         if dislike.movie_id is None or item.tmdb_id is None
     ]
     return candidates[0] if len(candidates) == 1 else None
@@ -224,7 +219,7 @@ def _placeholder(dislike: Dislike) -> Item:
     elif dislike.movie_id is not None:
         item_id = f"{TMDB}{dislike.movie_id}"
     else:
-        item_id = f"{TITLE}{title_key(str(dislike.movie_title))}"
+        item_id = title_placeholder(str(dislike.movie_title))
     title = str(dislike.movie_title) if has_title(dislike) else item_id
     return Item(item_id, title.strip(), dislike.genres, dislike.cast, tmdb_id=dislike.movie_id, is_placeholder=True)
 
@@ -243,9 +238,10 @@ def _validate(item: Item) -> None:
 
 def _to_row(item: Item) -> dict[str, Any]:
     return {
-        "item_id": item.item_id, "title": item.title, "title_key": title_key(item.title), "genres": list(item.genres),
-        "cast_members": list(item.cast), "franchise": item.franchise, "release_year": item.release_year,
-        "tmdb_id": item.tmdb_id, "imdb_id": item.imdb_id, "is_placeholder": item.is_placeholder, **availability_of(item),
+        "item_id": item.item_id, "title": item.title, "title_key": title_key(item.title),
+        "title_hash": title_hash(item.title), "genres": list(item.genres), "cast_members": list(item.cast),
+        "franchise": item.franchise, "release_year": item.release_year, "tmdb_id": item.tmdb_id, "imdb_id": item.imdb_id,
+        "is_placeholder": item.is_placeholder, **availability_of(item),
     }  # fmt: skip
 
 

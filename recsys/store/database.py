@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,12 +11,13 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from recsys.errors import ConflictError
+from recsys.errors import ConflictError, TransientError
 from recsys.store.database_errors import database_errors, parse_url
 from recsys.store.engine import make_engine, reading, writing
 from recsys.store.schema import require_schema
 
 T = TypeVar("T")
+R = TypeVar("R")
 MAX_ATTEMPTS = 3  # when two processes insert the same key at once, the second try sees the first one's row
 DEADLOCK = "40P01"  # of PostgreSQL: each waited for a row of the other
 
@@ -87,6 +88,29 @@ class Database:
             f"Expected to {what}, but other processes wrote the same keys {MAX_ATTEMPTS} times in a row ({collision}): "
             "nothing was written, run it again."
         ) from collision
+
+    def write_each(self, rows: Sequence[R], work: Callable[[Connection, R], T]) -> list[T | Exception]:
+        """Runs `work` for each row in one transaction, each behind a savepoint: a row that is refused fails alone.
+
+        Returns per row what `work` gave, or what it raised. One commit, so that refused rows cost the others no waiting.
+
+        Raises:
+            TransientError: if the database is not available; nothing was written.
+        """
+        return self.write(lambda connection: [self._one(connection, row, work) for row in rows])
+
+    def _one(self, connection: Connection, row: R, work: Callable[[Connection, R], T]) -> T | Exception:
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                with database_errors(self._engine.url), connection.begin_nested():
+                    return work(connection, row)
+            except TransientError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with this row, the others must not pay for it
+                # A key that another process took in between: the next try sees its row.
+                if attempt + 1 == MAX_ATTEMPTS or not isinstance(error.__cause__, IntegrityError):
+                    return error
+        raise AssertionError("unreachable")
 
 
 class _CollidedError(Exception):

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 
 from recsys.errors import InputError, RecsysError, TerminalError, TransientError
 
+MAX_SHOWN = 200  # characters of a driver's message about a value, which may quote it
 EXAMPLES = "sqlite:////folder/feedback.db or postgresql://user:password@host/database"
 
 # Part of the driver's message -> what to do; the first match wins. Messages, because neither driver gives a code for
@@ -39,6 +40,16 @@ TRANSIENT: tuple[tuple[str, str], ...] = (
     ),
     ("could not extend file", "free space on the server and try again; nothing half-written is kept"),
     ("Connection refused", "start the database server, or check host and port in RECSYS_DATABASE_URL"),
+)
+# PostgreSQL's code for an error begins with its class: a value that is wrong (22), against a constraint (23), or larger than
+# an index or a row may be (54). The same row is refused for ever, whoever asks.
+VALUE_CLASSES = ("22", "23", "54")
+# The connection (08), two transactions in each other's way (40), room, memory or connections (53), a lock (55), a server that
+# stops or was asked to end the statement (57), its disk (58): gone on a later try.
+TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
+# The same of SQLite, by the name of its code without what follows a second underscore.
+SQLITE_TRANSIENT = frozenset(
+    {"BUSY", "LOCKED", "FULL", "IOERR", "NOMEM", "INTERRUPT", "PROTOCOL", "CANTOPEN", "SCHEMA"}
 )
 
 
@@ -79,18 +90,33 @@ def translate(error: exc.SQLAlchemyError, url: URL) -> RecsysError:
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     where = f"The feedback database {shown(url)}"
     # First, since their text quotes the refused value, which may hold anything.
-    if isinstance(error, exc.IntegrityError | exc.DataError):
-        return InputError(f"{where} refused a value: {text}. Nothing was written; correct the value.")
+    if _is_about_a_value(error):
+        return InputError(f"{where} refused a value: {text[:MAX_SHOWN]}. Nothing was written; correct the value.")
     for part, advice in TERMINAL:
         if part in text:
             return TerminalError(f"{where} refused: {text}. What to do: {advice}.")
     for part, advice in TRANSIENT:
         if part in text:
             return TransientError(f"{where} is not available: {text}. What to do: {advice}.")
-    # A server that shuts down, a broken connection, a deadlock, a full pool: gone on the next try.
-    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError):
+    if _is_transient(error):
         return TransientError(f"{where} is not available: {text}. What to do: try again; check that it runs.")
     return TerminalError(f"{where} failed: {text}. What to do: this is not expected, report it.")
+
+
+def _is_about_a_value(error: exc.SQLAlchemyError) -> bool:
+    """Whether the database refuses what one row holds: another row may pass."""
+    code = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, exc.IntegrityError | exc.DataError) or (code or "").startswith(VALUE_CLASSES)
+
+
+def _is_transient(error: exc.SQLAlchemyError) -> bool:
+    """Whether it may be gone on the next try. Without a code it is a connection that failed, or a full pool."""
+    original = getattr(error, "orig", None)
+    if state := getattr(original, "sqlstate", None):
+        return str(state).startswith(TRANSIENT_CLASSES)
+    if name := getattr(original, "sqlite_errorname", None):
+        return str(name).split("_")[1] in SQLITE_TRANSIENT
+    return isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError)
 
 
 @contextlib.contextmanager

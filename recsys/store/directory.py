@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from recsys.records import Item
-from recsys.store.catalog import read_items, title_key
+from recsys.store.catalog import read_items
 from recsys.store.column_types import UtcDateTime
 from recsys.store.queries import load_query
+from recsys.store.titles import title_key
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,14 @@ class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureSt
         """`record_dislikes`, and in the same transaction what is stored now: per row, the dislike and whether it is new."""
         return self.write_against_others(lambda c: feedback_rows.record_and_read(c, rows), "record dislikes")
 
+    def record_each(self, rows: Sequence[Dislike]) -> list[tuple[StoredDislike, bool] | Exception]:
+        """`record_and_read` for rows of which some may be refused: in one transaction, per row its result or its error.
+
+        Raises:
+            TransientError: if the database is not available; nothing was written.
+        """
+        return self.write_each(rows, lambda c, row: feedback_rows.record_and_read(c, [row])[0])
+
     def list_dislikes(self, user_id: str, limit: int = 100, before: int | None = None) -> list[StoredDislike]:
         """A user's dislikes that were not taken back, newest first; see `feedback_rows.list_dislikes`."""
         with self.reading() as connection:

@@ -60,11 +60,11 @@ def _by_title(connection: Connection, item_ids: Sequence[str]) -> dict[str, str]
     """Placeholder of a title -> the only film that has it."""
     placeholder, film, other = items.alias("placeholder"), items.alias("film"), items.alias("other")
     alone = ~exists().where(
-        other.c.title_key == film.c.title_key, other.c.item_id != film.c.item_id, ~other.c.is_placeholder
+        other.c.title_hash == film.c.title_hash, other.c.item_id != film.c.item_id, ~other.c.is_placeholder
     )
     query = (
         select(placeholder.c.item_id.label("placeholder"), film.c.item_id.label("film"))
-        .join_from(placeholder, film, placeholder.c.title_key == film.c.title_key)
+        .join_from(placeholder, film, placeholder.c.title_hash == film.c.title_hash)
         .where(placeholder.c.is_placeholder, ~film.c.is_placeholder, placeholder.c.item_id.startswith(TITLE), alone)
     )
     found: dict[str, str] = {}

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, select, update
 
 from recsys.records import Item
-from recsys.store.catalog import insert_into, rows_with, title_key
+from recsys.store.catalog import insert_into, rows_with
 from recsys.store.tables import (
     interactions,
     item_changes,
@@ -22,6 +22,7 @@ from recsys.store.tables import (
     user_dislikes,
     user_exclusions,
 )
+from recsys.store.titles import title_hash, title_key
 
 FEEDBACK: tuple[Table, ...] = (interactions, user_dislikes, user_exclusions)
 # Takes the rank of a film that is gone in lists of other users, which are not rewritten. It is hidden, so nobody sees it.
@@ -38,7 +39,7 @@ def placeholders_of_user(connection: Connection, user_id: str) -> frozenset[str]
     found: set[str] = set()
     for column, values in (
         (items.c.item_id, named),
-        (items.c.title_key, {title_key(row.movie_title) for row in dislikes}),
+        (items.c.title_hash, {title_hash(row.movie_title) for row in dislikes}),
         (items.c.tmdb_id, {row.movie_id for row in dislikes if row.movie_id is not None}),
     ):
         query = select(items.c.item_id).where(items.c.is_placeholder)
@@ -77,7 +78,8 @@ def _rewrite(connection: Connection, item_ids: Iterable[str]) -> None:
     for item_id in sorted(item_ids):
         said = first.get(item_id)
         title, genres, cast = (item_id, [], []) if said is None else (said.movie_title, said.genres, said.cast_members)
-        values = {"title": title.strip(), "title_key": title_key(title), "genres": genres, "cast_members": cast}
+        values = {"title": title.strip(), "title_key": title_key(title), "title_hash": title_hash(title)}
+        values |= {"genres": genres, "cast_members": cast}
         own = (items.c.item_id == item_id) & items.c.is_placeholder
         connection.execute(update(items).where(own).values(**values))
 
@@ -87,8 +89,8 @@ def _drop(connection: Connection, item_ids: list[str]) -> None:
     if rows_with(connection, select(entries.item_id).limit(1), entries.item_id, item_ids):
         insert: Any = insert_into(connection, items)
         row = {
-            "item_id": GONE.item_id, "title": GONE.title, "title_key": title_key(GONE.title), "genres": [],
-            "cast_members": [], "is_placeholder": True, "is_hidden": True,
+            "item_id": GONE.item_id, "title": GONE.title, "title_key": title_key(GONE.title),
+            "title_hash": title_hash(GONE.title), "genres": [], "cast_members": [], "is_placeholder": True, "is_hidden": True,
         }  # fmt: skip
         connection.execute(insert.on_conflict_do_nothing(), row)
         connection.execute(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 from recsys.store.column_types import BigIntegerKey, UtcDateTime
@@ -26,7 +27,9 @@ items = Table(
     metadata,
     Column("item_id", Text, primary_key=True),
     Column("title", Text, nullable=False),
-    Column("title_key", Text, nullable=False),  # normalised title: how a dislike that only has a title finds its film
+    Column("title_key", Text, nullable=False),  # normalised title, for searches
+    # Its digest, by which a dislike that only has a title finds its film: an index entry may not be as long as a title.
+    Column("title_hash", Text, nullable=False, server_default=text("''")),
     Column("genres", JSON, nullable=False),
     Column("cast_members", JSON, nullable=False),
     Column("franchise", Text),
@@ -41,7 +44,7 @@ items = Table(
     CheckConstraint("item_id <> ''", name="item_id_is_not_empty"),
     CheckConstraint("available_until > available_from", name="available_for_some_time"),
     Index(None, "tmdb_id"),
-    Index(None, "title_key"),
+    Index(None, "title_hash"),
 )
 
 # What eligibility reads of an item, each time that it was changed, newest last. The audit of the catalog; `items` counts.

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from recsys.records import Item, RecommendationEntry, RecommendationSet
 from recsys.serving.app import create_app
 from recsys.serving.config import ServingConfig
+from recsys.serving.guarded_http import DoorTimes, guarded
 from recsys.store import FeedbackStore
 from recsys.store.api_keys import Scope, create_key
 from recsys.store.tables import metadata
@@ -132,7 +133,16 @@ class _Server(uvicorn.Server):
 def serving(store: FeedbackStore, config: ServingConfig = CONFIG) -> Iterator[Api]:
     """Runs the service until the block ends."""
     app = create_app(store, config)
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=10))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=10,
+            http=guarded(DoorTimes(config.headers_timeout_s, config.body_timeout_s)),
+        )
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

@@ -183,3 +183,65 @@ def test_bad_addresses(api: Api, method: str, path: str, status: int, field: str
     assert [error["field"] for error in problem.get("errors", [])] == ([field] if field else [])
     if status == 405:
         assert answer.headers["allow"]
+
+
+def test_an_answer_to_bad_values_is_small_whatever_came(api: Api) -> None:
+    headers = api.server("u1")
+    state = api.everything()
+    long = "\u754c" * 400
+    bodies: list[Any] = [
+        {f"{number}{long}": long for number in range(10)},
+        {f"field{number}": number for number in range(5_000)},
+        {**SENT, "genres": ["x" * 101] * 1_000, "cast": [long] * 10, "reason": long, "movie_title": long},
+        {"interactions": [{"item_id": 1, "kind": long, "unknown": long}] * 10},
+    ]
+    for body in bodies:
+        for path in ("/api/dislike", "/api/interactions"):
+            answer = api.client.post(path, json=body, headers=headers)
+            problem = refused(api, answer, 422, state)
+            assert len(answer.content) < 2_000, answer.text
+            assert 1 <= len(problem["errors"]) <= 5
+            assert answer.text.count("\u754c") <= 6 * 2 * 40
+    answer = api.client.get(f"/api/recommendations?k={'9' * 5_000}", headers=headers)
+    assert (answer.status_code, len(answer.content) < 2_000) == (422, True)
+
+
+def test_numbers_texts_and_depths_that_programs_stumble_over(api: Api) -> None:
+    headers = {**api.server("u1"), **JSON}
+    state = api.everything()
+    values = {
+        b"movie_id": [b"1" + b"0" * 400, b"-1" + b"0" * 400, b"1e400", b"9" * 5_000, b"1e-400", b"-0.0"],
+        b"predicted_score": [b"NaN", b"Infinity", b"-Infinity", b"1e400", b"1" + b"0" * 400],
+        b"movie_title": [b'"\\ud800"', b'"\\udfff\\ud800"', b'"a\\u0000"', b'"\xff"', b"[" * 50_000, b'{"a":' * 20_000],
+        b"created_at": [
+            b'"9999-12-31T23:59:59Z"',
+            b'"10000-01-01T00:00:00Z"',
+            b'"2026-01-01T00:00:00+99:99"',
+            b"1e400",
+        ],
+        b"genres": [b"[" * 200 + b"]" * 200, b'["a\\u0000"]', b'["\\ud800"]'],
+    }
+    for name, some in values.items():
+        for value in some:
+            body = b'{"movie_title": "Film", "' + name + b'": ' + value + b"}"
+            answer = api.client.post("/api/dislike", content=body, headers=headers)
+            assert answer.status_code in {400, 422}, (name, value[:40], answer.text)
+            refused(api, answer, answer.status_code, state)
+    moments = ["2099-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z"]
+    for moment in moments:
+        row = {"item_id": "a", "kind": "click", "occurred_at": moment}
+        refused(api, api.client.post("/api/interactions", json={"interactions": [row]}, headers=headers), 422, state)
+    for value in (b"NaN", b"1e400", b"Infinity"):
+        row_text = b'{"interactions": [{"item_id": "a", "kind": "rating", "value": ' + value + b"}]}"
+        refused(api, api.client.post("/api/interactions", content=row_text, headers=headers), 422, state)
+    for path in (
+        "/api/items/%00",
+        "/api/items/%ff",
+        "/api/users/%00",
+        "/api/dislike/" + "9" * 400,
+        "/api/dislike/1e400",
+    ):
+        for method in ("GET", "PUT", "DELETE"):
+            answer = api.client.request(method, path, headers=api.key(*Scope, user="u1"))
+            assert 400 <= answer.status_code < 500, (method, path, answer.text)
+    assert api.everything() == state

@@ -136,6 +136,43 @@ def test_a_bad_event_fails_alone(gated: GatedStore) -> None:
     assert users(gated) == ["0", "1", "2"]
 
 
+REFUSING = {
+    "sqlite": (
+        "CREATE TRIGGER refuse BEFORE INSERT ON user_dislikes WHEN NEW.user_id = 'poison' "
+        "BEGIN SELECT RAISE(ABORT, 'more than an index entry may hold'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+        "'index row size 3175 exceeds btree version 4 maximum 2704' USING ERRCODE = 'program_limit_exceeded'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON user_dislikes FOR EACH ROW WHEN (NEW.user_id = 'poison') "
+        "EXECUTE FUNCTION refuse()",
+    ),
+}
+
+
+def test_a_row_that_the_database_refuses_fails_alone_and_costs_the_others_one_commit(gated: GatedStore) -> None:
+    for statement in REFUSING[gated._engine.dialect.name]:
+        gated.write(lambda c, statement=statement: c.execute(text(statement)))
+    commits: list[object] = []
+    event.listen(gated._engine, "commit", commits.append)
+
+    async def main(recorder: DislikeRecorder) -> None:
+        first = await submitted(recorder, dislike("0"))
+        await gated.group_arrives()
+        rest = await submitted(recorder, *map(dislike, ("1", "poison", "2", "3", "poison", "4")))
+        gated.gate.set()
+        answers = await asyncio.gather(*rest, return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        written = [answer[0].dislike.user_id for answer in answers if not isinstance(answer, Exception)]
+        assert ([type(answer) for answer in refused], written) == ([InputError, InputError], list("1234")), answers
+        await asyncio.gather(*first)
+
+    with running(DislikeRecorder(gated)) as recorder:
+        asyncio.run(main(recorder))
+    assert len(commits) == 2  # the first one, and the group
+    assert users(gated) == ["0", "1", "2", "3", "4"]
+
+
 def test_what_can_be_seen_to_be_wrong_never_reaches_a_group(gated: GatedStore) -> None:
     with running(DislikeRecorder(gated)) as recorder, pytest.raises(InputError, match="to name the disliked film"):
         asyncio.run(recorder.record(Dislike("7", NOW, NOW)))

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from recsys.errors import TerminalError
-from recsys.records import Item
+from recsys.records import Dislike, Item
 from recsys.store import FeedbackStore, migrate
 from recsys.store.database_errors import parse_url
 from recsys.store.engine import make_engine, writing
 from recsys.store.schema import MIGRATIONS
 from recsys.store.tables import SCHEMA_REVISION, metadata
 
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 SPEC_COLUMNS = {
     "user_dislikes": "dislike_id user_id movie_id movie_title recommendation_set_id predicted_score reason feedback_text "
     "created_at",
@@ -146,6 +148,26 @@ def test_downgrade_leaves_nothing(database_url: str) -> None:
     with engine.connect() as connection:
         assert set(inspect(connection).get_table_names()) <= {"alembic_version", "sqlite_sequence"}
     engine.dispose()
+
+
+def test_titles_that_were_there_are_found_after_the_migration(empty_database_url: str) -> None:
+    from alembic import command
+
+    migrate(empty_database_url)
+    with FeedbackStore.open(empty_database_url) as store:
+        store.upsert_items([Item("a", "\uff26ilm  One"), Item("b", "Film Two")])
+    engine = make_engine(parse_url(empty_database_url))
+    with writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0011-1")
+    engine.dispose()
+    migrate(empty_database_url)
+    with FeedbackStore.open(empty_database_url) as store:
+        recorded = store.record_and_read([Dislike("u", MOMENT, MOMENT, movie_title="film one")])
+        assert recorded[0][0].dislike.item_id == "a"
+        assert set(store.catalog()) == {"a", "b"}
 
 
 ITEM = (
