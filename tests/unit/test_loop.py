@@ -21,6 +21,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "evaluate_challenger": {"model_version": "7"},  # trained anew, if a user was erased meanwhile
     "decide_promotion": {"verdict": "promote", "reasons": ["better"], "model_version": "7"},
     "refit_challenger": {"model_version": "8"},
+    "promote": {"to_version": "8"},
 }
 TIMED = ["check_backlog", "claim_backlog", "settle_backlog", "decide_promotion", "promote", "publish_recommendations"]
 
