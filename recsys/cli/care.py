@@ -129,12 +129,11 @@ def _show(found: list[Erasure], as_json: bool) -> None:
             )
         say(f"  known to        {', '.join(f'version {v}' for v in one.model_versions) or 'no version'}")
         for name, left in (one.remaining or {}).items():
-            say(f"  remaining       {name}: {left}")
+            say(f"  remaining       {name.replace('_', ' ')}: {', '.join(map(str, left))}")
 
 
 def _state(one: Erasure) -> str:
     """Whether something still holds the user, and whether they are back."""
-    state = "open" if one.completed_at is None else f"complete since {minute(one.completed_at)} UTC"
     if one.lifted_at is not None:
-        state += f"; brought back at {minute(one.lifted_at)} UTC by {one.lifted_by}"
-    return state
+        return f"brought back at {minute(one.lifted_at)} UTC by {one.lifted_by}"
+    return "open" if one.completed_at is None else f"complete since {minute(one.completed_at)} UTC"

@@ -131,7 +131,7 @@ def _named(place: Workplace, user_ids: Iterable[str]) -> set[str]:
 
 def open_erasures(place: Workplace) -> list[Erasure]:
     """Erasures that are not complete, of users who are not back."""
-    return [one for one in place.store.list_erasures() if one.is_open and one.lifted_at is None]
+    return [one for one in place.store.list_erasures() if one.is_open]
 
 
 def holders_of(place: Workplace, erasures: Sequence[Erasure]) -> list[tuple[Erasure, Holders]]:
@@ -148,6 +148,7 @@ def complete_erasures(place: Workplace, now: datetime) -> dict[str, Any]:
     Returns:
         `num_completed`, `num_open`, and what holds users of the open ones: `batches`, `model_versions`, `runs`, `files`.
     """
+    place.store.wipe_log()  # for erasures that could not, since somebody read just then
     erasures = open_erasures(place)
     left: dict[str, set[str]] = {}
     num_open = 0

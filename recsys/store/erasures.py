@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, or_, select, update
 
 from recsys.errors import InputError, NotFoundError
 from recsys.feedback.dislike_checks import validate_text
@@ -50,7 +50,7 @@ class Erasure:
         model_versions: versions that were fitted on them.
         erasure_id: its number in the audit.
         remaining: what still held the user when that was last looked for; None: nobody has looked yet.
-        completed_at: when nothing was left; None: the proof is open.
+        completed_at: when nothing was left; None: the proof is open, unless the user is back.
         lifted_at: when the user was brought back, and is as any other since; None: never.
         lifted_by: who did that.
     """
@@ -69,8 +69,8 @@ class Erasure:
 
     @property
     def is_open(self) -> bool:
-        """Whether something may still hold the user."""
-        return self.completed_at is None
+        """Whether something may still hold the user, who is not back."""
+        return self.completed_at is None and self.lifted_at is None
 
 
 def erase_user(connection: Connection, user_id: str, requested_by: str, now: datetime) -> Erasure:
@@ -191,7 +191,8 @@ def read_erasure(connection: Connection, erasure_id: int) -> Erasure:
 
 def list_erasures(connection: Connection, user_id: str | None = None) -> list[Erasure]:
     """The audit, of all users or of one: open ones first, and of those the newest first."""
-    query: Select[Any] = select(erasures).order_by(erasures.c.completed_at.is_not(None), erasures.c.erasure_id.desc())
+    is_closed = or_(erasures.c.completed_at.is_not(None), erasures.c.lifted_at.is_not(None))
+    query: Select[Any] = select(erasures).order_by(is_closed, erasures.c.erasure_id.desc())
     if user_id is not None:
         key = tombstones.key_of(connection)
         if key is None:

@@ -113,6 +113,13 @@ def copy_home(source: Path, target: Path) -> Settings:
     return Settings.under(target)
 
 
+def copy_database(home: Path, folder: Path) -> Path:
+    """The feedback database of a home that nobody uses, and the key that it names erased users with, in another folder."""
+    for name in ("feedback.db", "user.key"):
+        shutil.copy(home / name, folder)
+    return folder / "feedback.db"
+
+
 def state(home: Path) -> dict[str, str]:
     """Digest of every table of every database and of every other file below `home`; folders are there, too."""
     found: dict[str, str] = {}

@@ -13,7 +13,7 @@ from recsys.feedback.handler import save_dislike
 from recsys.records import Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, api_keys, migrate
-from tests.integration.command_line import quick, state
+from tests.integration.command_line import copy_database, quick, state
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FIRST_AS_OF, SECOND_AS_OF, START
 from tests.integration.test_cli import commands
@@ -74,8 +74,7 @@ def test_every_command_takes_json_and_every_list_takes_k(name: str, command: Any
 def looked_at(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The champion's database, with whatever the lists would show, beside the champion's MLflow."""
     folder = tmp_path_factory.mktemp("looked-at")
-    database = folder / "feedback.db"
-    database.write_bytes((champion.settings.home / "feedback.db").read_bytes())
+    database = copy_database(champion.settings.home, folder)
     settings = Settings(champion.settings.home, f"sqlite:///{database}", champion.settings.tracking_uri)
     with FeedbackStore.open(settings.database_url) as store:
         store.write(lambda c: api_keys.create_key(c, "shop", [api_keys.Scope.METRICS_READ], START))
@@ -165,8 +164,7 @@ def test_a_narrow_terminal_loses_no_letter_of_an_id_or_a_title(odd: Settings) ->
 @pytest.fixture
 def served(champion: Champion, tmp_path: Path) -> Settings:
     """The champion's database to write to."""
-    database = tmp_path / "feedback.db"
-    database.write_bytes((champion.settings.home / "feedback.db").read_bytes())
+    database = copy_database(champion.settings.home, tmp_path)
     return Settings(tmp_path, f"sqlite:///{database}", champion.settings.tracking_uri)
 
 

@@ -26,6 +26,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.training.recipe import FitConfig
 from tests.integration.command_line import Finished, recsys, state
+from tests.integration.command_line import copy_database as copied
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF, write_stream
 
@@ -131,7 +132,7 @@ def test_a_disk_without_any_room_is_named_by_commands_that_only_look(disk: Disk,
 
 def copy_database(source: Settings, disk: Disk) -> Settings:
     """The places of `source`, with the feedback database copied to the disk."""
-    file = Path(shutil.copy(source.home / "feedback.db", disk.folder / "feedback.db"))
+    file = copied(source.home, disk.folder)
     return replace(source, database_url=f"sqlite:///{file}")
 
 

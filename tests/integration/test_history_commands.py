@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from recsys.file_digests import digest_folder
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from recsys.store.artifact_digests import ArtifactKind
-from tests.integration.command_line import Finished, quick
+from tests.integration.command_line import Finished, copy_database, quick
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FIRST_AS_OF
 
@@ -117,7 +116,7 @@ def test_a_verdict_whose_evidence_is_gone_or_changed_does_not_replay(
 ) -> None:
     copy = Settings.under(tmp_path / "home")
     copy.home.mkdir()
-    shutil.copy(champion.settings.home / "feedback.db", copy.home)
+    copy_database(champion.settings.home, copy.home)
     folder = tmp_path / "evidence"
     if change != "gone":
         kept = Evidence.load(next(champion.settings.artifacts.glob("*/evidence")))

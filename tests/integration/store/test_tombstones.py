@@ -115,6 +115,8 @@ def test_open_proofs_come_first(stocked: FeedbackStore) -> None:
     assert (done.is_open, done.completed_at, done.remaining) == (False, NOW + HOUR, {"files": []})
     assert stocked.note_remaining(numbers[1], {"files": ["x"]}).is_open
     assert [one.erasure_id for one in stocked.list_erasures()] == [numbers[1], numbers[0], numbers[2]]
+    stocked.bring_back("u2", "an operator", NOW)
+    assert [one.erasure_id for one in stocked.list_erasures()] == [numbers[0], numbers[2], numbers[1]]
     with pytest.raises(NotFoundError):
         stocked.note_remaining(99, {})
 
