@@ -189,15 +189,14 @@ def measure(checkout: Checkout, token: str) -> Answers:
             threading.Thread(target=record_dislikes, args=(port, token, client, is_over, answers))
             for client in range(NUM_CLIENTS)
         ]
-        started = time.perf_counter()
-        publisher = threading.Thread(
-            target=checkout.run, args=("step", "publish_recommendations", "--arguments", arguments)
-        )
-        for thread in (publisher, *clients):
+        for thread in clients:
             thread.start()
-        publisher.join()
+        started = time.perf_counter()
+        try:
+            checkout.run("step", "publish_recommendations", "--arguments", arguments)
+        finally:
+            is_over.set()
         answers.published_s = time.perf_counter() - started
-        is_over.set()
         for thread in clients:
             thread.join()
     return answers
