@@ -22,6 +22,7 @@ class Fit:
     """A run that fitted on one training set, and the version that came of it, if it is still there."""
 
     run_id: str
+    batch_id: str
     dataset_digest: str
     version: str | None
 
@@ -47,7 +48,7 @@ class FitRemover(VersionReader):
                     or run.info.lifecycle_stage == "active"
                     or self._client.list_artifacts(run.info.run_id)
                 ):
-                    found.append(Fit(run.info.run_id, tags["dataset_digest"], version))
+                    found.append(Fit(run.info.run_id, tags.get("batch_id", ""), tags["dataset_digest"], version))
         return found
 
     def _runs_on(self, digests: frozenset[str]) -> list[Any]:

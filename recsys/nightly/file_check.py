@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys.errors import InputError, NotFoundError, RecsysError
+from recsys.errors import InputError, RecsysError, TerminalError
 from recsys.file_digests import Known, below, differences, digest_folder, unexpected
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.kept_files import IN_VERSION, TRAINING_SET, fit_files
@@ -86,8 +86,8 @@ def check_models(place: Workplace, *, adopts: bool = False) -> list[Finding]:
             with place.registry.model_files(version) as path:
                 folder = Folder(what, ArtifactKind.VERSION, batch, fit_name, path, known, location)
                 found += [*_compare(folder), *_unknown(place, [folder], adopts)]
-        except (NotFoundError, InputError) as error:
-            found.append(Finding("folder_missing", f"Expected {what}, got: {error}"))
+        except TerminalError as error:
+            found.append(Finding("folder_missing", f"Expected {what}, got: {error} {BACKUP}."))
     return found
 
 

@@ -25,10 +25,6 @@ TRAINING_SET, RECOMMENDER = "training_set", "recommender"
 IN_VERSION = f"artifacts/{RECOMMENDER}"  # where MLflow keeps it in the model of a version
 NUMBERS = "fit.json"
 NEW_RUN = "Put it back from a backup, or start a new run."
-EVIDENCE_ADVICE = (
-    "Put it back from a backup, or run evaluate_challenger for this batch again. Of an earlier batch you may remove the whole "
-    "folder: then its opinions are left out, and the verdict says so."
-)
 logger = logging.getLogger("recsys")
 
 

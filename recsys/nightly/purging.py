@@ -18,7 +18,6 @@ from recsys.nightly.champion import finish_promotion
 from recsys.nightly.champion_line import champion_line
 from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET
 from recsys.nightly.holding import Holders, complete_erasures, holders_of, open_erasures
-from recsys.nightly.kept_files import EVIDENCE_ADVICE
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Promotion
 from recsys.store.artifact_digests import ArtifactKind
@@ -71,6 +70,7 @@ def plan_purge(place: Workplace) -> Purge:
     batches = {batch.batch_id: batch for holders in held for batch in holders.batches}
     files = tuple(sorted({file for holders in held for file in holders.files}))
     why = _in_use(place, place.store.list_promotions())
+    under_way = {batch.batch_id for batch in place.store.list_batches() if batch.status is BatchStatus.CLAIMED}
     kept = {fit.version: why[fit.version] for fit in fits.values() if fit.version in why}
     refused = [f"Version {version} stays: it {reason}." for version, reason in sorted(kept.items(), key=_by_version)]
     going = []
@@ -78,13 +78,14 @@ def plan_purge(place: Workplace) -> Purge:
         versions = [version for version in (batch.challenger_version, batch.refit_version) if version in why]
         if batch.status is BatchStatus.CLAIMED:
             refused.append(
-                f"The training set of run {batch.batch_id} stays: the run is under way, and freezes it anew itself."
+                f"Run {batch.batch_id} is under way: it freezes its training set anew itself, and its models stay meanwhile."
             )
         elif versions:
             refused.append(f"The training set of run {batch.batch_id} stays as long as version {versions[0]} does.")
         else:
             going.append(batch)
-    return Purge(tuple(fit for fit in fits.values() if fit.version not in why), tuple(going), files, tuple(refused))
+    gone = [fit for fit in fits.values() if fit.version not in why and fit.batch_id not in under_way]
+    return Purge(tuple(gone), tuple(going), files, tuple(refused))
 
 
 def _by_version(item: tuple[str | None, str]) -> int:
@@ -145,13 +146,13 @@ def _give_pseudonyms(place: Workplace, batch: Batch, folder: Path) -> None:
     The digests of the new files are recorded right before these are in place: whoever is killed in between leaves evidence
     that still has ids, and so is written again.
     """
-    from recsys.evaluation.evidence import Evidence
+    from recsys.evaluation.evidence import ADVICE, Evidence
 
     known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
     with whole_folder(folder) as building:
         shutil.copytree(folder, building, dirs_exist_ok=True)
         Evidence.load(folder).keyed(place.pseudonym).write_into(building)
         if differences(building, known):  # not what a killed call recorded
-            require_same(folder, known, EVIDENCE_ADVICE)
+            require_same(folder, known, ADVICE)
         files = digest_folder(building, folder.name)
         place.store.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)

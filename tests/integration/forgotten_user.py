@@ -19,7 +19,7 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, write_stream
 
-NAME, PERSON = "person-{:03d}", "person-017"
+NAME, PERSON = "person-{:03d}", "person-525"
 ERASED_AT, NOW = FIRST_AS_OF + timedelta(hours=1), FIRST_AS_OF + timedelta(hours=2)
 # Where a user may be named: in the database, and in the frozen set.
 DATABASE, FROZEN = "feedback.db", "training_set"

@@ -198,7 +198,8 @@ def test_a_model_that_somebody_puts_into_mlflow_is_not_loaded(
             assert (folder / "artifacts" / "recommender" / "model.keras").is_file()
         assert check_registry(place, START, repairs=False) == []
         location = place.registry.model_location(version).removeprefix("mlflow-artifacts:/")
-        url = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{location}/artifacts/recommender/model.keras"
+        folder_url = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{location}/artifacts/recommender"
+        url = f"{folder_url}/model.keras"
         put = urllib.request.Request(url, data=b"weights of somebody else", method="PUT")
         with urllib.request.urlopen(put) as answer:
             assert answer.status == 200
@@ -207,3 +208,10 @@ def test_a_model_that_somebody_puts_into_mlflow_is_not_loaded(
         (finding,) = check_registry(place, START, repairs=False)
         assert finding.kind == "file_differs"
         assert "model.keras" in finding.message
+        with urllib.request.urlopen(urllib.request.Request(folder_url, method="DELETE")) as answer:
+            assert answer.status == 200
+        with pytest.raises(TerminalError):
+            place.recommender(version)
+        found = check_registry(place, START, repairs=False)
+        assert found
+        assert {one.kind for one in found} <= {"folder_missing", "file_differs"}
