@@ -48,6 +48,8 @@ class ErasedError(TerminalError):
         user_ids: who they are. The message does not name them: it may end in a log.
     """
 
+    user_ids: frozenset[str] = frozenset()  # of one that came from another process: nobody is named there
+
     def __init__(self, user_ids: frozenset[str]) -> None:
         count = "a user who was" if len(user_ids) == 1 else f"{len(user_ids)} users who were"
         super().__init__(

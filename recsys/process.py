@@ -43,7 +43,7 @@ def run_step(step: str, **arguments: Any) -> dict[str, Any]:
         raise
     if "error" in outcome:
         kind = getattr(errors, outcome["error"], errors.TerminalError)
-        raise kind(outcome["message"])
+        raise kind.__new__(kind, outcome["message"])  # as it was said there, whatever its own arguments were
     from recsys.pipeline.facts import log_facts
 
     value = dict(outcome["value"])
