@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from recsys.errors import ConflictError, TransientError
 from recsys.store.database_errors import database_errors, parse_url
@@ -73,7 +73,19 @@ class Database:
     def write(
         self, work: Callable[[Connection], T], passing: Callable[[], AbstractContextManager[None]] = nullcontext
     ) -> T:
-        """Runs `work` in one transaction: all of it is written, or nothing."""
+        """Runs `work` in one transaction: all of it is written, or nothing.
+
+        Where PostgreSQL ends it, since it and another transaction waited for each other, it is run again.
+        """
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                return self._write_once(work, passing)
+            except TransientError as error:
+                if not _is_deadlock(error):
+                    raise
+        return self._write_once(work, passing)
+
+    def _write_once(self, work: Callable[[Connection], T], passing: Callable[[], AbstractContextManager[None]]) -> T:
         with database_errors(self._engine.url), passing(), writing(self._engine) as connection:
             return work(connection)
 
@@ -123,7 +135,7 @@ def _passing_integrity_errors() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise _CollidedError(str(error.orig)) from error
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != DEADLOCK:
-            raise
-        raise _CollidedError(str(error.orig)) from error
+
+
+def _is_deadlock(error: TransientError) -> bool:
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == DEADLOCK

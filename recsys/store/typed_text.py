@@ -30,7 +30,11 @@ GONE = Item("erased:item", "erased item", is_placeholder=True, is_hidden=True)
 
 
 def placeholders_of_user(connection: Connection, user_id: str) -> frozenset[str]:
-    """Placeholders that a user gave feedback on, or that their dislikes made and a film has taken over since."""
+    """Placeholders that a user gave feedback on, or that their dislikes made and a film has taken over since.
+
+    They are this transaction's until it ends: of two users who named the same film and are erased at once, each would see
+    the other's feedback, and leave what both typed. Who gives feedback on one waits, and then finds it as it is.
+    """
     named: set[str] = set()
     for table in FEEDBACK:
         named.update(connection.scalars(select(table.c.item_id).where(table.c.user_id == user_id)))
@@ -44,7 +48,9 @@ def placeholders_of_user(connection: Connection, user_id: str) -> frozenset[str]
     ):
         query = select(items.c.item_id).where(items.c.is_placeholder)
         found.update(row.item_id for row in rows_with(connection, query, column, values))
-    return frozenset(found - {GONE.item_id})
+    found.discard(GONE.item_id)
+    held = select(items.c.item_id).where(items.c.is_placeholder).order_by(items.c.item_id).with_for_update()
+    return frozenset(row.item_id for row in rows_with(connection, held, items.c.item_id, sorted(found)))
 
 
 def drop_text(connection: Connection, item_ids: Collection[str]) -> int:

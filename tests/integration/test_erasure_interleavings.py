@@ -73,8 +73,12 @@ class World:
         self.choice = random.Random(self.seed)
         self.users = [f"person-{self.seed}-{n}-of-a-test" for n in range(NUM_USERS)]
         self.num_moments = 0
-        settings = Settings.under(self.folder / "home")
-        self.place = Workplace(settings, self.store, Registry(settings.tracking_uri, settings.mlflow_artifacts))
+        self.settings = Settings.under(self.folder / "home")
+
+    def place(self) -> Workplace:
+        """As each step opens its own."""
+        registry = Registry(self.settings.tracking_uri, self.settings.mlflow_artifacts)
+        return Workplace(self.settings, self.store, registry)
 
     def moment(self) -> datetime:
         """Later than all before."""
@@ -164,12 +168,13 @@ class World:
 
     def train(self, user: str) -> None:
         """Claims, freezes, fits and settles, as the steps do; what a fit does with the rows that it reads is left out."""
+        place = self.place()
         now, name = self.moment(), f"batch-{self.seed}-{self.num_moments}"
         planned = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {"half_life_days": 30.0}, now, now + MINUTE)
         batch = self.store.claim_backlog(planned)
-        folder = self.place.folder(name) / forgetting.TRAINING_SET
-        kept_files.record_training_set(self.place, name, fitting.freeze_training_set(self.place, batch, folder))
-        batch = forgetting.require_forgotten(self.place, self.store.get_batch(name), "train_challenger")
+        folder = place.folder(name) / forgetting.TRAINING_SET
+        kept_files.record_training_set(place, name, fitting.freeze_training_set(place, batch, folder))
+        batch = forgetting.require_forgotten(place, self.store.get_batch(name), "train_challenger")
         self.fitted[name] = (str(batch.training_set_digest), forgetting.users_of(folder))
         self.store.update_batch(name, challenger_version=name)
         self.store.settle_backlog(name, now)
@@ -192,11 +197,11 @@ class World:
 
     def check_files(self, user: str) -> None:
         """The proof names every frozen set that holds an erased user, and what was fitted on one that did."""
-        holding.complete_erasures(self.place, self.moment())
+        holding.complete_erasures(self.place(), self.moment())
         newest, *earlier = self.store.list_erasures(user)
         named = set((newest.remaining or {}).get("batches", ()))
         self.named |= named
-        folders = self.place.settings.artifacts.glob("*/training_set*")
+        folders = self.settings.artifacts.glob("*/training_set*")
         assert {path.parent.name for path in folders if user in forgetting.users_of(path)} == named
         assert newest.is_open == bool(named)
         digests = {one["training_set_digest"] for erasure in (newest, *earlier) for one in erasure.batches}
@@ -262,7 +267,7 @@ def run_sequence(store: InterleavedStore, folder: Path, seed: int) -> World:
     if wrong:
         raise AssertionError(f"Sequence {seed} failed.") from wrong[0]
     world.check()
-    shutil.rmtree(world.place.settings.artifacts, ignore_errors=True)
+    shutil.rmtree(world.settings.artifacts, ignore_errors=True)
     return world
 
 
