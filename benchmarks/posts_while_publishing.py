@@ -44,7 +44,8 @@ TEXT = """\
 Written by `make bench-publishing`. {num_clients} clients record dislikes through `recsys serve` (one worker, SQLite), each
 {pause:g} ms after its last answer, while `publish_recommendations` makes and writes the lists of {num_users:,} users anew in
 another process, by a champion that `recsys run` fitted on a made stream with {num_items} films. Times are those of the dislikes
-that were sent while it ran, from the request to the answer.{beside}
+that were sent while it ran, from the request to the answer; a client that waits sends nothing meanwhile, so that a long wait of
+all weighs little in the p99 and shows in the longest.{beside}
 
 Machine: {machine}.
 
