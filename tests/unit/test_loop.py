@@ -18,8 +18,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "check_backlog": {"retrain": True, "reason": "enough"},
     "list_candidates": {"candidates": ["one", "other"]},
     "train_challenger": {"model_version": "7"},
-    "decide_promotion": {"verdict": "promote", "reasons": ["better"]},
+    "evaluate_challenger": {"model_version": "7"},
+    "decide_promotion": {"verdict": "promote", "reasons": ["better"], "model_version": "7"},
     "refit_challenger": {"model_version": "8"},
+    "promote": {"to_version": "8"},
 }
 TIMED = ["check_backlog", "claim_backlog", "settle_backlog", "decide_promotion", "promote", "publish_recommendations"]
 
