@@ -45,14 +45,3 @@ def test_nothing_that_is_tried_gets_through(
     assert tally.counts["honest", "2xx"] > 5
     assert tally.counts["tokens", "4xx"] > 5
     assert not [outcome for _, outcome in tally.counts if outcome == "5xx"]
-
-
-@pytest.mark.postgres
-@pytest.mark.usefixtures("postgres_server")
-def test_two_erasures_at_once_leave_nothing_that_both_typed(tmp_path: Path) -> None:
-    """Both named one film that the catalog lacks: each saw the other's dislike, and left the film with its cast."""
-    tally = Tally()
-    with database("postgresql", tmp_path) as url:
-        interleavings.attack(url, tmp_path, 2, 103, tally, ignore, first=101)  # as `make attack` found it
-    assert tally.failures == []
-    assert tally.counts.total() == 2
