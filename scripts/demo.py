@@ -38,6 +38,7 @@ from plan import LOG, Plan, require_own_folder
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from recsys.private_files import keep_private
 from recsys.settings import PACKAGE_PARENT, Settings
 
 STREAM = PACKAGE_PARENT / "data" / "movietweetings"
@@ -197,6 +198,7 @@ def main() -> None:
     require_own_folder(settings, fresh)
     if fresh:
         shutil.rmtree(settings.home, ignore_errors=True)
+    keep_private(settings.home, looks_inside=True)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.use()
     log = settings.home / LOG
