@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from recsys.cli.options import Json, K, parse_moment
-from recsys.cli.output import count_of, minute, print_json_lines, say, show, table
+from recsys.cli.output import DASH, count_of, minute, print_json_lines, say, show, table
 
 models = typer.Typer(add_completion=False)
 A_DAY = len("2013-06-14")
@@ -51,8 +51,8 @@ def list_models(
     listed = table("version", "made", "fit", "verdict", "champion", "aliases", right=["version"])
     for row in rows[-k:]:
         listed.add_row(
-            row["version"], minute(row["created_at"]) if row["created_at"] else "deleted", row["fit"], row["verdict"],
-            list(map(_tenure, row["champion"])), row["aliases"],
+            row["version"], minute(row["created_at"]) if row["created_at"] else "deleted", row["fit"] or DASH,
+            row["verdict"] or DASH, list(map(_tenure, row["champion"])), row["aliases"],
         )  # fmt: skip
     show(listed if rows else "No version yet: `recsys run` makes them.")
     if len(rows) > k:

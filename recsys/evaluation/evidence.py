@@ -105,8 +105,14 @@ class Evidence:
         return self.opinions[(self.opinions["batch_id"] == self.batch_id) | (self.opinions["recorded_at"] > since)]
 
     def users(self, system: str) -> pd.DataFrame:
-        """One row per user of the holdout for one system; the users in one order, whatever the system."""
+        """One row per user of the holdout for one system; the users in one order, whatever the system.
+
+        Ids are sorted; pseudonyms stand in the order that the ids had when they were replaced, so that nothing that is drawn
+        depends on the key.
+        """
         own = self.per_user[self.per_user["system"] == system].set_index("user_id")
+        if not self.is_keyed:
+            return own.sort_index()
         if own.index.has_duplicates:
             return own
         everyone = pd.Index(self.per_user["user_id"].unique(), name="user_id")

@@ -155,7 +155,7 @@ CASES = {
     "step with a time without zone": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "as_of": "2024-03-10"}),
                                           WRONG_INPUT, ("Expected a time with a zone, such as", "got 2024-03-10")),
     "step with no time": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "as_of": "never"}), WRONG_INPUT,
-                              ("Expected a time such as", "got 'never'")),
+                              ("or a time such as", "got 'never'")),
     "step with an unknown batch": Case("champion", step("build_training_set", {"batch_id": "r"}), FAILED,
                                        ("Expected a batch of the run 'r', found none", "claim_backlog")),
     "step with an unknown version": Case("champion", step("decide_promotion", {"model_version": "99", "run_id": "r",

@@ -33,6 +33,7 @@ from recsys.records import (
     SetKind,
 )
 from recsys.registry import Registry
+from recsys.run_ids import folder_name
 from recsys.serving.lists import serve_list
 from recsys.settings import Settings
 from recsys.store.tables import interactions, items, metadata
@@ -202,7 +203,8 @@ class World:
         named = set((newest.remaining or {}).get("batches", ()))
         self.named |= named
         folders = self.settings.artifacts.glob("*/training_set*")
-        assert {path.parent.name for path in folders if user in forgetting.users_of(path)} == named
+        holding_user = {path.parent.name for path in folders if user in forgetting.users_of(path)}
+        assert holding_user == set(map(folder_name, named))
         assert newest.is_open == bool(named)
         digests = {one["training_set_digest"] for erasure in (newest, *earlier) for one in erasure.batches}
         learned = {name for name, (digest, users) in self.fitted.items() if user in users and digest not in digests}

@@ -21,6 +21,7 @@ from recsys.nightly.registry_check import check_registry
 from recsys.nightly.workplace import Workplace
 from recsys.records import BatchStatus
 from recsys.registry import Registry
+from recsys.run_ids import folder_name
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.integration.audited_loop import AuditedLoop
@@ -100,7 +101,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def test_nothing_that_a_night_leaves_names_its_users_but_the_database_and_the_frozen_set(night: Recorded) -> None:
     named = files_naming(night.before("end"), "person-")
     assert {name for name in named if not name.startswith(DATABASE)} == {
-        f"artifacts/{FIRST}/{FROZEN}/{table}.parquet" for table in ("training_set", "histories")
+        f"artifacts/{folder_name(FIRST)}/{FROZEN}/{table}.parquet" for table in ("training_set", "histories")
     }
     examples = [path.name for path in night.before("end").rglob("*input_example.json")]
     assert sorted(set(examples)) == ["input_example.json", "serving_input_example.json"], (
@@ -271,7 +272,7 @@ def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night:
         assert shown.code == 0, shown.out
 
         place.store.erase_user(PERSON, "themselves", ERASED_AT)
-        assert pipeline.complete_erasures(NOW)["files"] == [f"artifacts/{FIRST}/evidence"]
+        assert pipeline.complete_erasures(NOW)["files"] == [f"artifacts/{folder_name(FIRST)}/evidence"]
         assert json.loads(quick(place.settings, "erasures", "purge", "--yes", "--json").out)["files"]
         assert "files" not in pipeline.complete_erasures(NOW)
         assert Evidence.load(folder).per_user.equals(kept.per_user)

@@ -50,7 +50,7 @@ def test_its_page_has_signature_and_an_example_of_nobody(served: tuple[Any, Any,
     assert example["columns"] == ["user_id", "item_id", "signal", "weight", "reason", "age_days"]
     assert {row[0] for row in example["data"]} == {"example_user"}
     assert f'load_model("models:/feedback-recommender/{version.version}").predict' in version.description
-    assert f"| example_user{ROOM} | " in version.description
+    assert f"| example\\_user{ROOM} | " in version.description
     assert "signature" in Path(download_artifacts(f"{stored}/MLmodel", dst_path=str(tmp_path))).read_text()
 
 

@@ -16,6 +16,7 @@ from recsys import pipeline
 from recsys.model.explainer import Explainer
 from recsys.model.recommender import Recommender
 from recsys.nightly.judging import evaluate
+from recsys.nightly.kept_files import record_fit
 from recsys.nightly.workplace import Workplace
 from tests.integration.small_stream import GENRES, NOW, SECOND
 from tests.integration.step_processes import SecondNight
@@ -48,6 +49,7 @@ class Judgement:
         """What the gate says of the challenger; whatever it says, the champion stays until `promote`."""
         batch = self.place.store.get_batch(SECOND)
         version = str(batch.challenger_version)
+        record_fit(self.place, SECOND, "judged")  # whatever was put there counts as what was trained
         # As `evaluate_challenger` does; but MLflow takes the metrics of a version's run only once.
         evidence = evaluate(self.place, batch, self.place.folder(SECOND))
         self.place.store.update_batch(SECOND, evidence_uri=evidence.save(self.evidence).as_uri())

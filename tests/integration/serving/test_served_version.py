@@ -154,7 +154,7 @@ def test_old_lists_are_pruned_by_the_step_of_monitoring(settings: Settings) -> N
         assert pipeline.prune_lists(now, 30)["num_lists"] == 0
         assert [store.count_recommendation_sets(version, NIGHT) for version in ("6", "8")] == [3, 3]
         assert serve_list(store, "u1", now, k=1).model_version == "8"
-        with pytest.raises(InputError, match="at least 0"):
+        with pytest.raises(InputError, match="Expected keep_lists_days from 0 to"):
             pipeline.prune_lists(now, -1.0)
 
 

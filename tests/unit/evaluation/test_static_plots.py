@@ -12,7 +12,7 @@ from recsys.evaluation import plots, static_plots
 
 FIGURES = {
     "history": plots.training_history({"loss": [3.0, 2.0], "recall": [0.1, 0.2]}),
-    "scores": plots.recommendation_scores(["King Kong", "Heat", "King Kong"], [3.0, 2.0, 1.0]),
+    "scores": plots.recommendation_scores([3.0, 2.0, 1.0], ["King Kong", "Heat", "King Kong"]),
     "contributions": plots.contribution_bars({"a": 0.1, "b": -0.5, "a name of more than thirty letters": 0.3}, "Alien"),
     "similarities": plots.similarity_matrix(np.eye(3), ["King Kong", "Heat", "King Kong"]),
     "diversity": plots.diversity([[1, 2], [2, 3]], ["a", "b"]),
