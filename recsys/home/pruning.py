@@ -14,10 +14,12 @@ Age is the wall-clock time since the run last wrote one of its files, whatever t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -136,18 +138,25 @@ def _scratch(settings: Settings, before: float) -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.lstat().st_uid == os.getuid() and not path.is_symlink()
+    return any(found.st_uid == os.getuid() and not stat.S_ISLNK(found.st_mode) for found in _stats([path]))
 
 
 def _is_older(path: Path, before: float) -> bool:
     """Whether nothing in a folder was written since; of an empty one, whether it was made before."""
-    times = [file.lstat().st_mtime for file in files_of(path)] or [path.lstat().st_mtime]
-    return max(times) < before
+    times = [found.st_mtime for found in _stats(files_of(path))] or [found.st_mtime for found in _stats([path])]
+    return bool(times) and max(times) < before
 
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files in a folder; links count for nothing."""
-    return sum(file.lstat().st_size for file in files_of(path))
+    return sum(found.st_size for found in _stats(files_of(path)))
+
+
+def _stats(paths: Iterable[Path]) -> Iterator[os.stat_result]:
+    """Of those that are still there: services, databases and steps delete files while others look."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            yield path.lstat()
 
 
 def files_of(path: Path) -> Iterator[Path]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import InputError
+from recsys.home.pruning import size_of
 from recsys.nightly.replaying import replay
 from recsys.records import Batch, BatchStatus
 from recsys.store import FeedbackStore
@@ -158,3 +160,23 @@ def test_storage_counts_every_byte_once_and_loads_no_big_library(champion: Champ
     )
     loaded = subprocess.run([sys.executable, "-c", code], env={**os.environ, **settings.as_environment()}, check=False)
     assert loaded.returncode == 0, "it takes seconds to load those"
+
+
+def test_files_that_come_and_go_meanwhile_are_no_error(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"1234")
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for n in range(20):
+                (tmp_path / f"feedback.db-{n}").touch()
+            for n in range(20):
+                (tmp_path / f"feedback.db-{n}").unlink()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        assert {size_of(tmp_path) for _ in range(500)} == {4}
+    finally:
+        ended.set()
+        other.join()
