@@ -33,12 +33,14 @@ def moment_of(given: datetime | str) -> datetime:
     return zoned.astimezone(UTC)
 
 
-def days_long(days: float, name: str) -> timedelta:
+def days_long(days: float, name: str, *, may_be_zero: bool = True) -> timedelta:
     """A length of time.
 
     Raises:
-        InputError: if it is not from 0 to 36,500 days.
+        InputError: if it is not from 0 to 36,500 days, or is 0 and may not be.
     """
+    if days == 0 and not may_be_zero:
+        raise InputError("Expected days above 0, got 0.")
     if not 0 <= days <= MAX_DAYS:
         raise InputError(f"Expected {name} from 0 to {MAX_DAYS:,.0f} days, got {days:g}.")
     return timedelta(days=days)

@@ -30,7 +30,7 @@ def show_decisions(place: Any, out: Console) -> None:
 
 def show_batch(place: Any, batch: Any, checks: dict[str, Any], out: Console) -> None:
     """Training set, data checks and candidates of the last night that trained."""
-    from recsys.nightly.fitting import trials_of
+    from recsys.nightly.trials import trials_of
 
     table = Table(show_header=False, title=f"Batch {batch.batch_id}")
     table.add_column()

@@ -66,10 +66,10 @@ SOURCES = {
     "import": Source("imports", "app", DATA),
     "storage": Source("home", "show_storage", DATA),
     "home": Source("home", "home", DATA),
-    "brigading": Source("care", "brigading", DATA),
-    "erase-user": Source("care", "erase_user", DATA),
+    "brigading": Source("brigading", "brigading", DATA),
+    "erase-user": Source("erasures", "erase_user", DATA),
     "erasures": Source("erasures", "erasures", DATA),
-    "bring-back": Source("care", "bring_back", DATA),
+    "bring-back": Source("erasures", "bring_back", DATA),
     "serve": Source("serve", "serve", SERVING),
     "api-key": Source("api_keys", "api_key", SERVING),
 }

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from recsys.errors import InputError
 from recsys.moments import days_long
 from recsys.nightly.champion_line import champion_line
 from recsys.records import Batch, BatchStatus, Promotion
@@ -71,9 +70,7 @@ def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days:
     Raises:
         InputError: if `days` makes no sense.
     """
-    if days == 0:
-        raise InputError("Expected days above 0, got 0.")
-    before = (now - days_long(days, "the age of files")).timestamp()
+    before = (now - days_long(days, "the age of files", may_be_zero=False)).timestamp()
     promotions, runs = store.list_promotions(), store.list_batches()
     in_use = _in_use(promotions, runs)
     once_champion = {row.to_version for row in promotions} | {row.from_version for row in promotions}

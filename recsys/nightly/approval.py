@@ -13,7 +13,8 @@ from datetime import datetime
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.foreign_text import in_markdown
 from recsys.nightly.champion import audited_champion
-from recsys.nightly.judging import accepted_reason, as_decided, load_evidence, passed_batch
+from recsys.nightly.judging import as_decided, load_evidence
+from recsys.nightly.verdicts import accepted_reason, passed_batch
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 

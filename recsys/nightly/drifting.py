@@ -243,7 +243,5 @@ def drift_config(days: float) -> DriftConfig:
     """
     from recsys.evaluation.drift import DriftConfig
 
-    if days == 0:
-        raise InputError("Expected days above 0, got 0.")
-    days_long(days, "drift_days")
+    days_long(days, "drift_days", may_be_zero=False)
     return DriftConfig(days=days)

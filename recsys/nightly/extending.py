@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recsys.errors import ConflictError, InputError
 from recsys.nightly import judging, kept_files
 from recsys.nightly.champion import require_registry
-from recsys.nightly.fitting import read_training_set
+from recsys.nightly.freezing import read_training_set
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 

@@ -24,13 +24,14 @@ from typing import Any
 
 from recsys.errors import InputError, TerminalError
 from recsys.file_digests import digest_folder
-from recsys.nightly import fitting
+from recsys.nightly import freezing
+from recsys.nightly.kept_files import TRAINING_SET
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 from recsys.store.forgetting import FrozenSet
 
 STEP, FROZEN_ANEW = "forget_users", "frozen_anew"
-TRAINING_SET, ANEW = "training_set", "training_set_anew"
+ANEW = "training_set_anew"
 MADE_OF_SET = ("data_docs", "candidates", "judged", "refit")  # folders beside it; evidence names nobody, and stays
 LOCK = ".forgetting"  # of candidates that are tried at once, one freezes the set anew
 
@@ -81,13 +82,14 @@ def users_of(folder: Path) -> set[str]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from recsys.training.training_set import HISTORIES, NEUTRAL, TRAINING_SET, read_summary
+    from recsys.training.training_set import HISTORIES, NEUTRAL, read_summary
+    from recsys.training.training_set import TRAINING_SET as EXAMPLES
 
     if read_summary(folder) is None:
         return set()
     try:
         columns = [
-            pq.read_table(folder / name, columns=["user_id"])["user_id"] for name in (TRAINING_SET, HISTORIES, NEUTRAL)
+            pq.read_table(folder / name, columns=["user_id"])["user_id"] for name in (EXAMPLES, HISTORIES, NEUTRAL)
         ]
     except (OSError, pa.ArrowException) as error:
         raise InputError(
@@ -104,7 +106,7 @@ def was_frozen_anew(place: Workplace, batch: Batch) -> bool:
 
 def _freeze_anew(place: Workplace, batch: Batch, gone: frozenset[str], step: str) -> Batch:
     folder, old = place.folder(batch.batch_id), str(batch.training_set_digest)
-    summary = fitting.write_set(place, batch, folder / ANEW)
+    summary = freezing.write_set(place, batch, folder / ANEW)
     if summary.digest == old:
         raise TerminalError(
             f"Expected the feedback database to hold nothing of {len(gone)} erased users, but the training set of run "
@@ -132,7 +134,7 @@ def _decision(place: Workplace, batch: Batch, gone: frozenset[str], change: dict
     versions = change["model_versions"]
     made = f" (version{'s' if len(versions) > 1 else ''} {', '.join(versions)})" if versions else ""
     reason = (
-        f"{users.capitalize()} of the training set {'was' if len(gone) == 1 else 'were'} erased before {change['at_step']}: "
+        f"{users} of the training set {'was' if len(gone) == 1 else 'were'} erased before {change['at_step']}: "
         f"the set with digest {change['old_digest'][:12]} was frozen anew as {change['new_digest'][:12]}, as of the same "
         f"cut-off. What was made of it{made} is made again."
     )

@@ -6,13 +6,15 @@ a user's events has learned from them all the same, and counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET, users_of
+from recsys.nightly.forgetting import MADE_OF_SET, users_of
+from recsys.nightly.kept_files import TRAINING_SET
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.registry_deletion import Fit
@@ -111,8 +113,6 @@ def _digests_of(erasure: Erasure) -> dict[str, str]:
 
 def named_evidence(folder: Path) -> Iterator[Path]:
     """Folders of evidence of a batch whose users have no pseudonyms."""
-    import json
-
     for path in sorted(folder.glob(f"{EVIDENCE}*/evidence.json")):
         if not json.loads(path.read_text(encoding="utf-8")).get("is_keyed"):
             yield path.parent

@@ -1,37 +1,31 @@
-"""From a challenger to a verdict and a refit that may be promoted."""
+"""Evaluates a challenger on the holdout: the evidence that the gate decides on, and what people see of it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import ConflictError, DataCheckError, InputError
+from recsys.errors import InputError
 from recsys.file_digests import below
 from recsys.nightly import kept_files
-from recsys.nightly.cards import write_card
-from recsys.nightly.champion import audited_champion
-from recsys.nightly.fitting import current_recipe, fit_into, read_training_set, register, rule_of
 from recsys.nightly.forgetting import was_frozen_anew
+from recsys.nightly.freezing import read_training_set
 from recsys.nightly.pooling import pool_opinions
+from recsys.nightly.recipes import current_recipe, rule_of
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 from recsys.store.artifact_digests import ArtifactKind
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from recsys.evaluation.behaviour_result import BehaviourResult
     from recsys.evaluation.evidence import Evidence
     from recsys.evaluation.gate import Verdict
     from recsys.model.recommender import Recommender
     from recsys.training.training_set import TrainingSet
 
 SHOWN = ("systems.md", "systems.png")  # of the evidence: what a person looks at and what the refit does not have itself
-MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
 
 
 def evaluate(
@@ -156,24 +150,6 @@ def judge(
     return decide(evidence, config, superseded_by, accepted_thin_evidence)
 
 
-def superseding_champion(place: Workplace, batch: Batch, run_id: str) -> str | None:
-    """The version that has become champion since the batch was compared with another one, if any.
-
-    What a first try of the run saw counts: run again, it decides the same, also after its own promotion.
-    """
-    decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
-    if decided:
-        return decided[0].numbers.get("superseded_by")
-    champion = audited_champion(place)
-    return None if champion in (batch.champion_version, batch.refit_version) else champion
-
-
-def accepted_reason(place: Workplace, run_id: str) -> str | None:
-    """Why a person wanted what this run evaluated on too little evidence; None if the evidence was enough."""
-    decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
-    return decided[0].numbers.get("accepted_thin_evidence") if decided else None
-
-
 def metrics_of(evidence: Evidence) -> dict[str, float]:
     """What MLflow shows of an evaluation: means by system, as `<system>_<metric>`, and what was measured of the challenger.
 
@@ -254,140 +230,3 @@ def load_evidence(place: Workplace, batch: Batch) -> Evidence:
 def as_decided(batch: Batch, decision: Decision) -> Batch:
     """The batch with the evidence that a verdict rests on; it may have got more since."""
     return replace(batch, evidence_uri=decision.numbers.get("evidence_uri") or batch.evidence_uri)
-
-
-def record_verdict(
-    place: Workplace, batch: Batch, evidence: Evidence, verdict: Verdict, run_id: str, now: datetime
-) -> Decision:
-    """Writes a verdict into the ledger, on the challenger, and on its page.
-
-    Args:
-        place: stores and folders.
-        batch: of the challenger.
-        evidence: behind the verdict.
-        verdict: the gate's.
-        run_id: the run whose verdict it is.
-        now: wall clock, for the record.
-    """
-    version = str(batch.challenger_version)
-    numbers = {
-        "model_version": version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
-        "recipe": place.registry.get_tags(version).get("recipe"), **verdict.numbers,
-    }  # fmt: skip
-    recorded = place.store.record_decision(
-        Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, now, numbers)
-    )
-    place.registry.set_tags(version, {"verdict": verdict.verdict})
-    describe_verdict(place, batch, verdict)
-    return recorded
-
-
-def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
-    """Writes the card of the judged fit: on its page in the registry, and whole among its artifacts."""
-    write_card(place, batch, "judged", str(batch.challenger_version), verdict, load_evidence(place, batch))
-
-
-def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
-    """What the gate said last of the batch's challenger; what it would say now, where it has not been asked."""
-    from recsys.evaluation.gate import Verdict
-
-    for decided in place.store.list_decisions(step="decide_promotion"):
-        if decided.numbers.get("model_version") == batch.challenger_version:
-            outcome: Any = decided.verdict
-            return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
-    return judge(load_evidence(place, batch))
-
-
-def refit(place: Workplace, batch: Batch) -> str:
-    """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
-    from recsys.evaluation.pseudonyms import in_order
-    from recsys.model.recommender import Recommender
-
-    load_evidence(place, batch)  # before hours of fitting: it is needed at the end
-    judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
-    if judged_recipe != current_recipe(batch):
-        raise ConflictError(
-            f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
-            "nothing is refitted. Start a new run, so that the new recipe is evaluated."
-        )
-    place.make_pseudonyms()
-    folder = place.folder(batch.batch_id)
-    fit_into(place, batch, folder, "refit")
-    kept_files.record_fit(place, batch.batch_id, "refit")
-    histories = in_order(read_training_set(place, batch, folder).histories, place.pseudonym)
-    judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
-    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
-    version = register(place, batch, folder, "refit")
-    (folder / "refit" / "behaviour.json").write_text(
-        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
-    )
-    log_judged(place, batch, version, metrics)
-    place.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
-    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
-    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(place, batch))
-    return version
-
-
-def check_refit(
-    version: str, judged: Recommender, refitted: Recommender, histories: pd.DataFrame, seed: int
-) -> tuple[list[BehaviourResult], dict[str, float]]:
-    """Tests how a refit behaves, and whether its lists are close to those that were evaluated.
-
-    Args:
-        version: of the judged fit.
-        judged: that fit.
-        refitted: the same recipe, fitted through the cut-off.
-        histories: see `recsys.model.histories`.
-        seed: of the sample of users.
-
-    Returns:
-        The outcomes, and what was measured: closeness, and the fidelity of explanations.
-
-    Raises:
-        DataCheckError: if anything failed, with an example of it.
-    """
-    from recsys.evaluation.behaviour import run_behaviour_tests
-    from recsys.evaluation.ranking_metrics import rank_overlap
-
-    results = run_behaviour_tests(refitted, histories, seed=seed)
-    users = sorted(histories["user_id"].unique())[:500]
-    own = histories[histories["user_id"].isin(users)]
-    overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
-    failed = [f"{r.name}: {r.detail}" for r in results if not r.passed]
-    if overlap < MIN_OVERLAP:
-        failed.append(f"rank_overlap: {overlap:.2f} of the evaluated lists' items, expected at least {MIN_OVERLAP}")
-    if failed:
-        raise DataCheckError(
-            f"Expected the refit of version {version} to pass its behaviour tests, but: "
-            + "; ".join(failed) + ". It is not promoted; the champion stays."
-        )  # fmt: skip
-    metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
-    for result in results:
-        metrics |= result.metrics
-    return results, metrics
-
-
-def batch_of_version(place: Workplace, model_version: str) -> Batch:
-    """The batch that a version was fitted for, by the version's tags."""
-    return place.store.get_batch(place.registry.get_tags(model_version).get("batch_id", ""))
-
-
-def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:
-    """The batch whose refit is `model_version`, if this run's recorded verdict on it is "promote".
-
-    Raises:
-        InputError: otherwise.
-    """
-    tags = place.registry.get_tags(model_version)
-    batch = batch_of_version(place, model_version)
-    verdicts = [d for d in place.store.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
-    passed = any(
-        d.verdict == "promote" and d.numbers.get("model_version") == batch.challenger_version for d in verdicts
-    )
-    if batch.refit_version != model_version or not passed:
-        raise InputError(
-            f"Expected version {model_version} to be the refit of a challenger that passed the gate in run {run_id}, "
-            f"got fit {tags.get('fit')!r} of batch {batch.batch_id}, verdicts {[d.verdict for d in verdicts]}: run "
-            "decide_promotion and refit_challenger first."
-        )
-    return batch

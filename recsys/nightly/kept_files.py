@@ -7,12 +7,14 @@ nothing is known: they are used as they are, with a warning, until `recsys model
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from recsys.errors import DigestError
+from recsys.errors import DigestError, InputError
 from recsys.file_digests import FileDigest, Known, below, digest_folder, require_same
 from recsys.store.artifact_digests import ArtifactKind
 
@@ -43,8 +45,6 @@ def known_files(place: Workplace, batch_id: str, folder: Path, *kinds: ArtifactK
 
 def record_training_set(place: Workplace, batch_id: str, summary: TrainingSetSummary) -> str:
     """Makes what lies in the batch's folder its frozen set: reference, digest of its content, and digests of its files.
-
-    The only way to say so, also for a set that is frozen anew, without a user who was erased.
 
     Returns:
         The reference.
@@ -112,8 +112,7 @@ def recorder_of_version(
                     f"Expected {place.folder(batch_id) / fit_name / RECOMMENDER / path} with {expected}, as it was fitted, got "
                     f"{found or 'no such file'}: nothing was registered. {NEW_RUN}"
                 )
-        own = {f"{fit_name}/{path}": FileDigest(f"{fit_name}/{path}", one.sha256, one.size, one.written_at)
-               for path, one in files.items()}  # fmt: skip
+        own = {path: replace(one, path=path) for name, one in files.items() for path in [f"{fit_name}/{name}"]}
         place.store.record_files(ArtifactKind.VERSION, batch_id, fit_name, own)
 
     return on_saved
@@ -157,3 +156,17 @@ def require_fit(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> 
     """
     known = known_files(place, batch.batch_id, folder, ArtifactKind.FIT)
     require_same(folder / fit_name, below(known, fit_name), NEW_RUN)
+
+
+def parsed(file: Path, content: bytes) -> dict[str, Any]:
+    """A JSON object that a step left behind.
+
+    Raises:
+        InputError: naming the file, if it cannot be read.
+    """
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"Expected JSON in {file}, got what cannot be read ({str(error)[:200]}): nothing was done with it. {NEW_RUN}"
+        ) from error

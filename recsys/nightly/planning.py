@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from recsys.feedback.triggers import (
     evaluate_triggers,
     new_dislikes,
 )
-from recsys.nightly import fitting
+from recsys.nightly import trials
 from recsys.nightly.champion import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.nightly.drifting import last_drift
 from recsys.nightly.thin_evidence import MANY, enough_now
@@ -27,7 +26,7 @@ from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
-from recsys.training.recipe import FAMILIES, MAX_SEED, FitConfig, Trial
+from recsys.training.recipe import FAMILIES, MAX_SEED, FitConfig
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
@@ -259,17 +258,16 @@ def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
     """What the champion's run measured of the candidate that won, and the ridge of T that it chose.
 
     None without a champion, or where its files are gone.
+
+    Raises:
+        DigestError: if what was measured is not what is there.
     """
-    if champion is None:
+    made = None if champion is None else place.store.find_maker(champion)
+    if champion is None or made is None:
         return None
-    candidates = place.folder(place.registry.get_tags(champion)["batch_id"]) / "candidates"
     chosen = place.registry.get_params(champion)
-    for path in sorted(candidates.glob("*/trial.json")):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        trial = Trial.from_dict({name: value for name, value in kept.items() if name != fitting.DIGEST})
-        if trial.candidate.name == chosen["candidate"]:
-            return replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
-    return None
+    trial = trials.measured_before(place, made[0], chosen["candidate"])
+    return None if trial is None else replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
 
 
 def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError
-from recsys.nightly.fitting import current_recipe
+from recsys.nightly.recipes import current_recipe
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 

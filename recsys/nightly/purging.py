@@ -16,8 +16,9 @@ from recsys.file_digests import below, differences, digest_folder, require_same
 from recsys.nightly import approval
 from recsys.nightly.champion import finish_promotion
 from recsys.nightly.champion_line import champion_line
-from recsys.nightly.forgetting import MADE_OF_SET, TRAINING_SET
+from recsys.nightly.forgetting import MADE_OF_SET
 from recsys.nightly.holding import Holders, complete_erasures, holders_of, open_erasures
+from recsys.nightly.kept_files import TRAINING_SET
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, BatchStatus, Promotion
 from recsys.store.artifact_digests import ArtifactKind

@@ -7,7 +7,7 @@ other batch alone: what is missing there, a step has not done yet.
 from __future__ import annotations
 
 from recsys.errors import ConflictError, NotFoundError
-from recsys.nightly import fitting, forgetting, judging, replaying
+from recsys.nightly import fitting, forgetting, freezing, judging, recipes, refitting, replaying, trials, verdicts
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch, Decision
 
@@ -49,9 +49,9 @@ def with_challenger(place: Workplace, batch: Batch) -> Batch:
     if not forgetting.was_frozen_anew(place, batch) or (version and not was_of(place, batch, version)):
         return batch
     if batch.data_docs_uri is None:
-        batch = fitting.check_batch(place, batch)[0]
-    for name in fitting.candidate_names(batch):
-        fitting.try_and_record(place, batch, name)
+        batch = freezing.check_batch(place, batch)[0]
+    for name in recipes.candidate_names(batch):
+        trials.try_and_record(place, batch, name)
     version = fitting.train(place, batch, fit_name="judged")
     place.registry.set_alias("challenger", version)
     return place.store.update_batch(batch.batch_id, challenger_version=version)
@@ -102,7 +102,7 @@ def with_refit(place: Workplace, batch: Batch) -> Batch:
     batch = with_verdict(place, batch)
     if batch.refit_version is not None:
         return batch
-    version = judging.refit(place, batch)
+    version = refitting.refit(place, batch)
     return place.store.update_batch(batch.batch_id, refit_version=version)
 
 
@@ -118,4 +118,4 @@ def _decide_again(place: Workplace, batch: Batch, decided: Decision) -> Decision
     people_said = (decided.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
     verdict = decide(evidence, replaying.gate_config(decided.numbers), *people_said)
     (frozen,) = place.store.list_decisions(run_id=batch.batch_id, step=forgetting.STEP)
-    return judging.record_verdict(place, batch, evidence, verdict, decided.run_id, frozen.recorded_at)
+    return verdicts.record_verdict(place, batch, evidence, verdict, decided.run_id, frozen.recorded_at)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys.errors import ConflictError, InputError
-from recsys.nightly import approval, extending, forgetting, judging, kept_files, promoting, renewing
+from recsys.nightly import approval, extending, forgetting, judging, kept_files, promoting, renewing, verdicts
 from recsys.nightly import champion as champions
 from recsys.nightly.old_lists import delete_retired_lists
 from recsys.nightly.workplace import Workplace
@@ -74,11 +74,11 @@ def decide_promotion(
         batch = forgetting.require_forgotten(place, renewing.batch_of(place, model_version), "decide_promotion")
         batch = renewing.with_evidence(place, batch)
         evidence = judging.load_evidence(place, batch)
-        superseded_by = judging.superseding_champion(place, batch, run_id)
+        superseded_by = verdicts.superseding_champion(place, batch, run_id)
         verdict = judging.judge(
             evidence, accept_gain=accept_gain, superseded_by=superseded_by, accepted_thin_evidence=accept_thin_evidence
         )
-        judging.record_verdict(place, batch, evidence, verdict, run_id, moment(now))
+        verdicts.record_verdict(place, batch, evidence, verdict, run_id, moment(now))
     return {
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
@@ -135,11 +135,11 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
             model_version = _without_erased(place, model_version, run_id, at)
         if last is not None and last.to_version == model_version and last.run_id == run_id:
             return _promoted(last)
-        batch = judging.passed_batch(place, model_version, run_id)
+        batch = verdicts.passed_batch(place, model_version, run_id)
         champion = None if last is None else last.to_version
         promoting.require_promotable(place, batch, champion)
         kept_files.require_recommender(place, model_version)
-        accepted = judging.accepted_reason(place, run_id)
+        accepted = verdicts.accepted_reason(place, run_id)
         answer = approval.require_approval(place, model_version, None if accepted is None else run_id)
         place.store.begin_promotion(
             Promotion(
@@ -159,7 +159,7 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
 
 def _without_erased(place: Workplace, model_version: str, run_id: str, now: datetime) -> str:
     """The refit to promote: a new one, if a user of its training set was erased since. Who approved the old is asked again."""
-    batch = judging.batch_of_version(place, model_version)
+    batch = verdicts.batch_of_version(place, model_version)
     batch = forgetting.require_forgotten(place, batch, "promote")
     if batch.refit_version == model_version or not renewing.was_of(place, batch, model_version):
         return model_version

@@ -9,7 +9,7 @@ from typing import Any
 from recsys.eligibility import EligibilityRule
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.triggers import TriggerConfig
-from recsys.nightly import fitting, forgetting, judging, kept_files, planning, renewing
+from recsys.nightly import fitting, forgetting, freezing, judging, kept_files, planning, recipes, renewing, trials
 from recsys.nightly.planning import RunConfig
 from recsys.nightly.workplace import Workplace, scratch_folder
 from recsys.pipeline.step import moment, step
@@ -123,7 +123,7 @@ def build_training_set(batch_id: str) -> dict[str, Any]:
     with Workplace.open() as place:
         batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "build_training_set")
         folder = place.folder(batch_id) / "training_set"
-        summary = fitting.freeze_training_set(place, batch, folder)
+        summary = freezing.freeze_training_set(place, batch, folder)
         uri = kept_files.record_training_set(place, batch_id, summary)
     return {
         "uri": uri,
@@ -143,7 +143,7 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
     """
     with Workplace.open() as place:
         batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "validate_training_set")
-        batch, report = fitting.check_batch(place, batch)
+        batch, report = freezing.check_batch(place, batch)
     return {
         "success": report.success,
         "num_expectations": report.num_expectations,
@@ -156,7 +156,7 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
 def list_candidates(batch_id: str) -> dict[str, Any]:
     """What `try_candidate` has to try: the grid of each family of the batch."""
     with Workplace.open() as place:
-        return {"candidates": fitting.candidate_names(place.store.get_batch(batch_id))}
+        return {"candidates": recipes.candidate_names(place.store.get_batch(batch_id))}
 
 
 @step
@@ -172,7 +172,7 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
     """
     with Workplace.open() as place:
         batch = forgetting.require_forgotten(place, place.store.get_batch(batch_id), "try_candidate")
-        trial = fitting.try_and_record(place, batch, candidate)
+        trial = trials.try_and_record(place, batch, candidate)
     return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
 
 
@@ -240,10 +240,10 @@ def dry_run(
         rule = None if eligible is None else EligibilityRule.from_dict(eligible)
         config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
         batch = planning.plan_batch(place, run_id, moment(as_of), moment(now), config, writes=False)
-        summary = fitting.freeze_training_set(place, batch, folder / "training_set")
-        report = fitting.check_training_set(place, batch, folder)
-        for candidate in fitting.candidate_names(batch):
-            fitting.try_candidate(folder, batch, candidate)
+        summary = freezing.freeze_training_set(place, batch, folder / "training_set")
+        report = freezing.check_training_set(place, batch, folder)
+        for candidate in recipes.candidate_names(batch):
+            trials.try_candidate(folder, batch, candidate)
         fitting.fit_into(place, batch, folder, fit_name="judged")
         evidence = judging.evaluate(place, batch, folder)
         verdict = judging.judge(evidence)

@@ -9,11 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from recsys.store import erasures, tombstones
+from recsys.records import Decision
+from recsys.store import erasures, forgetting, tombstones
 from recsys.store.database import Database
 from recsys.store.database_errors import database_errors
 from recsys.store.engine import wipe_log
 from recsys.store.erasures import Erasure
+from recsys.store.forgetting import FrozenSet
+from recsys.store.user_key import UserKey
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +59,21 @@ class ErasureStore(Database):
 
     def user_hashes(self, user_ids: Iterable[str]) -> dict[str, str]:
         """User -> keyed hash, by which files and the audit name them; see `store.user_key`. The first call makes the key."""
-        with self.reading() as connection:
-            key = tombstones.key_of(connection)
-        if key is None:
-            key = self.write(tombstones.make_key)
+        key = self.make_user_key()
         return {user_id: key.hash_of(user_id) for user_id in user_ids}
+
+    def user_key(self) -> UserKey | None:
+        """The key of users' names in files and in the audit; None if there is none yet."""
+        with self.reading() as connection:
+            return tombstones.key_of(connection)
+
+    def make_user_key(self) -> UserKey:
+        """The same, made if there is none."""
+        return self.user_key() or self.write(tombstones.make_key)
+
+    def freeze_anew(self, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
+        """Puts another frozen set in the place of one, and says so in the ledger; see `forgetting.freeze_anew`."""
+        return self.write(lambda c: forgetting.freeze_anew(c, batch_id, old_digest, new, decision))
 
     def list_erasures(self, user_id: str | None = None) -> list[Erasure]:
         """The audit of erasures, open ones first; of one user, newest first."""

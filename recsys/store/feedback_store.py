@@ -37,13 +37,12 @@ from recsys.store.audit_store import AuditStore
 from recsys.store.brigading import FlaggedBurst
 from recsys.store.catalog_store import CatalogStore
 from recsys.store.erasure_store import ErasureStore
-from recsys.store.forgetting import ForgettingStore
 from recsys.store.list_store import ListStore
 from recsys.store.stream_reader import StreamReader
 from recsys.store.table_sizes import ListsSize, read_lists_size
 
 
-class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureStore, ForgettingStore):
+class FeedbackStore(StreamReader, CatalogStore, AuditStore, ListStore, ErasureStore):
     """The feedback database, as the loop uses it."""
 
     # Feedback

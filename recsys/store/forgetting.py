@@ -1,4 +1,4 @@
-"""What the loop does about users who were erased: their names in files, and sets that are frozen anew."""
+"""A frozen set that is frozen anew, without users who were erased. In the caller's transaction."""
 
 from __future__ import annotations
 
@@ -10,31 +10,12 @@ from sqlalchemy import Connection, select, update
 from recsys.errors import ConflictError, NotFoundError
 from recsys.file_digests import FileDigest
 from recsys.records import BatchStatus, Decision
-from recsys.store import artifact_digests, ledger, tombstones
+from recsys.store import artifact_digests, ledger
 from recsys.store.artifact_digests import ArtifactKind
-from recsys.store.database import Database
 from recsys.store.tables import training_batches
-from recsys.store.user_key import UserKey
 
 # What was made of a set; the challenger is named until there is another, since a used batch has one.
 MADE_OF_SET = ("data_docs_uri", "refit_version", "evidence_uri")
-
-
-class ForgettingStore(Database):
-    """Names of users, and what was frozen before one of them was erased."""
-
-    def user_key(self) -> UserKey | None:
-        """The key of users' names in files and in the audit; None if there is none yet."""
-        with self.reading() as connection:
-            return tombstones.key_of(connection)
-
-    def make_user_key(self) -> UserKey:
-        """The same, made if there is none."""
-        return self.user_key() or self.write(tombstones.make_key)
-
-    def freeze_anew(self, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
-        """Puts another frozen set in the place of one, and says so in the ledger; see `freeze_anew`."""
-        return self.write(lambda c: freeze_anew(c, batch_id, old_digest, new, decision))
 
 
 @dataclass(frozen=True)

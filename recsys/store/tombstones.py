@@ -22,7 +22,7 @@ from recsys.store.catalog import insert_into, rows_with
 from recsys.store.tables import tombstones, user_keys
 from recsys.store.user_key import KEY_OPTION, KeyFile, UserKey, plain_hash
 
-LOCKS_OF_USERS = 7_216_002  # any number, the same in every process
+LOCKS_OF_USERS = 7_216_003  # any number, the same in every process
 
 
 def lock_users(connection: Connection, user_ids: Iterable[str], *, alone: bool = False) -> None:

@@ -58,7 +58,6 @@ def drop_text(connection: Connection, item_ids: Collection[str]) -> int:
 
     The others keep what the first of those who do speak of them said.
     """
-    _hold(connection, item_ids)
     backed: set[str] = set()
     for table in FEEDBACK:
         query = select(table.c.item_id).distinct()
@@ -68,12 +67,6 @@ def drop_text(connection: Connection, item_ids: Collection[str]) -> int:
     if gone:
         _drop(connection, gone)
     return len(gone)
-
-
-def _hold(connection: Connection, item_ids: Collection[str]) -> None:
-    """Lets one erasure after another look at a placeholder: two at once would each see the other's rows."""
-    query = select(items.c.item_id).where(items.c.is_placeholder).order_by(items.c.item_id)
-    rows_with(connection, query.with_for_update(key_share=True), items.c.item_id, sorted(item_ids))
 
 
 def _rewrite(connection: Connection, item_ids: Iterable[str]) -> None:

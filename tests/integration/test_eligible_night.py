@@ -16,7 +16,7 @@ from recsys import pipeline
 from recsys.eligibility import EligibilityRule, is_eligible
 from recsys.errors import InputError
 from recsys.loop import Night, NightOptions, run_night
-from recsys.nightly import fitting, judging, planning
+from recsys.nightly import freezing, judging, planning, recipes
 from recsys.nightly.workplace import Workplace
 from recsys.records import Batch
 from recsys.serving.lists import serve_list
@@ -84,7 +84,7 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
     with Workplace.open() as place:
         batch, own = batch_of(place), training_set_of(place)
         anyway = replace(batch, config={**batch.config, "eligible": {}}, training_set_digest=None)
-        fitting.freeze_training_set(place, anyway, tmp_path / "training_set")
+        freezing.freeze_training_set(place, anyway, tmp_path / "training_set")
         free = TrainingSet.read(tmp_path / "training_set")
         challenger = place.recommender(str(batch.challenger_version))
         half_life_days = batch.config["half_life_days"]
@@ -153,8 +153,8 @@ def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night:
         recipe = place.registry.get_tags(str(batch_of(place).refit_version))["recipe"]
     assert kept.config["eligible"] == same.config["eligible"] == RULE.as_dict()
     assert lifted.config["eligible"] == {}
-    assert fitting.current_recipe(kept) == fitting.current_recipe(same) == recipe
-    assert fitting.current_recipe(lifted) != recipe
+    assert recipes.current_recipe(kept) == recipes.current_recipe(same) == recipe
+    assert recipes.current_recipe(lifted) != recipe
 
 
 def test_what_is_hidden_after_publishing_is_served_no_more(night: Night) -> None:

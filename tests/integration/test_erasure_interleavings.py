@@ -19,7 +19,7 @@ from recsys.errors import ConflictError, ErasedError, NotFoundError
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.patterns import identify_patterns
 from recsys.ingest import ImportOptions, import_interactions
-from recsys.nightly import fitting, forgetting, holding, kept_files
+from recsys.nightly import forgetting, freezing, holding, kept_files
 from recsys.nightly.workplace import Workplace
 from recsys.records import (
     Batch,
@@ -174,7 +174,7 @@ class World:
         planned = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {"half_life_days": 30.0}, now, now + MINUTE)
         batch = self.store.claim_backlog(planned)
         folder = place.folder(name) / forgetting.TRAINING_SET
-        kept_files.record_training_set(place, name, fitting.freeze_training_set(place, batch, folder))
+        kept_files.record_training_set(place, name, freezing.freeze_training_set(place, batch, folder))
         batch = forgetting.require_forgotten(place, self.store.get_batch(name), "train_challenger")
         self.fitted[name] = (str(batch.training_set_digest), forgetting.users_of(folder))
         self.store.update_batch(name, challenger_version=name)

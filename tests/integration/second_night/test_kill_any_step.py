@@ -36,7 +36,7 @@ DEATHS: list[tuple[str, Point]] = [
     ("build_training_set", Point(f"{STORE}.record_files", "after")),
     ("validate_training_set", Point("recsys.training.validation:make_self_contained", "before")),
     ("validate_training_set", Point(f"{STORE}.update_batch", "before")),
-    ("list_candidates", Point("recsys.nightly.fitting:candidate_names", "after")),
+    ("list_candidates", Point("recsys.nightly.recipes:candidate_names", "after")),
     ("try_candidate", Point("pathlib:Path.rename", "before")),  # measured, but nothing says so
     ("train_challenger", Point(f"{REGISTRY}._log_model", "after")),  # the model is uploaded, no version points at it
     ("train_challenger", Point(f"{STORE}.update_batch", "after")),  # the alias `challenger` is where it was

@@ -4,7 +4,7 @@ import pytest
 
 from recsys.errors import DataCheckError
 from recsys.model.explainer import Explainer
-from recsys.nightly.judging import check_refit
+from recsys.nightly.refitting import check_refit
 from tests.unit.recommenders import make_fitting_histories, make_recommender
 
 
