@@ -176,7 +176,7 @@ def where_next(settings: Settings, user_id: str) -> None:
     recsys = f"{folder}{Path(sys.executable).parent / 'recsys'}"
     out.print("Where to look next:")
     lines = {
-        f"{folder}make up": "Airflow with these nights, MLflow and the API; prints URLs and login",
+        f"{folder}make up": "Airflow with these nights, MLflow and the API; prints URLs and logins",
         f"{recsys} --help": "the tour of the commands",
         f"{recsys} recommend {user_id} --contributions": "what the user of the story gets, and why",
         f"{recsys} decisions": "why each night skipped, trained, promoted or refused",

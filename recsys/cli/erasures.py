@@ -135,7 +135,7 @@ def _show_proofs(found: list[Erasure], as_json: bool) -> None:
 
     settings = Settings.from_environment()
     for one in found:
-        still, known = ("still in", "known to") if one.is_open else ("was in", "was known to")
+        still, known = ("still in", "known to") if one.completed_at is None else ("was in", "was known to")
         deleted = ", ".join(f"{count:,} {name}" for name, count in one.num_rows.items() if count) or "nothing was there"
         say(f"Erasure {one.erasure_id} at {minute(one.erased_at)} UTC, asked for by {one.requested_by}")
         say(f"  state           {_state(one)}")

@@ -284,3 +284,15 @@ def test_a_database_is_made_filled_and_made_again(settings: Settings, tmp_path: 
             done = quick(settings, "import", kind, str(file))
             assert (done.code, done.err) == (0, "")
     assert "backlog    1 new dislike (threshold 20)" in quick(settings, "status").out
+
+
+def test_a_proof_says_what_holds_the_user_and_when_nothing_does(settings: Settings) -> None:
+    migrate(settings.database_url)
+    asked = ("erase-user", "ann", "--requested-by", "ann", "--yes")
+    assert re.search(r"state +open\n.*known to +no version", quick(settings, *asked).out, re.DOTALL)
+    with FeedbackStore.open(settings.database_url) as store:
+        (proof,) = store.list_erasures("ann")
+        store.note_remaining(int(proof.erasure_id or 0), {}, proof.erased_at)
+    assert re.search(r"state +complete since .*was known to +no version", quick(settings, "erasures").out, re.DOTALL)
+    assert quick(settings, "bring-back", "ann", "--requested-by", "ann").code == 0
+    assert re.search(r"state +brought back at .* by ann", quick(settings, "erasures").out)
