@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("training_set_uri", "data_docs_uri")
 
-EVIDENCE_ADVICE = (
-    "Put it back from a backup, or remove the whole folder: then its opinions are left out of later verdicts, "
-    "which say so."
-)
-
 
 @dataclass(frozen=True)
 class Purge:
