@@ -120,7 +120,9 @@ class Requests:
         """A key that is wrong in one way: it must be refused wherever a key is needed."""
         token = self.token
         at = self.rng.randrange(len(token))
-        other = self.rng.choice([character for character in "abcXYZ019-_" if character != token[at]])
+        other = self.rng.choice("abcXYZ019-_")
+        # Not drawn anew: how much is drawn may not depend on the key, which differs from run to run.
+        other = "~" if other == token[at] else other
         wrong: list[bytes] = [
             f"Bearer {token[:at]}{other}{token[at + 1 :]}".encode(), f"Bearer {token[:-1]}".encode(),
             f"Bearer {token}x".encode(),

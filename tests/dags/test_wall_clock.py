@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recsys import pipeline
-from recsys.nightly import judging
+from recsys.nightly import verdicts
 from recsys.nightly.history import version_histories
 from recsys.nightly.workplace import Workplace
 from recsys.settings import Settings
@@ -33,7 +33,7 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditedLoo
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
     # These versions have a verdict, but no model that a card could describe.
-    monkeypatch.setattr(judging, "describe_verdict", lambda place, batch, verdict: None)
+    monkeypatch.setattr(verdicts, "describe_verdict", lambda place, batch, verdict: None)
     migrate(settings.database_url)
     with Workplace.open(settings) as place:
         place.registry.ensure()
