@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.evaluation.ranking_metrics import judge
+from recsys.evaluation.metrics.accuracy import judge
 
 K, LIST_LENGTH = 10, 20
 FloatArray = npt.NDArray[np.float64]

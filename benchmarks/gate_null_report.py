@@ -15,8 +15,8 @@ from scipy.stats import binom, binomtest
 from benchmarks.gate_null_test import EQUAL, FALSE_BETTER, MAX_FALSE_BETTER, MIN_REFUSED, MIN_USERS, WORSENED, Tables
 from benchmarks.shown_dislikes import FEW_USERS, MANY_USERS, MAX_FALSE_REFUSED, MAX_LOST, MORE, NIGHTS, NUM_RESAMPLES
 from benchmarks.shown_dislikes import MIN_REFUSED as MIN_REFUSED_THAT_SHOW_MORE
-from recsys.evaluation.gate_config import GateConfig
-from recsys.evaluation.margins import signed
+from recsys.evaluation.gate.config import GateConfig
+from recsys.evaluation.gate.margins import signed
 
 TEXT = """\
 # Is the gate fooled by noise?

@@ -25,9 +25,9 @@ import typer
 from benchmarks import shown_dislikes
 from benchmarks.gate_null_population import FloatArray, Population, name_of, real_population, synthetic_population
 from recsys.cli.tensorflow_loading import load_for
-from recsys.evaluation.evidence import Evidence
-from recsys.evaluation.gate import decide
-from recsys.evaluation.gate_config import GateConfig
+from recsys.evaluation.gate.config import GateConfig
+from recsys.evaluation.gate.decide import decide
+from recsys.evaluation.gate.evidence import Evidence
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "data" / "movietweetings"

@@ -26,12 +26,12 @@ from benchmarks.accuracy.streams import Stream, read_stream
 from benchmarks.incremental_report import write_report
 from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.nearest_items import sparse_item_item_weights
+from recsys.training.families.linked_state import LinkedState
+from recsys.training.families.linked_state_files import load_state, save_state
+from recsys.training.families.solving import solve
 from recsys.training.fit import fit
 from recsys.training.fit_data import FitData
-from recsys.training.linked_state import LinkedState
-from recsys.training.linked_state_files import load_state, save_state
-from recsys.training.recipe import Candidate, FitConfig, Trial
-from recsys.training.solving import solve
+from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
 
 ROOT = Path(__file__).resolve().parents[1]
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)

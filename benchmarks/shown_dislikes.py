@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.gate_null_population import K, Population
-from recsys.evaluation.comparisons import EXPOSURE, compare_metrics
-from recsys.evaluation.dislike_exposure import ExposureFinding, judge_exposure
-from recsys.evaluation.evidence import Evidence
-from recsys.evaluation.gate_config import GateConfig
+from recsys.evaluation.gate.comparisons import EXPOSURE, compare_metrics
+from recsys.evaluation.gate.config import GateConfig
+from recsys.evaluation.gate.evidence import Evidence
+from recsys.evaluation.metrics.dislike_exposure import ExposureFinding, judge_exposure
 
 Counts = npt.NDArray[np.int64]
 BEGIN, END = datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC)

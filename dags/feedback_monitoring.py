@@ -126,7 +126,7 @@ def measure_feedback(as_of: str) -> dict:
 @task(execution_timeout=timedelta(hours=1), **WITH_ALERTS)
 def measure_drift(as_of: str, *, run_id: str, params: dict) -> dict:
     """Compares the newest days with what the champion learned from, in a process of its own."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     return run_step("measure_drift", run_id=run_id, as_of=as_of, now=wall_clock(), drift_days=params["drift_days"])
 

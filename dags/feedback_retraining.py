@@ -143,7 +143,7 @@ def list_candidates(batch_id: str) -> list:
 )
 def try_candidate(batch_id: str, candidate: str) -> dict:
     """Measures one candidate on what is newest, in a process of its own."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     return run_step("try_candidate", batch_id=batch_id, candidate=candidate)
 
@@ -151,7 +151,7 @@ def try_candidate(batch_id: str, candidate: str) -> dict:
 @task(execution_timeout=timedelta(hours=2))
 def train_challenger(batch_id: str) -> dict:
     """Fits the best candidate in a process of its own and registers it."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     return run_step("train_challenger", batch_id=batch_id)
 
@@ -159,7 +159,7 @@ def train_challenger(batch_id: str) -> dict:
 @task(execution_timeout=timedelta(hours=1), outlets=[CHALLENGER])
 def evaluate_challenger(batch_id: str, *, outlet_events) -> dict:
     """Scores champion, challenger and baselines on the same holdout, in a process of its own."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     evaluated = run_step("evaluate_challenger", batch_id=batch_id)
     outlet_events[CHALLENGER].extra = {name: evaluated[name] for name in ("model_version", "batch_id", "as_of")}
@@ -180,7 +180,7 @@ def settle_backlog(batch_id: str) -> dict:
 @task(execution_timeout=timedelta(hours=4))
 def dry_run(as_of: str, *, run_id: str, params: dict) -> dict:
     """Everything up to the verdict in a process of its own, in a temporary folder; nothing is kept."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     config = {name: params[name] for name in RUN_OPTIONS}
     return run_step("dry_run", run_id=run_id, as_of=as_of, now=wall_clock(), **config)

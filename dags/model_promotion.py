@@ -118,7 +118,7 @@ def _is_extending(context) -> tuple[bool, str]:
 @task(execution_timeout=timedelta(hours=1))
 def extend_holdout(as_of: str, *, params: dict, triggering_asset_events) -> dict:
     """Evaluates the challenger again on a longer holdout, if its evidence is insufficient; in a process of its own."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     return run_step("extend_holdout", model_version=_named_version(params, triggering_asset_events), as_of=as_of)
 
@@ -137,7 +137,7 @@ def decide_promotion(*, run_id: str, params: dict, triggering_asset_events) -> d
 @task(execution_timeout=timedelta(hours=2))
 def refit_challenger(model_version: str) -> dict:
     """Fits what passed again through the cut-off, in a process of its own; tests and registers it."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     return run_step("refit_challenger", model_version=model_version)
 

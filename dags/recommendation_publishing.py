@@ -41,7 +41,7 @@ PARAMS = {
 @task(execution_timeout=timedelta(hours=2))
 def publish_recommendations(run_time: str, *, params: dict, triggering_asset_events) -> dict:
     """Writes every user's list, in a process of its own."""
-    from recsys.process import run_step
+    from recsys.pipeline.step_process import run_step
 
     # The form wins over the event, the event over the run's own time.
     named = {"as_of": run_time, **newest_extra(triggering_asset_events, CHAMPION)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from airflow.sdk import Param
 from run_form import MODEL, TRIGGERS, count, switch
 
-FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe`: a test compares them
+FAMILIES = ["closed_form", "embedding"]  # those of `recsys.training.recipe.recipe`: a test compares them
 TRIGGER_FORM = {
     "backlog_trigger": switch(
         "Backlog trigger",

@@ -1,6 +1,6 @@
 """Feedback in Airflow's UI: a status page behind Airflow's own login, and its entry in the navigation.
 
-Shows what `recsys.pipeline.status()` and `feedback_report()` say and decides nothing. Who may read the DAG
+Shows what `recsys.pipeline.loop_status()` and `feedback_report()` say and decides nothing. Who may read the DAG
 `feedback_retraining` may read it.
 """
 

@@ -38,7 +38,7 @@ from plan import LOG, Plan, require_own_folder
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from recsys.private_files import keep_private
+from recsys.files.private import keep_private
 from recsys.settings import PACKAGE_PARENT, Settings
 
 STREAM = PACKAGE_PARENT / "data" / "movietweetings"
@@ -139,8 +139,8 @@ def click(settings: Settings, log: Path) -> story.Story:
 
 def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) -> story.Story:
     """Prints what happened, from what the nights left in their stores; gives the story with its end."""
-    from recsys.nightly.judging import load_evidence
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.retraining.evaluation import load_evidence
 
     with Workplace.open() as place:
         champion = str(place.registry.get_alias("champion"))

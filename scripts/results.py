@@ -30,7 +30,7 @@ def show_decisions(place: Any, out: Console) -> None:
 
 def show_batch(place: Any, batch: Any, checks: dict[str, Any], out: Console) -> None:
     """Training set, data checks and candidates of the last night that trained."""
-    from recsys.nightly.trials import trials_of
+    from recsys.pipeline.retraining.trials import trials_of
 
     table = Table(show_header=False, title=f"Batch {batch.batch_id}")
     table.add_column()
@@ -53,7 +53,7 @@ def show_batch(place: Any, batch: Any, checks: dict[str, Any], out: Console) -> 
 
 def show_systems(evidence: Any, title: str, out: Console) -> None:
     """Every system on one holdout, and how far the challenger is ahead of each, with its interval."""
-    from recsys.evaluation.bootstrap import paired_difference
+    from recsys.statistics.bootstrap import paired_difference
 
     table = Table(title=f"{title}: NDCG@10 on the same holdout")
     for heading in ("system", "NDCG@10", "challenger's lead", "95 % interval", "dislike exposure@10", "users"):

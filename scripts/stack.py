@@ -20,9 +20,9 @@ from local_key import ensure_local_key, local_key_file
 from service import MARK, Service
 
 from recsys.errors import TerminalError
-from recsys.nightly.champion import require_registry
-from recsys.nightly.workplace import Workplace
-from recsys.registry_file import require_own_home
+from recsys.pipeline.champion.aliases import require_registry
+from recsys.pipeline.context import Workplace
+from recsys.registry.local_store import require_own_home
 from recsys.settings import RegistryLogin, Settings
 
 START_TIMEOUT_S = 180.0

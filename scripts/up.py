@@ -23,7 +23,7 @@ import psutil
 from service import processes_of, stop_all
 from stack import Stack, StackError
 
-from recsys.private_files import keep_private
+from recsys.files.private import keep_private
 from recsys.settings import Settings
 
 DOWN_TIMEOUT_S = 120.0

@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-from recsys.private_files import UMASK
+from recsys.files.private import UMASK
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 

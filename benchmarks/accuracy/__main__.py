@@ -25,6 +25,7 @@ from benchmarks.accuracy.peers import PEERS, is_installed
 from benchmarks.accuracy.report import write_report
 from benchmarks.accuracy.streams import Stream, read_stream, splits_of
 from recsys.errors import InputError
+from recsys.training.recipe.code import code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "data" / "movietweetings"
@@ -115,8 +116,7 @@ def _name(job: Job) -> str:
     """Ours is measured anew when its code has changed."""
     text = json.dumps(asdict(job), sort_keys=True)
     if job.system == OURS:
-        sources = sorted([*(ROOT / "recsys/model").rglob("*.py"), *(ROOT / "recsys/training").glob("*.py")])
-        text += "".join(path.read_text(encoding="utf-8") for path in sources)
+        text += code_digest()
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"{Path(job.folder).name}-{job.protocol}-{job.split}-{job.system.replace(' ', '_')}-{digest}"
 

@@ -12,7 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from benchmarks.accuracy.streams import Split
-from recsys.evaluation.ranking_metrics import judge
+from recsys.evaluation.metrics.accuracy import judge
 from recsys.model.event_matrix import event_matrix
 
 LIST_LENGTH = 20

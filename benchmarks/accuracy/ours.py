@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.accuracy.judging import Scorer, Train
 from recsys.training.fit import FitResult, fit
-from recsys.training.recipe import FitConfig
+from recsys.training.recipe.recipe import FitConfig
 
 SPAN_SHARE = 0.25  # the loop's default half-life of sample weights: a quarter of the stream
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.accuracy.job import OURS, Job
-from recsys.evaluation.bootstrap import Interval, paired_difference
+from recsys.statistics.bootstrap import Interval, paired_difference
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -52,8 +52,8 @@ def main(
     """Sets up logging: our own words on stderr, the libraries' only when asked for. What is written is private."""
     import logging
 
+    from recsys.files.private import keep_private
     from recsys.foreign_text import log_to_stderr
-    from recsys.private_files import keep_private
     from recsys.settings import Settings
 
     log_to_stderr(logging.INFO if verbose else logging.WARNING)

@@ -19,7 +19,7 @@ brigading = typer.Typer(
 @brigading.command("list")
 def list_bursts(k: K = 20, as_json: Json = False) -> None:
     """Bursts of dislikes that look like brigading, newest first."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         bursts = place.store.list_bursts()[:k]
@@ -44,7 +44,7 @@ def release_burst(
     as_json: Json = False,
 ) -> None:
     """Let the held-back dislikes of an item count and train from the next run on: a person found them genuine."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         count = place.store.release_flagged(item_id, note, datetime.now(UTC))

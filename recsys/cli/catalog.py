@@ -35,7 +35,7 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
 
     Likes and dislikes are users. *catalog: no* is an item that only feedback names; importing items gives it a title.
     """
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
     from recsys.store.directory import find_items
 
     with Workplace.open() as place, place.store.reading() as connection:
@@ -62,7 +62,7 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
 @items.command("show")
 def show_item(item_id: ItemId, as_json: Json = False) -> None:
     """Show an item, whether it may be recommended, and how that was changed."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         item = place.store.items([item_id]).get(item_id)
@@ -100,7 +100,7 @@ def set_item(
     as_json: Json = False,
 ) -> None:
     """Say when and whether an item may be recommended; it leaves the lists at once. Training still sees it."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     if tags and no_tags:
         raise InputError("Expected either --tag or --no-tags, got both: leave one of them out.")

@@ -14,7 +14,7 @@ from recsys.cli.output import confirm, count_of, minute, print_json_lines, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recsys.nightly.purging import Purge
+    from recsys.pipeline.erasure.purge import Purge
     from recsys.store.erasures import Erasure
 
 erasures = typer.Typer(add_completion=False)
@@ -31,7 +31,7 @@ def erase_user(
     From then on nothing about the user is recorded, imported or trained on, until `recsys bring-back`. The audit keeps a
     keyed hash of the id, counts and the list.
     """
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     if not yes:
         confirm(f"Delete everything about user {user_id}? This cannot be undone.")
@@ -46,7 +46,7 @@ def bring_back(
     as_json: Json = False,
 ) -> None:
     """Let an erased user be as any new one: their feedback is recorded again. What was erased does not come back."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         erasure = place.store.bring_back(user_id, requested_by, datetime.now(UTC))
@@ -64,7 +64,7 @@ def list_erasures(
     as_json: Json = False,
 ) -> None:
     """The proof of who was erased, newest first, and what still holds them; open ones come before all others."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     if context.invoked_subcommand is not None:
         return
@@ -86,8 +86,8 @@ def purge_erased(
     What serves, or may serve next, stays: the champion, the version that a rollback leads to, the newest challenger, and what
     waits for a person's answer. Each is named with the reason. A removed version cannot be brought back.
     """
-    from recsys.nightly.purging import plan_purge, purge
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.erasure.purge import plan_purge, purge
 
     with Workplace.open() as place:
         plan = plan_purge(place)

@@ -19,7 +19,7 @@ UserId = Annotated[str, typer.Argument(help="The user's id.")]
 @exclusions.command("add")
 def exclude(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
     """Keep an item out of a user's lists from now on. It is no dislike: nothing is learned from it."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         found = place.store.exclude_item(user_id, item_id, datetime.now(UTC))
@@ -32,7 +32,7 @@ def exclude(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
 @exclusions.command("remove")
 def include(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
     """Take an exclusion back: the item may be in the user's lists again."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         place.store.include_item(user_id, item_id, datetime.now(UTC))
@@ -45,7 +45,7 @@ def include(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
 @exclusions.command("list")
 def list_excluded(user_id: UserId, k: K = 100, as_json: Json = False) -> None:
     """Show what a user excludes, newest first."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         found = place.store.list_exclusions(user_id)[:k]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from recsys.cli.loop import progress_bar
+from recsys.cli.run import progress_bar
 from recsys.cli.tensorflow_loading import load_for
 from recsys.model.explanations import cited_items
 from recsys.model.sentences import row_in_words
 
 if TYPE_CHECKING:
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
     from recsys.records import RecommendationEntry, RecommendationSet
 
 

@@ -101,7 +101,8 @@ def show_storage(
 
     Pruning is a task of the DAG `feedback_monitoring`. Nothing is removed here.
     """
-    from recsys.home import pruning, storage
+    from recsys.home import storage
+    from recsys.pipeline.monitoring import pruning
     from recsys.store import FeedbackStore
 
     settings = Settings.from_environment()

@@ -12,7 +12,7 @@ from recsys.cli.output import DASH, count_of, minute, number, percent, print_jso
 from recsys.errors import InputError
 
 if TYPE_CHECKING:
-    from recsys.nightly.drifting import DriftMeasurement
+    from recsys.pipeline.monitoring.drift import DriftMeasurement
 
 SHARES = ("_rate", "_share", "change")  # how names of shares end; shown as percentages
 SHARED = {"items", "genres", "signals", "reasons"}  # quantities of drift whose changes are shares
@@ -31,7 +31,7 @@ def patterns(
     """
     moment = parse_moment(as_of)
     from recsys.feedback.patterns import get_dislike_pattern_analysis
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         analysis = get_dislike_pattern_analysis(place.store, user, as_of=moment)
@@ -63,7 +63,7 @@ def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
     """Whether the loop improves recommendations: errors, dislike rate per version, waiting times, convergence, efficiency."""
     moment = parse_moment(as_of)
     from recsys.feedback.improvement import get_feedback_improvement_metrics
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
 
     with Workplace.open() as place:
         metrics = get_feedback_improvement_metrics(place.store, moment)
@@ -128,7 +128,7 @@ def drift(
         raise InputError(f"Expected a folder for the report, found none at {report.absolute().parent}: make it first.")
     found = _measure_drift(moment, days)
     if report is not None:
-        from recsys.nightly.drifting import report_of
+        from recsys.pipeline.monitoring.drift import report_of
 
         report.write_text(report_of(found), encoding="utf-8")
     if as_json:
@@ -139,26 +139,26 @@ def drift(
 
 def _measure_drift(moment: Any, days: float) -> DriftMeasurement:
     """Loads TensorFlow, and the champion, only where there is something to compare."""
-    from recsys.nightly import drifting
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.monitoring import drift
 
     with Workplace.open() as place:
-        newest = drifting.newest_days(place, moment)
-        if isinstance(newest, drifting.DriftMeasurement):
+        newest = drift.newest_days(place, moment)
+        if isinstance(newest, drift.DriftMeasurement):
             return newest
         from recsys.cli.progress import progress_bar
         from recsys.cli.tensorflow_loading import load_for
 
-        config = drifting.drift_config(days)
+        config = drift.drift_config(days)
         with progress_bar() as bar:
             bar.add_task("loading TensorFlow", total=None)
             load_for("measure_drift")
             bar.update(bar.task_ids[0], description="comparing the newest days")
-            return drifting.compare(place, newest, config)
+            return drift.compare(place, newest, config)
 
 
 def _show_drift(found: DriftMeasurement) -> None:
-    from recsys.nightly.drifting import DRIFT, title_of
+    from recsys.pipeline.monitoring.drift import DRIFT, title_of
 
     if not found.drifts or found.start is None:
         for reason in found.reasons:

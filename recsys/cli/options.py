@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.moments import moment_of
+from recsys.times import moment_of
 
 MAX_K = 10_000
 

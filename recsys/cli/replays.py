@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli.loop import Families, HalfLife, KeepCandidate, Seed, Threshold
 from recsys.cli.options import Json, parse_moment, wall_clock
 from recsys.cli.output import flush, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
-from recsys.training.recipe import FAMILIES
+from recsys.cli.run import Families, HalfLife, KeepCandidate, Seed, Threshold
+from recsys.training.recipe.recipe import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from recsys.loop import NightOptions
+    from recsys.pipeline.night import NightOptions
     from recsys.settings import Settings
     from recsys.simulation.replay import ReplayedNight
 
@@ -48,7 +48,7 @@ def replay(
     It works on a copy of the stream with an MLflow store of its own, in `replay/` of RECSYS_HOME: the champion that serves
     is not touched. A replay starts afresh each time. With --json, a line a night, as soon as it is over.
     """
-    from recsys.loop import NightOptions
+    from recsys.pipeline.night import NightOptions
     from recsys.settings import Settings
     from recsys.simulation import replay as simulated
     from recsys.simulation import replay_report

@@ -16,7 +16,7 @@ import typer
 
 from recsys.cli.output import flush, say
 from recsys.errors import ConflictError, InputError, TerminalError
-from recsys.private_files import keep_private
+from recsys.files.private import keep_private
 from recsys.settings import ApiSettings, Settings
 
 GRACE_S = 30  # for requests under way when the service is asked to stop
@@ -67,10 +67,10 @@ def _check(settings: ApiSettings) -> bool:
     from recsys.store.api_keys import list_keys
 
     try:
+        from recsys.serving.auth.rate_limits import RateLimits, parse_limit
+        from recsys.serving.auth.tokens import TokenVerifier
         from recsys.serving.backlog_ready import AnnouncerConfig
         from recsys.serving.config import ServingConfig
-        from recsys.serving.rate_limits import RateLimits, parse_limit
-        from recsys.serving.tokens import TokenVerifier
     except ModuleNotFoundError as error:
         raise TerminalError(f"Expected the package {error.name}, found none: install `recsys[api]`.") from error
     config = ServingConfig.of(settings)

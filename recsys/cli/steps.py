@@ -19,8 +19,9 @@ def step(
     as_json: Json = False,
 ) -> None:
     """One step in this process: what Airflow's tasks start, and what a container would run."""
-    from recsys import pipeline, process
+    from recsys import pipeline
     from recsys.cli.tensorflow_loading import load_for
+    from recsys.pipeline import step_process
 
     try:
         given = step_arguments(name, arguments)
@@ -28,10 +29,10 @@ def step(
         value = pipeline.STEPS[name](**given)
     except RecsysError as error:
         if result is not None:
-            process.write_result(result, error=error)
+            step_process.write_result(result, error=error)
         raise
     if result is not None:
-        process.write_result(result, value=value)
+        step_process.write_result(result, value=value)
     elif as_json:
         print_json_lines([value])
     else:

@@ -22,7 +22,7 @@ SHOWN = 5  # dislikes that `undo` names when it is not clear which is meant
 
 def users(k: K = 20, as_json: Json = False) -> None:
     """Users by activity: how many items they like, dislike and met, and when their last event was."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
     from recsys.store.directory import active_users
 
     with Workplace.open() as place, place.store.reading() as connection:
@@ -51,7 +51,7 @@ def dislike(
     as_json: Json = False,
 ) -> None:
     """Record a thumbs-down, as `POST /api/dislike` does. It acts at once on the user's list, and trains the next version."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
     from recsys.serving.thumbs_down import record_dislike
 
     with Workplace.open() as place:
@@ -79,7 +79,7 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Take a dislike back, as `DELETE /api/dislike/{id}` does: its adjustments end, and it trains no more."""
-    from recsys.nightly.workplace import Workplace
+    from recsys.pipeline.context import Workplace
     from recsys.serving.thumbs_down import newest_dislike
 
     with Workplace.open() as place:

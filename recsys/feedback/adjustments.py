@@ -3,7 +3,7 @@
 A dislike multiplies each feature that its reason names by `1 - factor * 0.5 ** (age_days / half_life_days)`: at once by
 the full factor, later by less and less. Several dislikes multiply; no feature falls below `ADJUSTMENT_FLOOR`. That is how
 important a feature still is; what it does to a list depends on how far apart the scores of a model are, so a feature's
-multiplier is its importance to the power that was fitted with the version (see `recsys.training.adjustment_power`). An
+multiplier is its importance to the power that was fitted with the version (see `recsys.training.head.adjustment_power`). An
 item's multiplier is the product over its features, and its score is
 
     adjusted = score - (1 - multiplier) * max(score, 0)

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from recsys.evaluation.holm import holm_adjusted
 from recsys.feedback.adjustments import ItemFeatures
 from recsys.feedback.reasons import FeatureKind
+from recsys.statistics.multiple_testing import holm_adjusted
 
 MIN_SHOWN = 100  # shown films from which exposures are compared with, if they are no fewer than the opinions
 

@@ -35,7 +35,7 @@ class TriggerConfig:
             number of features.
         feature_trigger: whether it counts at all.
         retrain_on_drift: retrain when the newest days have drifted from what the champion learned from, as last measured
-            (`recsys.evaluation.drift`). Off: drift is an alert, and the other triggers see what users dislike about it.
+            (`recsys.evaluation.drift.verdict`). Off: drift is an alert, and the other triggers see what users dislike about it.
     """
 
     threshold: int = FEEDBACK_ACCUMULATION_THRESHOLD

@@ -19,11 +19,11 @@ from datetime import datetime
 from pathlib import Path
 
 from recsys.errors import ConflictError, InputError
+from recsys.files.atomic import whole_folder
 from recsys.home.rewriting import Rewritten, rewrite_paths
-from recsys.registry_file import MLFLOW_FILE, recorded_home
+from recsys.registry.local_store import MLFLOW_FILE, recorded_home
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
-from recsys.whole_folder import whole_folder
 
 JOURNAL = "moving.json"
 

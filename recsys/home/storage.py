@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.home.moving import database_file, is_under
-from recsys.home.pruning import EVIDENCE, TRAINING_SET, size_of
-from recsys.registry_file import MLFLOW_FILE, version_folders
+from recsys.pipeline.monitoring.pruning import EVIDENCE, TRAINING_SET, size_of
+from recsys.registry.local_store import MLFLOW_FILE, version_folders
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 

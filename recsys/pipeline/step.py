@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from recsys.errors import InputError, TransientError, is_disk_full
-from recsys.moments import moment_of
+from recsys.files.private import keep_private
 from recsys.pipeline.facts import log_facts
-from recsys.private_files import keep_private
 from recsys.run_ids import require_run_id
 from recsys.settings import Settings
+from recsys.times import moment_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

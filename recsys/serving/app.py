@@ -14,27 +14,17 @@ from fastapi import FastAPI
 
 from recsys import __version__
 from recsys.foreign_text import log_to_stderr
-from recsys.serving import (
-    answers,
-    catalog_answers,
-    docs_page,
-    openapi,
-    problems,
-    routes_catalog,
-    routes_dislikes,
-    routes_insights,
-    routes_users,
-    security_headers,
-)
+from recsys.serving import answers, catalog_answers, docs_page, openapi, problems, security_headers
+from recsys.serving.auth.failed_attempts import FailedAttempts
+from recsys.serving.auth.identity import Identity, KeyCache
+from recsys.serving.auth.rate_limits import RateLimits, parse_limit
+from recsys.serving.auth.tokens import TokenVerifier
 from recsys.serving.backlog_ready import AnnouncerConfig, BacklogAnnouncer
 from recsys.serving.config import ServingConfig
-from recsys.serving.failed_attempts import FailedAttempts
-from recsys.serving.identity import Identity, KeyCache
 from recsys.serving.metrics import Metrics, Observed
-from recsys.serving.rate_limits import RateLimits, parse_limit
 from recsys.serving.recorder import DislikeRecorder
+from recsys.serving.routes import catalog, dislikes, insights, users
 from recsys.serving.service import Announcer, Recorder, Service
-from recsys.serving.tokens import TokenVerifier
 from recsys.settings import ApiSettings, Settings
 from recsys.store import FeedbackStore
 
@@ -101,7 +91,7 @@ def create_app(
     docs_page.install(app)
     app.add_middleware(Observed, metrics=service.metrics)
     security_headers.install(app, docs_page.PATH)
-    for routes in (routes_dislikes, routes_users, routes_catalog, routes_insights):
+    for routes in (dislikes, users, catalog, insights):
         app.include_router(routes.router)
     return app
 

@@ -16,12 +16,12 @@ from starlette.requests import ClientDisconnect
 from recsys.errors import RecsysError, TransientError
 from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike
+from recsys.serving.auth.failed_attempts import FailedAttempts
+from recsys.serving.auth.identity import Caller, Identity
+from recsys.serving.auth.rate_limits import RateLimits
 from recsys.serving.config import ServingConfig
-from recsys.serving.failed_attempts import FailedAttempts
-from recsys.serving.identity import Caller, Identity
 from recsys.serving.metrics import Metrics
 from recsys.serving.problems import FieldError, Problem, errors_of, invalid_fields, shown
-from recsys.serving.rate_limits import RateLimits
 from recsys.serving.schemas import Received
 from recsys.store import FeedbackStore
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import InputError
-from recsys.loop import Clock, NightOptions, run_night
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.night import Clock, NightOptions, run_night
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.stream_copy import copy_stream
@@ -141,8 +141,8 @@ def score_day(
     """Per-user metrics of every system on the day after `as_of`, and their coverage."""
     import pandas as pd
 
-    from recsys.evaluation.holdout import compared_lists
-    from recsys.evaluation.ranking_metrics import coverage, judge
+    from recsys.evaluation.baselines import compared_lists
+    from recsys.evaluation.metrics.accuracy import coverage, judge
     from recsys.model.eligible_items import barred_items, catalog_frame
 
     half_life_days = float(champion.recipe["half_life_days"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.evaluation.bootstrap import Interval, paired_difference
 from recsys.simulation.replay import METRICS, SYSTEMS, ReplayedNight
+from recsys.statistics.bootstrap import Interval, paired_difference
 
 CHAMPION = SYSTEMS[0]
 

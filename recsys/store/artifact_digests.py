@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, delete, insert, select
 
-from recsys.file_digests import FileDigest
+from recsys.files.digests import FileDigest
 from recsys.store.tables import artifact_digests
 
 

@@ -14,7 +14,7 @@ from recsys.feedback.improvement import ImprovementNumbers, VersionFeedback
 from recsys.feedback.lifts import Comparison
 from recsys.feedback.patterns import DislikeSummary, Pattern
 from recsys.feedback.triggers import BacklogEvidence
-from recsys.file_digests import FileDigest
+from recsys.files.digests import FileDigest
 from recsys.records import (
     Batch,
     Dislike,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from recsys.errors import ConflictError, NotFoundError
-from recsys.file_digests import FileDigest
+from recsys.files.digests import FileDigest
 from recsys.records import BatchStatus, Decision
 from recsys.store import artifact_digests, ledger
 from recsys.store.artifact_digests import ArtifactKind

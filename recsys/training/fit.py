@@ -12,12 +12,12 @@ import pandas as pd
 
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
-from recsys.training.adjustment_power import choose_power, histories_of
+from recsys.training.families.linked_state import LinkedState
+from recsys.training.families.solving import solve
 from recsys.training.fit_data import FitData
-from recsys.training.linked_state import LinkedState
-from recsys.training.recipe import Candidate, FitConfig, Trial
+from recsys.training.head.adjustment_power import choose_power, histories_of
+from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
 from recsys.training.selection import Selection, Settings, best_trial, build_model
-from recsys.training.solving import solve
 
 Progress = Callable[[str], None]
 

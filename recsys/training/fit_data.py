@@ -12,8 +12,8 @@ import pandas as pd
 from recsys.eligibility import EligibilityRule
 from recsys.model.eligible_items import DEFAULTS, BoolArray, eligible_mask, with_availability
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
-from recsys.training.events import Events, NeutralEvents
-from recsys.training.recipe import FitConfig
+from recsys.training.dataset.events import Events, NeutralEvents
+from recsys.training.recipe.recipe import FitConfig
 
 DAY_S = 86_400.0
 

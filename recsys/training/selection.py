@@ -15,15 +15,21 @@ from recsys.model.eligible_items import BoolArray
 from recsys.model.linked_weights import Associations
 from recsys.model.recommender import Recommender
 from recsys.model.sums import Sums
-from recsys.training.events import Events
+from recsys.training.dataset.events import Events
+from recsys.training.families.linked_items import LinkedItems, signed_gram
+from recsys.training.families.linked_state import LinkedState
+from recsys.training.families.solving import (
+    candidate_weights,
+    disliked_together,
+    item_item,
+    transitions,
+    vector_weights,
+)
 from recsys.training.fit_data import FitData
-from recsys.training.head import Head, fit_head, opinions_of
-from recsys.training.head_examples import HeadExamples, collect_examples, validation_splits
-from recsys.training.head_search import best_of, search_setting, term_value
-from recsys.training.linked_items import LinkedItems, signed_gram
-from recsys.training.linked_state import LinkedState
-from recsys.training.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
-from recsys.training.solving import candidate_weights, disliked_together, item_item, transitions, vector_weights
+from recsys.training.head.examples import HeadExamples, collect_examples, validation_splits
+from recsys.training.head.fit import Head, fit_head, opinions_of
+from recsys.training.head.search import best_of, search_setting, term_value
+from recsys.training.recipe.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from recsys import errors, pipeline, process
+from recsys import errors, pipeline
+from recsys.pipeline import step_process
 from tests.webhook import Webhook, running_webhook
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("airflow_database")]
@@ -37,7 +38,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     for name in pipeline.STEPS:
         monkeypatch.setattr(pipeline, name, lambda *args, name=name, **kwargs: answer(name))
-    monkeypatch.setattr(process, "run_step", lambda name, **kwargs: answer(name))
+    monkeypatch.setattr(step_process, "run_step", lambda name, **kwargs: answer(name))
     return given
 
 

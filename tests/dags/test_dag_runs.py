@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from recsys import errors, pipeline, process
+from recsys import errors, pipeline
 from recsys.feedback.triggers import TriggerConfig
-from recsys.training.recipe import FAMILIES
+from recsys.pipeline import step_process
+from recsys.training.recipe.recipe import FAMILIES
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("airflow_database")]
 
@@ -97,7 +98,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
 
     for name in pipeline.STEPS:
         monkeypatch.setattr(pipeline, name, stand_in(name))
-    monkeypatch.setattr(process, "run_step", recorded.answer)
+    monkeypatch.setattr(step_process, "run_step", recorded.answer)
     return recorded
 
 

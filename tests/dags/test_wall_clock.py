@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from recsys import pipeline
-from recsys.nightly import verdicts
-from recsys.nightly.history import version_histories
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.champion.version_history import version_histories
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.promotion import verdicts
 from recsys.settings import Settings
 from recsys.store import migrate
 from tests.integration.audited_loop import AuditedLoop

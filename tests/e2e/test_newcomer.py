@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.e2e.demo_state import contents, run_demo

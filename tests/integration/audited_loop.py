@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from recsys import pipeline
-from recsys.evaluation.evidence import Evidence
-from recsys.evaluation.gate import GateConfig, decide
-from recsys.file_digests import digest_folder
-from recsys.nightly.kept_files import record_evidence
-from recsys.nightly.workplace import Workplace
+from recsys.evaluation.gate.decide import GateConfig, decide
+from recsys.evaluation.gate.evidence import Evidence
+from recsys.files.digests import digest_folder
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.kept_files import record_evidence
 from recsys.records import Batch, BatchStatus, Decision
-from recsys.registry import MODEL_NAME
+from recsys.registry.registry import MODEL_NAME
 from recsys.store.artifact_digests import ArtifactKind
 
 START = datetime(2024, 3, 1, tzinfo=UTC)

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.nightly.workplace import Workplace
-from recsys.registry import Registry
+from recsys.pipeline.context import Workplace
+from recsys.registry.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.audited_loop import AuditedLoop

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recsys import pipeline
-from recsys.loop import NightOptions, run_night
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.night import NightOptions, run_night
 from recsys.records import Batch
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate

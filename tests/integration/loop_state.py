@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, select
 
-from recsys.registry import EXPERIMENT_NAME, MODEL_NAME, Registry
+from recsys.registry.registry import EXPERIMENT_NAME, MODEL_NAME, Registry
 from recsys.store.tables import metadata
 
 # Columns that say when something was written: the step's argument `now`, which `recsys run` takes from the clock.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from recsys.feedback.handler import save_dislikes
-from recsys.loop import NightOptions, run_night
+from recsys.pipeline.night import NightOptions, run_night
 from recsys.records import Dislike, Interaction, Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate

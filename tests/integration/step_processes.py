@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from recsys.errors import RecsysError
-from recsys.loop import NIGHT_STEPS
-from recsys.process import write_result
+from recsys.pipeline.night import NIGHT_STEPS
+from recsys.pipeline.step_process import write_result
 from recsys.settings import Settings
 from tests.integration import small_stream
 from tests.integration.forkserver import FORKSERVER
@@ -31,7 +31,7 @@ SECONDS = 240  # a machine that does much else is slow; on one that does not, no
 
 @dataclass(frozen=True)
 class Point:
-    """A moment in a process: before or after the n-th call of a function, such as `recsys.registry:Registry.set_alias`."""
+    """A moment in a process: before or after the n-th call of a function, such as `recsys.registry.registry:Registry.load`."""
 
     function: str
     when: str

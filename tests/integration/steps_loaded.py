@@ -16,7 +16,7 @@ import sklearn.linear_model
 from mlflow.utils import requirements_utils
 from sqlalchemy.orm import configure_mappers
 
-import recsys.evaluation.model_card
+import recsys.evaluation.reporting.model_card
 import recsys.pipeline
 import recsys.training.fit
 

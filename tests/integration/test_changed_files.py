@@ -12,12 +12,12 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError, DigestError, TerminalError
-from recsys.evaluation.evidence import Evidence
-from recsys.nightly.file_check import Finding
-from recsys.nightly.kept_files import record_evidence, recorder_of_version
-from recsys.nightly.registry_check import check_registry
-from recsys.nightly.replaying import replay
-from recsys.nightly.workplace import Workplace
+from recsys.evaluation.gate.evidence import Evidence
+from recsys.pipeline.champion.file_check import Finding
+from recsys.pipeline.champion.registry_check import check_registry
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.kept_files import record_evidence, recorder_of_version
+from recsys.pipeline.promotion.verdict_audit import replay
 from recsys.records import Batch, BatchStatus
 from recsys.settings import Settings
 from recsys.store.tables import artifact_digests

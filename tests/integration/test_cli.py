@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from recsys.cli import app
 from recsys.errors import InputError
-from recsys.loop import NIGHT_STEPS
-from recsys.nightly import drifting
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.monitoring import drift
+from recsys.pipeline.night import NIGHT_STEPS
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import quick, state
@@ -157,13 +157,13 @@ def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
 
 def test_drift_needs_something_that_the_champion_has_not_seen(champion: Champion) -> None:
     with Workplace.open(champion.settings) as place:
-        found = drifting.measure(place, FIRST_AS_OF, drifting.drift_config(7))
+        found = drift.measure(place, FIRST_AS_OF, drift.drift_config(7))
         with pytest.raises(InputError, match="nothing was compared"):
-            drifting.report_of(found)
+            drift.report_of(found)
     assert (found.verdict, found.alerts, found.metrics()) == ("not_enough", [], {})
     assert found.reasons[0].startswith("Champion version 2 knows everything up to 2024-03-2")
     with pytest.raises(InputError, match="Expected days above 0, got 0"):
-        drifting.drift_config(0)
+        drift.drift_config(0)
 
 
 def test_the_loop_is_watched_as_of_a_day(champion: Champion) -> None:

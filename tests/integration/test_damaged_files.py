@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from recsys import pipeline
 from recsys.cli import app
 from recsys.errors import RecsysError, TransientError
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
 from recsys.settings import Settings
 from recsys.store.tables import artifact_digests
 from tests.integration.command_line import Finished, _words, copy_home

@@ -15,14 +15,14 @@ from sqlalchemy import select
 from recsys import pipeline
 from recsys.eligibility import EligibilityRule, is_eligible
 from recsys.errors import InputError
-from recsys.loop import Night, NightOptions, run_night
-from recsys.nightly import freezing, judging, planning, recipes
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.night import Night, NightOptions, run_night
+from recsys.pipeline.retraining import evaluation, frozen_sets, planning, recipes
 from recsys.records import Batch
 from recsys.serving.lists import serve_list
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import recommendation_entries, recommendation_sets
-from recsys.training.training_set import TrainingSet
+from recsys.training.dataset.training_set import TrainingSet
 from tests.integration.command_line import copy_home, quick
 from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF, SECOND_AS_OF, write_stream
 
@@ -84,7 +84,7 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
     with Workplace.open() as place:
         batch, own = batch_of(place), training_set_of(place)
         anyway = replace(batch, config={**batch.config, "eligible": {}}, training_set_digest=None)
-        freezing.freeze_training_set(place, anyway, tmp_path / "training_set")
+        frozen_sets.freeze_training_set(place, anyway, tmp_path / "training_set")
         free = TrainingSet.read(tmp_path / "training_set")
         challenger = place.recommender(str(batch.challenger_version))
         half_life_days = batch.config["half_life_days"]
@@ -101,7 +101,7 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
 def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: Night) -> None:
     with Workplace.open() as place:
         batch, own, catalog = batch_of(place), training_set_of(place), place.store.catalog()
-        per_user = judging.load_evidence(place, batch).per_user
+        per_user = evaluation.load_evidence(place, batch).per_user
         names = {user_id: place.pseudonym(user_id) for user_id in own.holdout["user_id"]}
     could = [is_eligible(catalog[item], RULE, batch.fit_through) for item in own.holdout["item_id"]]
     expected = own.holdout[could]

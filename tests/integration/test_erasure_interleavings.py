@@ -19,8 +19,10 @@ from recsys.errors import ConflictError, ErasedError, NotFoundError
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.patterns import identify_patterns
 from recsys.ingest import ImportOptions, import_interactions
-from recsys.nightly import forgetting, freezing, holding, kept_files
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline import kept_files
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.erasure import holders, refreezing
+from recsys.pipeline.retraining import frozen_sets
 from recsys.records import (
     Batch,
     BatchStatus,
@@ -32,7 +34,7 @@ from recsys.records import (
     RecommendationSet,
     SetKind,
 )
-from recsys.registry import Registry
+from recsys.registry.registry import Registry
 from recsys.run_ids import folder_name
 from recsys.serving.lists import serve_list
 from recsys.settings import Settings
@@ -173,10 +175,10 @@ class World:
         now, name = self.moment(), f"batch-{self.seed}-{self.num_moments}"
         planned = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {"half_life_days": 30.0}, now, now + MINUTE)
         batch = self.store.claim_backlog(planned)
-        folder = place.folder(name) / forgetting.TRAINING_SET
-        kept_files.record_training_set(place, name, freezing.freeze_training_set(place, batch, folder))
-        batch = forgetting.require_forgotten(place, self.store.get_batch(name), "train_challenger")
-        self.fitted[name] = (str(batch.training_set_digest), forgetting.users_of(folder))
+        folder = place.folder(name) / refreezing.TRAINING_SET
+        kept_files.record_training_set(place, name, frozen_sets.freeze_training_set(place, batch, folder))
+        batch = refreezing.require_forgotten(place, self.store.get_batch(name), "train_challenger")
+        self.fitted[name] = (str(batch.training_set_digest), refreezing.users_of(folder))
         self.store.update_batch(name, challenger_version=name)
         self.store.settle_backlog(name, now)
 
@@ -198,12 +200,12 @@ class World:
 
     def check_files(self, user: str) -> None:
         """The proof names every frozen set that holds an erased user, and what was fitted on one that did."""
-        holding.complete_erasures(self.place(), self.moment())
+        holders.complete_erasures(self.place(), self.moment())
         newest, *earlier = self.store.list_erasures(user)
         named = set((newest.remaining or {}).get("batches", ()))
         self.named |= named
         folders = self.settings.artifacts.glob("*/training_set*")
-        holding_user = {path.parent.name for path in folders if user in forgetting.users_of(path)}
+        holding_user = {path.parent.name for path in folders if user in refreezing.users_of(path)}
         assert holding_user == set(map(folder_name, named))
         assert newest.is_open == bool(named)
         digests = {one["training_set_digest"] for erasure in (newest, *earlier) for one in erasure.batches}

@@ -13,9 +13,9 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError, InputError, NotFoundError
-from recsys.loop import NightOptions, run_night
-from recsys.nightly.judging import load_evidence, trained_through
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.retraining.evaluation import load_evidence, trained_through
 from recsys.records import Batch
 from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import copy_home

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import func, select
 
 from recsys.feedback.adjustments import apply_feature_adjustments
-from recsys.loop import NightOptions, run_night
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.night import NightOptions, run_night
 from recsys.records import Dislike, DislikeReason, Item
 from recsys.serving.lists import current_adjustments, serve_list
 from recsys.store import FeedbackStore, migrate
 from recsys.store.tables import dislike_feedback_impact
-from recsys.training.training_set import TrainingSet
+from recsys.training.dataset.training_set import TrainingSet
 from tests.integration.command_line import copy_home
 from tests.integration.small_stream import FAMILY, GENRES, NOW, SECOND_AS_OF, write_stream
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from recsys.evaluation.gate_config import GateConfig
-from recsys.nightly import planning
+from recsys.evaluation.gate.config import GateConfig
+from recsys.pipeline.retraining import planning
 from recsys.records import Interaction, Item
 from tests.integration.audited_loop import START, AuditedLoop
 

@@ -14,13 +14,14 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError
-from recsys.evaluation.evidence import Evidence
-from recsys.nightly import forgetting, kept_files
-from recsys.nightly.purging import purge
-from recsys.nightly.registry_check import check_registry
-from recsys.nightly.workplace import Workplace
+from recsys.evaluation.gate.evidence import Evidence
+from recsys.pipeline import kept_files
+from recsys.pipeline.champion.registry_check import check_registry
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.erasure import refreezing
+from recsys.pipeline.erasure.purge import purge
 from recsys.records import BatchStatus
-from recsys.registry import Registry
+from recsys.registry.registry import Registry
 from recsys.run_ids import folder_name
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
@@ -162,14 +163,14 @@ def test_a_step_that_died_while_it_froze_anew_is_finished_by_running_it_again(
             if place_of_death == "before the ledger says so":
                 death.setattr(FeedbackStore, "freeze_anew", _die)
             else:
-                death.setattr(Path, "rename", _dying_at(forgetting.ANEW))
+                death.setattr(Path, "rename", _dying_at(refreezing.ANEW))
             with pytest.raises(Killed):
                 pipeline.evaluate_challenger(FIRST)
         go_on("evaluate_challenger", night.results)
         assert numbers_of(place, place.store.get_batch(FIRST)) == night.never_there
         (decided,) = place.store.list_decisions(run_id=FIRST, step="forget_users")
         assert len(decided.numbers["changes"]) == 1
-        assert not (place.folder(FIRST) / forgetting.ANEW).exists()
+        assert not (place.folder(FIRST) / refreezing.ANEW).exists()
 
 
 def _dying_at(name: str) -> Any:

@@ -24,7 +24,7 @@ import pytest
 from recsys.records import BatchStatus
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
-from recsys.training.recipe import FitConfig
+from recsys.training.recipe.recipe import FitConfig
 from tests.integration.command_line import Finished, recsys, state
 from tests.integration.command_line import copy_database as copied
 from tests.integration.conftest import Champion

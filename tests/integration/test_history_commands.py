@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.evidence import Evidence
-from recsys.file_digests import digest_folder
+from recsys.evaluation.gate.evidence import Evidence
+from recsys.files.digests import digest_folder
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from recsys.store.artifact_digests import ArtifactKind

@@ -21,11 +21,11 @@ import pytest
 from recsys.errors import ConflictError, InputError
 from recsys.home import rewriting
 from recsys.home.moving import move_home, repair_home
-from recsys.home.pruning import find_unneeded
 from recsys.home.rewriting import replacement
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.monitoring.pruning import find_unneeded
 from recsys.records import Batch, BatchStatus
-from recsys.registry_file import MLFLOW_FILE, recorded_home
+from recsys.registry.local_store import MLFLOW_FILE, recorded_home
 from recsys.run_ids import folder_name
 from recsys.settings import Settings
 from recsys.store import FeedbackStore

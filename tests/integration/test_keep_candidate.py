@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import DigestError, InputError
-from recsys.nightly import planning, recipes, trials
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.retraining import planning, recipes, trials
 from recsys.records import Batch
-from recsys.training.recipe import Trial
+from recsys.training.recipe.recipe import Trial
 from tests.integration.command_line import copy_home
 from tests.integration.conftest import Champion
 from tests.integration.small_stream import FAMILY, SECOND_AS_OF

@@ -15,8 +15,8 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import InputError
-from recsys.home.pruning import size_of
-from recsys.nightly.replaying import replay
+from recsys.pipeline.monitoring.pruning import size_of
+from recsys.pipeline.promotion.verdict_audit import replay
 from recsys.records import Batch, BatchStatus
 from recsys.store import FeedbackStore
 from tests.integration.audited_loop import AuditedLoop, make_evidence

@@ -25,8 +25,8 @@ import pandas as pd
 import pytest
 
 from recsys.errors import InputError, NotFoundError, TerminalError, TransientError
-from recsys.registry import Registry, VersionSpec
-from recsys.registry_errors import translated_errors
+from recsys.registry.errors import translated_errors
+from recsys.registry.registry import Registry, VersionSpec
 from tests.integration.forkserver import FORKSERVER
 from tests.integration.step_processes import SECONDS, Point, die
 

@@ -8,7 +8,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError
-from recsys.nightly.registry_check import Finding, check_registry
+from recsys.pipeline.champion.registry_check import Finding, check_registry
 from recsys.records import Promotion
 from tests.integration.audited_loop import AuditedLoop
 

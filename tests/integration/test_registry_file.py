@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.registry import Registry
+from recsys.registry.registry import Registry
 from tests.integration.forkserver import FORKSERVER
 from tests.integration.step_processes import Point, die
 

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from recsys.errors import InputError, RecsysError
-from recsys.registry import Registry
-from recsys.registry_pages import LoginGate
+from recsys.registry.pages import LoginGate
+from recsys.registry.registry import Registry
 from recsys.settings import RegistryLogin
 from tests.integration.conftest import find_free_port, wait_until_healthy
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.registry import MODEL_NAME
-from recsys.registry_rows import KNOWN_SCHEMA, read_rows
+from recsys.registry.registry import MODEL_NAME
+from recsys.registry.rows import KNOWN_SCHEMA, read_rows
 from tests.integration.audited_loop import AuditedLoop
 
 
@@ -40,14 +40,14 @@ def test_the_registry_answers_from_the_rows_as_from_mlflow(loop: AuditedLoop, mo
     loop.champions(1)
     registry = loop.place.registry
     quick = registry.list_versions(), registry.aliases(), registry.get_tags("2"), registry.has_version("9")
-    monkeypatch.setattr("recsys.registry_aliases.read_rows", lambda file, name: None)
+    monkeypatch.setattr("recsys.registry.versions.read_rows", lambda file, name: None)
     assert quick == (registry.list_versions(), registry.aliases(), registry.get_tags("2"), registry.has_version("9"))
 
 
 def test_the_known_tables_are_those_of_the_installed_mlflow(loop: AuditedLoop) -> None:
     with closing(sqlite3.connect(store_of(loop))) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(KNOWN_SCHEMA,)], (
-            "MLflow has new migrations: compare its tables with the queries of recsys/registry_rows.py, then name the revision."
+            "MLflow has new migrations: compare its tables with the queries of recsys/registry/rows.py, then name the revision."
         )
 
 

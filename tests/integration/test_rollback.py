@@ -9,7 +9,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError, InputError, NotFoundError, RecsysError, TransientError
-from recsys.nightly.champion import champion_cut_off, current_champion
+from recsys.pipeline.champion.aliases import champion_cut_off, current_champion
 from recsys.records import Promotion, PromotionKind
 from tests.integration.audited_loop import AuditedLoop
 from tests.integration.conftest import find_free_port

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.tables import ROOM
-from recsys.nightly.workplace import Workplace
+from recsys.evaluation.reporting.tables import ROOM
+from recsys.pipeline.context import Workplace
 from tests.integration.conftest import Champion
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recsys import pipeline
 from recsys.errors import RecsysError
-from recsys.nightly.history import champions_at, version_histories
+from recsys.pipeline.champion.version_history import champions_at, version_histories
 from tests.integration.audited_loop import AuditedLoop
 
 MOMENT = timedelta(microseconds=1)

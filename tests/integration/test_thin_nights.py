@@ -11,11 +11,11 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError, InputError
-from recsys.evaluation.evidence import Evidence
-from recsys.loop import Night, NightOptions, run_night
-from recsys.nightly import replaying
-from recsys.nightly.judging import load_evidence
-from recsys.nightly.workplace import Workplace
+from recsys.evaluation.gate.evidence import Evidence
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.night import Night, NightOptions, run_night
+from recsys.pipeline.promotion import verdict_audit
+from recsys.pipeline.retraining.evaluation import load_evidence
 from recsys.records import Decision
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -116,13 +116,13 @@ def test_dislike_exposure_looks_at_what_earlier_verdicts_on_the_champion_saw(nig
 
 def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> None:
     for name in ("thin-2", "thin-3", "enough", "late"):
-        again = replaying.replay(nights.place, nights.verdict(name))
+        again = verdict_audit.replay(nights.place, nights.verdict(name))
         assert again is not None
         assert again.differences == ()
 
 
 def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
-    from recsys.nightly.pooling import pool_opinions
+    from recsys.pipeline.promotion.pooled_opinions import pool_opinions
 
     store, batch = nights.place.store, nights.place.store.get_batch("thin-3")
     evidence = nights.evidence("thin-3")
@@ -152,7 +152,7 @@ def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: 
     decided = pipeline.decide_promotion(version, "by-hand", at, accept_thin_evidence="a recall")
     assert decided["verdict"] == "promote"
     version = decided["model_version"]  # trained again, if a user of its set was erased in the test before
-    again = replaying.replay(place, nights.verdict("by-hand"))
+    again = verdict_audit.replay(place, nights.verdict("by-hand"))
     assert again is not None
     assert again.is_same
     refit = pipeline.refit_challenger(version)["model_version"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from recsys.cli.api_keys import SCOPES
-from recsys.cli.decided import KNOWN, VERDICTS
+from recsys.cli.decisions import KNOWN, VERDICTS
 from recsys.cli.insight import _measured
-from recsys.cli.loop import _show_dry_run
 from recsys.cli.output import count_of, minute, number, percent, seconds, titled
-from recsys.evaluation.drift import DriftVerdict
-from recsys.nightly import approval
+from recsys.cli.run import _show_dry_run
+from recsys.evaluation.drift.verdict import DriftVerdict
 from recsys.pipeline import STEPS
+from recsys.pipeline.promotion import approval
 from recsys.records import Item
 from recsys.store.api_keys import Scope
 

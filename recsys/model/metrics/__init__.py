@@ -9,7 +9,7 @@ Policy, the same for all, and that of `recsys.model.metrics.reference`, which st
 - A row without a positive does not count; neither does one with a sample weight of 0 or less. Without any row the result is
   0, as for every Keras mean.
 - `sample_weight`: one number, or `(batch_size,)` or `(batch_size, 1)`, one per row; the result is the weighted mean.
-- A list shorter than k has fewer hits: precision divides by k all the same, as `recsys.evaluation.ranking_metrics` does.
+- A list shorter than k has fewer hits: precision divides by k all the same, as `recsys.evaluation.metrics.accuracy` does.
 
 `NDCG`, `MRR`, `PrecisionAtK` and `RecallAtK` are those of keras-rs, which breaks ties at random whatever `shuffle_ties`
 says, and counts rows without a positive as 0: `StatedPolicy` hands it ranks in place of scores and weights of 0 for those

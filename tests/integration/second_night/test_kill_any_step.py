@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recsys.loop import NIGHT_STEPS
+from recsys.pipeline.night import NIGHT_STEPS
 from recsys.records import BatchStatus, Dislike
 from recsys.store import FeedbackStore
 from tests.integration.command_line import quick, recsys
@@ -21,7 +21,7 @@ from tests.integration.small_stream import FAMILY, FIRST_AS_OF, NOW, SECOND, SEC
 from tests.integration.step_processes import SECONDS, Point, SecondNight, wait_until
 
 STORE = "recsys.store.feedback_store:FeedbackStore"
-REGISTRY = "recsys.registry:Registry"
+REGISTRY = "recsys.registry.registry:Registry"
 
 # (step, where it dies): `make test` has the first death of each step, `make test-thorough` all others.
 DEATHS: list[tuple[str, Point]] = [
@@ -34,14 +34,14 @@ DEATHS: list[tuple[str, Point]] = [
     ("build_training_set", Point("pathlib:Path.rename", "before")),
     ("build_training_set", Point(f"{STORE}.record_files", "before")),
     ("build_training_set", Point(f"{STORE}.record_files", "after")),
-    ("validate_training_set", Point("recsys.training.validation:make_self_contained", "before")),
+    ("validate_training_set", Point("recsys.training.dataset.checks:make_self_contained", "before")),
     ("validate_training_set", Point(f"{STORE}.update_batch", "before")),
-    ("list_candidates", Point("recsys.nightly.recipes:candidate_names", "after")),
+    ("list_candidates", Point("recsys.pipeline.retraining.recipes:candidate_names", "after")),
     ("try_candidate", Point("pathlib:Path.rename", "before")),  # measured, but nothing says so
     ("train_challenger", Point(f"{REGISTRY}._log_model", "after")),  # the model is uploaded, no version points at it
     ("train_challenger", Point(f"{STORE}.update_batch", "after")),  # the alias `challenger` is where it was
     ("evaluate_challenger", Point(f"{REGISTRY}.log_evaluation", "after")),
-    ("evaluate_challenger", Point("recsys.evaluation.evidence:Evidence.save", "after")),
+    ("evaluate_challenger", Point("recsys.evaluation.gate.evidence:Evidence.save", "after")),
     ("settle_backlog", Point("recsys.store.backlog:_set", "before")),  # examples are marked, the batch is not
     ("settle_backlog", Point(f"{STORE}.settle_backlog", "after")),
     ("decide_promotion", Point(f"{STORE}.record_decision", "after")),

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from recsys.nightly.champion import move_aliases
-from recsys.nightly.fitting import register
-from recsys.nightly.planning import LEASE
-from recsys.nightly.registry_check import check_registry
-from recsys.nightly.replaying import replay
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.champion.aliases import move_aliases
+from recsys.pipeline.champion.registry_check import check_registry
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.promotion.verdict_audit import replay
+from recsys.pipeline.retraining.fits import register
+from recsys.pipeline.retraining.planning import LEASE
 from recsys.records import Batch, BatchStatus, Decision, Promotion
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
@@ -258,12 +258,14 @@ def test_who_is_late_between_two_aliases_takes_nothing_back(promoters: Promoters
     let_pass(promoters.store, promoters.one, promoters.champion)
     let_pass(promoters.store, promoters.other, promoters.one.refit)
     # The audit row is written and `previous_champion` moved, the champion not yet.
-    at = Point("recsys.registry:Registry.set_alias", "before", 2)
+    at = Point("recsys.registry.registry:Registry.set_alias", "before", 2)
     asleep, awake, waiting = FORKSERVER.Event(), FORKSERVER.Event(), FORKSERVER.Event()
     late = promoters.start(promoters.one, at, functools.partial(fall_asleep, asleep, awake))
     assert asleep.wait(SECONDS)
     # The next promotion finds a row that is not complete.
-    other = promoters.start(promoters.other, Point("recsys.nightly.champion:move_aliases", "before"), waiting.set)
+    other = promoters.start(
+        promoters.other, Point("recsys.pipeline.champion.aliases:move_aliases", "before"), waiting.set
+    )
     assert waiting.wait(SECONDS)
     if ending == "wakes up":
         awake.set()

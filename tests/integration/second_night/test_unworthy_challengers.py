@@ -15,9 +15,9 @@ import pytest
 from recsys import pipeline
 from recsys.model.explainer import Explainer
 from recsys.model.recommender import Recommender
-from recsys.nightly.judging import evaluate
-from recsys.nightly.kept_files import record_fit
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.kept_files import record_fit
+from recsys.pipeline.retraining.evaluation import evaluate
 from tests.integration.small_stream import GENRES, NOW, SECOND
 from tests.integration.step_processes import SecondNight
 

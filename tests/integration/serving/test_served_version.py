@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from recsys import pipeline
 from recsys.errors import InputError
-from recsys.nightly.old_lists import delete_retired_lists
-from recsys.nightly.workplace import Workplace
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.erasure.old_lists import delete_retired_lists
 from recsys.records import Dislike, Promotion, PromotionKind, RecommendationEntry, RecommendationSet, SetKind
 from recsys.serving.lists import serve_list
 from recsys.settings import Settings

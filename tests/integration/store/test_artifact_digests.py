@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recsys.errors import ConflictError
-from recsys.file_digests import FileDigest
+from recsys.files.digests import FileDigest
 from recsys.records import Batch, BatchStatus
 from recsys.store import FeedbackStore
 from recsys.store.artifact_digests import ArtifactKind

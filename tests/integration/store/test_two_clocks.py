@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 
 from recsys.feedback.patterns import get_dislike_pattern_analysis
 from recsys.feedback.reinforcement import get_feedback_improvement_metrics
-from recsys.nightly.champion_line import reigns
+from recsys.pipeline.champion.lineage import reigns
 from recsys.records import (
     Batch,
     BatchStatus,

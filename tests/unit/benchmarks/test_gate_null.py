@@ -16,7 +16,7 @@ from benchmarks.gate_null_population import Population, demoted, synthetic_popul
 from benchmarks.gate_null_report import power_figure, write_report
 from benchmarks.gate_null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
 from benchmarks.shown_dislikes import MANY_USERS, MORE, NIGHTS, Case, broken_promises, draw_opinions, shows_more
-from recsys.evaluation.gate_config import GateConfig
+from recsys.evaluation.gate.config import GateConfig
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.evaluation.evidence import Evidence, Kind
+from recsys.evaluation.gate.evidence import Evidence, Kind
 
 MakeEvidence = Callable[..., Evidence]
 

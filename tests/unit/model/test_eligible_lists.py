@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.evaluation.behaviour import run_behaviour_tests
-from recsys.evaluation.responsiveness import simulate_dislikes
+from recsys.evaluation.behaviour.responsiveness import simulate_dislikes
+from recsys.evaluation.behaviour.suite import run_behaviour_tests
 from recsys.model.counterfactual import counterfactuals
 from recsys.model.recommender import Recommender
 from tests.unit.recommenders import NUM_ITEMS, make_fitting_histories

@@ -4,7 +4,7 @@ import scipy.sparse as sp
 
 from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.ridge import FLOAT32_ERROR, LEAF, ridge_inverse
-from recsys.training.recipe import FitConfig
+from recsys.training.recipe.recipe import FitConfig
 
 
 @pytest.fixture

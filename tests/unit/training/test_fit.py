@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from recsys.errors import InputError
-from recsys.evaluation.behaviour import run_behaviour_tests
+from recsys.evaluation.behaviour.suite import run_behaviour_tests
+from recsys.training.families.linked_state import TOLERANCE
 from recsys.training.fit import FitResult, fit
-from recsys.training.linked_state import TOLERANCE
-from recsys.training.recipe import (
+from recsys.training.recipe.recipe import (
     CLOSED_FORM,
     EMBEDDING,
     Candidate,

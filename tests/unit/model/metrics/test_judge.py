@@ -1,11 +1,11 @@
-"""The metrics of the gate, `recsys.evaluation.ranking_metrics.judge`, against the NumPy reference."""
+"""The metrics of the gate, `recsys.evaluation.metrics.accuracy.judge`, against the NumPy reference."""
 
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.evaluation.ranking_metrics import judge
+from recsys.evaluation.metrics.accuracy import judge
 from recsys.model.metrics import reference
 
 K, RECALL_K = 10, 20

@@ -1,0 +1,1 @@
+"""Behaviour that a recommender promises, tried on real users and on built ones."""

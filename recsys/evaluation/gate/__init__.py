@@ -1,0 +1,1 @@
+"""The gate: what a challenger must show before it becomes champion."""

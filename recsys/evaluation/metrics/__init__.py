@@ -1,0 +1,1 @@
+"""Metrics of ranked lists, and what they are computed from."""

@@ -1,1 +1,0 @@
-"""What the steps in `pipeline` are made of, in the order of a night: planning, fitting, evaluation."""

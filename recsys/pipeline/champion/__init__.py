@@ -1,0 +1,1 @@
+"""The champion: aliases, lineage, promotion, rollback, and whether they agree with the audit."""

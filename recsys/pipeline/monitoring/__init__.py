@@ -1,0 +1,1 @@
+"""What the daily DAG measures."""

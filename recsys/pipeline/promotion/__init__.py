@@ -1,0 +1,1 @@
+"""From evidence to a verdict, from a verdict to a champion."""

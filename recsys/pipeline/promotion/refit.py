@@ -1,0 +1,95 @@
+"""The refit of a challenger that passed the gate: fitted through the cut-off, tested, and registered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from recsys.errors import ConflictError, DataCheckError
+from recsys.pipeline import kept_files
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.promotion.verdicts import newest_verdict
+from recsys.pipeline.retraining.evaluation import load_evidence, log_judged
+from recsys.pipeline.retraining.fits import fit_into, register
+from recsys.pipeline.retraining.frozen_sets import read_training_set
+from recsys.pipeline.retraining.model_card import write_card
+from recsys.pipeline.retraining.recipes import current_recipe
+from recsys.records import Batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys.evaluation.behaviour.result import BehaviourResult
+    from recsys.model.recommender import Recommender
+
+MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
+
+
+def refit(place: Workplace, batch: Batch) -> str:
+    """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
+    from recsys.evaluation.reporting.pseudonyms import in_order
+    from recsys.model.recommender import Recommender
+
+    load_evidence(place, batch)  # before hours of fitting: it is needed at the end
+    judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
+    if judged_recipe != current_recipe(batch):
+        raise ConflictError(
+            f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
+            "nothing is refitted. Start a new run, so that the new recipe is evaluated."
+        )
+    place.make_pseudonyms()
+    folder = place.folder(batch.batch_id)
+    fit_into(place, batch, folder, "refit")
+    kept_files.record_fit(place, batch.batch_id, "refit")
+    histories = in_order(read_training_set(place, batch, folder).histories, place.pseudonym)
+    judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
+    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
+    version = register(place, batch, folder, "refit")
+    (folder / "refit" / "behaviour.json").write_text(
+        json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
+    )
+    log_judged(place, batch, version, metrics)
+    place.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
+    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(place, batch))
+    return version
+
+
+def check_refit(
+    version: str, judged: Recommender, refitted: Recommender, histories: pd.DataFrame, seed: int
+) -> tuple[list[BehaviourResult], dict[str, float]]:
+    """Tests how a refit behaves, and whether its lists are close to those that were evaluated.
+
+    Args:
+        version: of the judged fit.
+        judged: that fit.
+        refitted: the same recipe, fitted through the cut-off.
+        histories: see `recsys.model.histories`.
+        seed: of the sample of users.
+
+    Returns:
+        The outcomes, and what was measured: closeness, and the fidelity of explanations.
+
+    Raises:
+        DataCheckError: if anything failed, with an example of it.
+    """
+    from recsys.evaluation.behaviour.suite import run_behaviour_tests
+    from recsys.evaluation.metrics.accuracy import rank_overlap
+
+    results = run_behaviour_tests(refitted, histories, seed=seed)
+    users = sorted(histories["user_id"].unique())[:500]
+    own = histories[histories["user_id"].isin(users)]
+    overlap = rank_overlap(judged.top_items(own, users, 10), refitted.top_items(own, users, 10))
+    failed = [f"{r.name}: {r.detail}" for r in results if not r.passed]
+    if overlap < MIN_OVERLAP:
+        failed.append(f"rank_overlap: {overlap:.2f} of the evaluated lists' items, expected at least {MIN_OVERLAP}")
+    if failed:
+        raise DataCheckError(
+            f"Expected the refit of version {version} to pass its behaviour tests, but: "
+            + "; ".join(failed) + ". It is not promoted; the champion stays."
+        )  # fmt: skip
+    metrics = {"rank_overlap_at_10": overlap, "behaviour_tests_passed": float(len(results))}
+    for result in results:
+        metrics |= result.metrics
+    return results, metrics

@@ -1,0 +1,1 @@
+"""From a backlog to a challenger with evidence."""

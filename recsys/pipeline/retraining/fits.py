@@ -1,0 +1,158 @@
+"""From a frozen training set to a registered version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from recsys.files.atomic import whole_folder
+from recsys.files.digests import NOTHING_KNOWN, Known, checked_bytes
+from recsys.foreign_text import in_code, in_markdown
+from recsys.pipeline import kept_files
+from recsys.pipeline.champion.aliases import require_registry
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.kept_files import NEW_RUN
+from recsys.pipeline.retraining.frozen_sets import read_training_set
+from recsys.pipeline.retraining.recipes import current_recipe, fit_config, rule_of
+from recsys.pipeline.retraining.trials import trials_of
+from recsys.records import Batch
+from recsys.registry.registry import VersionSpec
+from recsys.settings import run_source
+from recsys.store.artifact_digests import ArtifactKind
+
+
+def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
+    """Fits the best candidate on the frozen training set; writes model, numbers and plot to `folder/<fit_name>`.
+
+    `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges and the same
+    head. A head that was weighed anew, on the newest days, would make lists that nobody evaluated.
+    """
+    from recsys.evaluation.reporting.plots import plot_training_set_age
+    from recsys.model.recommender import Recommender
+    from recsys.pipeline.retraining.model_card import examples_of, input_example
+    from recsys.training.fit import fit
+    from recsys.training.selection import Settings, best_trial
+
+    cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
+    training_set = read_training_set(place, batch, folder)
+    examples = training_set.examples_through(cut_off)
+    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.CANDIDATE, ArtifactKind.FIT)
+    config, trials = fit_config(batch), trials_of(folder, batch, known)
+    trial = best_trial(trials, config)
+    settings = None
+    if fit_name != "judged":
+        judged = numbers_of(folder, "judged", known)
+        kept_files.require_fit(place, batch, folder, "judged")
+        trial = replace(trial, transition_reg=judged["params"]["transition_reg"])
+        chosen = {name: value for name, value in judged["metrics"].items() if name.startswith("validation_")}
+        settings = Settings.of(Recommender.load(folder / "judged" / "recommender"), trial, chosen)
+    result = fit(
+        examples, training_set.items, cut_off, batch.config["half_life_days"], config,
+        neutral=training_set.neutral_through(cut_off), trial=trial, settings=settings,
+    )  # fmt: skip
+    tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
+    numbers = {
+        "params": result.params, "metrics": {**result.metrics, **tried},
+        "examples": examples_of(result.recommender, training_set.histories),
+        "input_example": input_example(result.recommender),
+    }  # fmt: skip
+    with whole_folder(folder / fit_name) as building:
+        result.recommender.save(building / "recommender")
+        (building / "plots").mkdir()
+        plot_training_set_age(
+            examples["age_days"].to_numpy(),
+            examples["sample_weight"].to_numpy(),
+            examples["label"].to_numpy(),
+            building / "plots" / "weights_by_age.png",
+        )
+        (building / kept_files.NUMBERS).write_text(json.dumps(numbers, indent=2), encoding="utf-8")
+
+
+def numbers_of(folder: Path, fit_name: str, known: Known = NOTHING_KNOWN) -> dict[str, Any]:
+    """Parameters, metrics and examples of a fit.
+
+    Raises:
+        DigestError: if the file is not the one that was written.
+        InputError: if it cannot be read.
+    """
+    file = folder / fit_name / kept_files.NUMBERS
+    return kept_files.parsed(file, checked_bytes(file, known.get(f"{fit_name}/{file.name}"), NEW_RUN))
+
+
+def train(place: Workplace, batch: Batch, fit_name: str) -> str:
+    """Fits and registers; returns the version."""
+    folder = place.folder(batch.batch_id)
+    fit_into(place, batch, folder, fit_name)
+    kept_files.record_fit(place, batch.batch_id, fit_name)
+    return register(place, batch, folder, fit_name)
+
+
+def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str:
+    """Logs one fit as a model version with everything that explains it."""
+    import pandas as pd
+
+    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.FIT)
+    numbers = numbers_of(folder, fit_name, known)
+    cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
+    training_set = read_training_set(place, batch, folder)
+    trained_through = training_set.examples_through(cut_off)["recorded_at"].max()
+    require_registry(place)
+    place.registry.ensure()
+    return place.registry.log_version(
+        VersionSpec(
+            batch_id=batch.batch_id,
+            fit=fit_name,
+            run_name=f"{batch.as_of:%Y-%m-%d %H:%M} {fit_name}",
+            model_folder=folder / fit_name / "recommender",
+            params={**numbers["params"], "recipe": current_recipe(batch), "fit": fit_name},
+            metrics=numbers["metrics"],
+            tags={
+                "trained_through": trained_through.isoformat(),
+                "as_of": cut_off.isoformat(),
+                "dataset_digest": str(batch.training_set_digest),
+                "recipe": current_recipe(batch),
+                "eligible": json.dumps(rule_of(batch).as_dict()),
+            },
+            training_set=folder / "training_set" / "training_set.parquet",
+            dataset_digest=str(batch.training_set_digest),
+            artifacts={
+                "data_docs": folder / "data_docs",
+                "plots": folder / fit_name / "plots",
+                "candidates": folder / "candidates",
+            },
+            description=describe(batch, fit_name, cut_off, numbers["metrics"]),
+            input_example=pd.DataFrame(numbers["input_example"]),
+            source=run_source(),
+        ),
+        kept_files.recorder_of_version(place, batch.batch_id, fit_name, known),
+    )
+
+
+def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, float]) -> str:
+    """Markdown for the version's page."""
+    from recsys.evaluation.reporting.tables import with_room
+
+    forced = batch.config.get("force_reason")
+    kind = (
+        "Challenger, to be evaluated on later events"
+        if fit_name == "judged"
+        else "Refit of a challenger that passed the gate"
+    )
+    lines = [
+        f"{kind}. Fitted on what was recorded up to **{cut_off:%Y-%m-%d %H:%M} UTC**; run {in_code(batch.batch_id)}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| run's cut-off `as_of` | {batch.as_of:%Y-%m-%d %H:%M} UTC |",
+        f"| new dislikes behind it | {batch.num_examples} |",
+        f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
+        f"| half-life of sample weights | {batch.config['half_life_days']} days |",
+        f"| may recommend | {in_markdown(str(rule_of(batch)))} |",
+        f"| champion it is compared with | {batch.champion_version or 'none'} |",
+        *([f"| forced | {in_markdown(str(forced))} |"] if forced else []),
+        *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),
+    ]
+    return with_room("\n".join(lines))

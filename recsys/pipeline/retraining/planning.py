@@ -1,0 +1,285 @@
+"""Whether a run retrains, and what it works on: cut-offs, champion to beat, half-life."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from recsys.eligibility import EligibilityRule
+from recsys.errors import InputError, NotFoundError
+from recsys.feedback.triggers import (
+    BACKLOG,
+    FEEDBACK_ACCUMULATION_THRESHOLD,
+    TriggerConfig,
+    TriggerReport,
+    evaluate_triggers,
+    new_dislikes,
+)
+from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off, current_champion, past_promotion
+from recsys.pipeline.context import Workplace
+from recsys.pipeline.monitoring.drift import last_drift
+from recsys.pipeline.promotion.thin_evidence import MANY, enough_now
+from recsys.pipeline.retraining import trials
+from recsys.records import Batch, BatchStatus, Decision
+from recsys.store import FeedbackStore
+from recsys.store.brigading import FlaggedBurst
+from recsys.training.recipe.recipe import FAMILIES, MAX_SEED, FitConfig
+
+DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
+LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
+HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, while there is none
+FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to evaluate by
+SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a person may set for one run.
+
+    Attributes:
+        half_life_days: of the sample weights; None: a quarter of the stream's length.
+        seed: of the fit.
+        force_reason: why the run was forced, or None.
+        families: of candidates to try.
+        keep_candidate: fit the candidate and ridges of the champion again; others are tried only where there is no
+            champion. Most of what a night costs on a large stream is trying candidates.
+        eligible: what may be recommended; None: what the champion may, everything while there is none. A rule that differs
+            from the champion's is a change of the recipe.
+    """
+
+    half_life_days: float | None = None
+    seed: int = 0
+    force_reason: str | None = None
+    families: Sequence[str] = FAMILIES
+    keep_candidate: bool = False
+    eligible: EligibilityRule | None = None
+
+
+@dataclass(frozen=True)
+class BacklogDecision:
+    """Whether to retrain, and why.
+
+    Attributes:
+        retrain: the decision.
+        reason: in plain words.
+        backlog: new dislikes as of the cut-off.
+        threshold: of the trigger that counts them.
+        triggers: what every trigger reported.
+        held_back: bursts that look like brigading; their dislikes neither count nor train.
+    """
+
+    retrain: bool
+    reason: str
+    backlog: int
+    threshold: int
+    triggers: tuple[TriggerReport, ...]
+    held_back: tuple[FlaggedBurst, ...] = ()
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """For the ledger: JSON-able."""
+        reports = {report.name: report.as_dict() for report in self.triggers}
+        bursts = [burst.as_dict() for burst in self.held_back]
+        return {"backlog": self.backlog, "threshold": self.threshold, "triggers": reports, "held_back": bursts}
+
+
+def own_batch(place: Workplace, run_id: str) -> Batch | None:
+    """The batch that this run claimed before and did not lose: then it goes on with it, whatever the backlog is now."""
+    try:
+        batch = place.store.get_batch(run_id)
+    except NotFoundError:
+        return None
+    return None if batch.status == BatchStatus.RELEASED else batch
+
+
+def has_decided(place: Workplace, run_id: str, step: str, verdict: str) -> bool:
+    """Whether the ledger has this verdict of this run's step already, or the run went on from it."""
+    verdicts = [d.verdict for d in place.store.list_decisions(run_id=run_id) if d.step == step]
+    return verdict in verdicts or (bool(verdicts) and own_batch(place, run_id) is not None)
+
+
+def release_expired(place: Workplace, run_id: str, now: datetime) -> None:
+    """Gives back what a run that died still holds, once its lease is over: it counts as backlog again."""
+    holder = place.store.find_open_batch()
+    if holder is not None and holder.batch_id != run_id and holder.lease_expires_at < now:
+        place.store.release_batch(holder.batch_id, now)
+
+
+def backlog_decision(
+    place: Workplace, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
+) -> BacklogDecision:
+    """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
+    drift = last_drift(place, run_id, as_of)
+    evidence = replace(place.store.backlog_evidence(as_of), drift=drift)
+    reports = evaluate_triggers(evidence, config)
+    retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
+    if not retrain and past_promotion(place, run_id) is None:
+        waiting = enough_now(place, as_of, lambda through: _later_half(place.store, through, as_of))
+        retrain, reason = waiting is not None, " ".join(filter(None, (reason, waiting)))
+    held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
+    if held_back:
+        reason += " " + _held_back(held_back)
+    holder = place.store.find_open_batch()
+    if not retrain and holder is not None and holder.batch_id != run_id:
+        other = holder.batch_id
+        reason += (
+            f" Run {other} holds {holder.num_examples:,} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC. If it died: "
+            f"`recsys run --run-id {other}` goes on with it, `recsys release {other}` gives them back."
+        )
+    return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
+
+
+def _held_back(bursts: tuple[FlaggedBurst, ...]) -> str:
+    count = sum(burst.num_held_back for burst in bursts)
+    items = ", ".join(sorted({burst.item_id for burst in bursts}))
+    held = (
+        "1 dislike that looks like brigading is" if count == 1 else f"{count:,} dislikes that look like brigading are"
+    )
+    return f"{held} held back, of {items}: `recsys brigading list` shows them."
+
+
+def _retrain(
+    place: Workplace,
+    run_id: str,
+    backlog: int,
+    config: TriggerConfig,
+    reports: tuple[TriggerReport, ...],
+    force_reason: str | None,
+) -> tuple[bool, str]:
+    counted = f"{new_dislikes(backlog)}, threshold {config.threshold}"
+    if past := past_promotion(place, run_id):
+        return False, (
+            f"This run ended with the promotion of version {past.to_version}, and a later one, or a rollback, followed: "
+            "nothing to do."
+        )
+    if own_batch(place, run_id) is not None:
+        return True, f"This run had claimed its batch before and goes on with it ({counted} now)."
+    fired = [report for report in reports if report.fired]
+    if any(report.name == BACKLOG for report in fired):
+        return True, f"{counted}: enough to retrain."
+    if fired:
+        return True, f"{counted}, but another trigger fired. {' '.join(report.reason for report in fired)}"
+    if force_reason:
+        return True, f"Forced: {force_reason} ({counted})."
+    if backlog >= config.threshold:
+        return False, f"{counted}: enough to retrain, but this trigger is switched off, and no other fired."
+    missing = config.threshold - backlog
+    return False, f"{counted}: not enough to retrain, {missing} more {'is' if missing == 1 else 'are'} needed."
+
+
+def record_backlog_decision(
+    place: Workplace, run_id: str, decision: BacklogDecision, as_of: datetime, now: datetime
+) -> None:
+    """Writes a decision to the ledger, unless an earlier try of the run did.
+
+    Run again, a step finds what came of the first try; the numbers that the first one saw are the ones that count.
+    """
+    verdict = "retrain" if decision.retrain else "skip"
+    if not has_decided(place, run_id, "check_backlog", verdict):
+        place.store.record_decision(
+            Decision(run_id, "check_backlog", verdict, (decision.reason,), as_of, now, decision.numbers)
+        )
+
+
+def plan_batch(
+    place: Workplace, run_id: str, as_of: datetime, now: datetime, config: RunConfig, *, writes: bool = True
+) -> Batch:
+    """Freezes what a run works on: cut-off, where the holdout begins, the champion to beat, the half-life.
+
+    `writes` False leaves a promotion that was interrupted as it is, where a run would finish it first.
+
+    Raises:
+        InputError: if there is nothing recorded up to `as_of`, or the champion has already seen later events.
+        TransientError: if the registry is away.
+    """
+    if config.half_life_days is not None and not 0 < config.half_life_days < float("inf"):
+        raise InputError(f"Expected half_life_days > 0, got {config.half_life_days}.")
+    if not 0 <= config.seed <= MAX_SEED:
+        raise InputError(f"Expected a seed from 0 to {MAX_SEED}, got {config.seed}.")
+    FitConfig(families=tuple(config.families)).candidates()  # raises if one is unknown, or none is left
+    first_recorded_at, last_recorded_at = require_stream(place, as_of)
+    # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
+    # would be next to nothing. The rows are the same.
+    as_of = min(as_of, last_recorded_at)
+    place.registry.aliases()  # a registry that is away is found out now, not after everything is trained
+    champion = current_champion(place, now) if writes else audited_champion(place)
+    through = champion_cut_off(place, champion)
+    if through is not None and through > as_of:
+        raise InputError(
+            f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
+            f"{as_of.isoformat()}: no earlier events can evaluate it fairly."
+        )
+    rule = config.eligible
+    if rule is None:
+        rule = EligibilityRule() if champion is None else place.store.rule_of_version(champion)
+    fit_through = _fit_through(place.store, through, as_of, rule) or as_of
+    span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
+    half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
+    return Batch(
+        batch_id=run_id, as_of=as_of, fit_through=fit_through, champion_version=champion, status=BatchStatus.CLAIMED,
+        num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
+        config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
+                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
+                "eligible": rule.as_dict(),
+                "kept_trial": _trial_of(place, champion) if config.keep_candidate else None},
+    )  # fmt: skip
+
+
+def _fit_through(
+    store: FeedbackStore, champion_through: datetime | None, as_of: datetime, rule: EligibilityRule
+) -> datetime | None:
+    """Where the holdout begins; None if there is nothing to divide.
+
+    A first champion has all events to be evaluated by. On a stream of few users a tenth of them would be no evidence, and the
+    loop could never begin: so the holdout is as long as it takes to hold enough users, half of the events at most.
+    """
+    from recsys.evaluation.gate.config import GateConfig
+    from recsys.model.eligible_items import barred_items, catalog_frame
+
+    half = _later_half(store, champion_through, as_of)
+    if champion_through is not None or half is None:
+        return half
+    tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
+    catalog = catalog_frame(store.catalog().values())
+    barred = barred_items(catalog, rule, half) | barred_items(catalog, rule, as_of)  # it begins somewhere in between
+    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users), barred) or half
+    return max(half, min(tenth, enough))
+
+
+def _later_half(store: FeedbackStore, after: datetime | None, as_of: datetime) -> datetime | None:
+    """Where the later half of what was recorded in (`after`, `as_of`] begins; None if nothing was."""
+    return store.recorded_at_quantile(after, as_of, 1.0 - HOLDOUT_SHARE)
+
+
+def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
+    """What the champion's run measured of the candidate that won, and the ridge of T that it chose.
+
+    None without a champion, or where its files are gone.
+
+    Raises:
+        DigestError: if what was measured is not what is there.
+    """
+    made = None if champion is None else place.store.find_maker(champion)
+    if champion is None or made is None:
+        return None
+    chosen = place.registry.get_params(champion)
+    trial = trials.measured_before(place, made[0], chosen["candidate"])
+    return None if trial is None else replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
+
+
+def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:
+    """First and last `recorded_at` up to `as_of`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    summary = place.store.stream_summary(as_of)
+    if summary.first_recorded_at is None or summary.last_recorded_at is None:
+        raise InputError(
+            f"Expected interactions recorded up to {as_of.isoformat()}, found none: import a stream first "
+            "(`recsys import --help`), or choose a later as_of."
+        )
+    return summary.first_recorded_at, summary.last_recorded_at

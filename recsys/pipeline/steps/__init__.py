@@ -1,0 +1,1 @@
+"""The steps of the DAGs: one function per task, called by DAGs, command line and tests alike."""

@@ -1,0 +1,261 @@
+"""The steps of `feedback_retraining`: from the backlog to a challenger that has been evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from recsys.eligibility import EligibilityRule
+from recsys.feedback.brigading import BrigadingConfig
+from recsys.feedback.triggers import TriggerConfig
+from recsys.pipeline import kept_files
+from recsys.pipeline.context import Workplace, scratch_folder
+from recsys.pipeline.erasure import refreezing, renewal
+from recsys.pipeline.retraining import evaluation, fits, frozen_sets, planning, recipes, trials
+from recsys.pipeline.retraining.planning import RunConfig
+from recsys.pipeline.step import moment, step
+from recsys.training.recipe.recipe import FAMILIES
+
+
+@step
+def check_backlog(
+    run_id: str,
+    as_of: datetime | str,
+    now: datetime | str,
+    threshold: int = TriggerConfig.threshold,
+    force_reason: str | None = None,
+    record: bool = True,
+    backlog_trigger: bool = TriggerConfig.backlog_trigger,
+    error_threshold: float = TriggerConfig.error_threshold,
+    error_min_count: int = TriggerConfig.error_min_count,
+    error_trigger: bool = TriggerConfig.error_trigger,
+    feature_lift: float = TriggerConfig.feature_lift,
+    feature_min_count: int = TriggerConfig.feature_min_count,
+    feature_significance: float = TriggerConfig.feature_significance,
+    feature_trigger: bool = TriggerConfig.feature_trigger,
+    retrain_on_drift: bool = TriggerConfig.retrain_on_drift,
+) -> dict[str, Any]:
+    """Looks at the backlog as of the cut-off and decides whether to retrain; the decision goes to the ledger.
+
+    Dislikes that look like brigading are flagged first: they neither count nor train until a person releases them.
+
+    The ledger keeps what every trigger saw, under `triggers` of the decision's numbers. The meanings of the triggers'
+    numbers are with `recsys.feedback.triggers.TriggerConfig`.
+
+    Args:
+        run_id: names the run.
+        as_of: cut-off on `recorded_at`.
+        now: wall clock, for the record.
+        threshold: retrain from so many unclaimed, unused negative examples on.
+        force_reason: retrain whatever the triggers say, for this reason.
+        record: False in a dry run.
+        backlog_trigger: whether `threshold` counts.
+        error_threshold: retrain above this mean prediction error of the backlog.
+        error_min_count: of so many examples with a predicted score.
+        error_trigger: whether that counts.
+        feature_lift: retrain when a feature is disliked so much more than it is met.
+        feature_min_count: with so many dislikes.
+        feature_significance: and such a p-value at most.
+        feature_trigger: whether that counts.
+        retrain_on_drift: whether drift, as last measured, asks for a retraining.
+
+    Returns:
+        `retrain`, `backlog`, `threshold`, `reason`, and `triggers`: name -> whether it fired.
+    """
+    config = TriggerConfig(
+        threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
+        feature_significance, feature_trigger, retrain_on_drift,
+    )  # fmt: skip
+    with Workplace.open() as place:
+        cut_off = moment(as_of)
+        if record:
+            planning.release_expired(place, run_id, moment(now))
+            place.store.flag_brigading(cut_off, BrigadingConfig())
+        decision = planning.backlog_decision(place, run_id, cut_off, config, force_reason)
+        if record:
+            planning.record_backlog_decision(place, run_id, decision, cut_off, moment(now))
+    return {
+        "retrain": decision.retrain,
+        "backlog": decision.backlog,
+        "threshold": threshold,
+        "reason": decision.reason,
+        "triggers": {report.name: report.fired for report in decision.triggers},
+    }
+
+
+@step
+def claim_backlog(
+    run_id: str,
+    as_of: datetime | str,
+    now: datetime | str,
+    half_life_days: float | None = None,
+    seed: int = 0,
+    force_reason: str | None = None,
+    families: Sequence[str] = FAMILIES,
+    keep_candidate: bool = False,
+    eligible: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates; see `RunConfig`.
+
+    `eligible`: an `EligibilityRule` as `as_dict` gives it, {} for all items; None: the champion's.
+
+    Raises:
+        ConflictError: if another run holds an open batch.
+    """
+    with Workplace.open() as place:
+        batch = planning.own_batch(place, run_id)
+        if batch is None:
+            rule = None if eligible is None else EligibilityRule.from_dict(eligible)
+            config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
+            batch = place.store.claim_backlog(planning.plan_batch(place, run_id, moment(as_of), moment(now), config))
+    return {
+        "batch_id": batch.batch_id,
+        "as_of": batch.as_of.isoformat(),
+        "fit_through": batch.fit_through.isoformat(),
+        "num_examples": batch.num_examples,
+        "champion_version": batch.champion_version,
+        "eligible": batch.config["eligible"],
+    }
+
+
+@step
+def build_training_set(batch_id: str) -> dict[str, Any]:
+    """Freezes the training examples, histories and catalog of the batch as Parquet, and names them by digest."""
+    with Workplace.open() as place:
+        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "build_training_set")
+        folder = place.folder(batch_id) / "training_set"
+        summary = frozen_sets.freeze_training_set(place, batch, folder)
+        uri = kept_files.record_training_set(place, batch_id, summary)
+    return {
+        "uri": uri,
+        "digest": summary.digest,
+        "num_rows": summary.num_rows,
+        "num_dislikes": summary.num_dislikes,
+        "num_holdout": summary.num_holdout,
+    }
+
+
+@step
+def validate_training_set(batch_id: str) -> dict[str, Any]:
+    """Checks the training set with Great Expectations; Data Docs go to the artifacts.
+
+    Raises:
+        DataCheckError: naming the failing expectation, with sample rows.
+    """
+    with Workplace.open() as place:
+        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "validate_training_set")
+        batch, report = frozen_sets.check_batch(place, batch)
+    return {
+        "success": report.success,
+        "num_expectations": report.num_expectations,
+        "warnings": list(report.warnings),
+        "data_docs_uri": batch.data_docs_uri,
+    }
+
+
+@step
+def list_candidates(batch_id: str) -> dict[str, Any]:
+    """What `try_candidate` has to try: the grid of each family of the batch."""
+    with Workplace.open() as place:
+        return {"candidates": recipes.candidate_names(place.store.get_batch(batch_id))}
+
+
+@step
+def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
+    """Measures one candidate on the newest of what the challenger may learn from; what it found stays with the batch.
+
+    Args:
+        batch_id: of a frozen training set.
+        candidate: a name out of `list_candidates`.
+
+    Raises:
+        InputError: if the candidate is none of the batch's.
+    """
+    with Workplace.open() as place:
+        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "try_candidate")
+        trial = trials.try_and_record(place, batch, candidate)
+    return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
+
+
+@step
+def train_challenger(batch_id: str) -> dict[str, Any]:
+    """Fits the best candidate on what was recorded up to `fit_through`; registers it, with the alias `challenger`.
+
+    Raises:
+        InputError: if a candidate of the batch has not been tried.
+    """
+    with Workplace.open() as place:
+        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "train_challenger")
+        batch = renewal.with_challenger(place, batch)
+        if batch.challenger_version is None:
+            version = fits.train(place, batch, fit_name="judged")
+            batch = place.store.update_batch(batch_id, challenger_version=version)
+        version = str(batch.challenger_version)
+        place.registry.set_alias("challenger", version)
+        return {"model_version": version, "batch_id": batch_id, "link": place.registry.link(version)}
+
+
+@step
+def evaluate_challenger(batch_id: str) -> dict[str, Any]:
+    """Scores champion, challenger and baselines on the holdout; the evidence goes to the challenger's MLflow run."""
+    with Workplace.open() as place:
+        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "evaluate_challenger")
+        batch, metrics = evaluation.evaluate_batch(place, renewal.with_challenger(place, batch))
+        link = place.registry.link(str(batch.challenger_version))
+    return {
+        "model_version": str(batch.challenger_version),
+        "batch_id": batch_id,
+        "as_of": batch.as_of.isoformat(),
+        "evidence_uri": batch.evidence_uri,
+        "metrics": metrics,
+        "link": link,
+    }
+
+
+@step
+def settle_backlog(batch_id: str, now: datetime | str) -> dict[str, Any]:
+    """Marks the claimed examples as used if a challenger was registered from them, else gives them back."""
+    with Workplace.open() as place:
+        batch = place.store.settle_backlog(batch_id, moment(now))
+    return {
+        "status": str(batch.status),
+        "num_examples": batch.num_examples,
+        "model_version": batch.challenger_version,
+    }
+
+
+@step
+def dry_run(
+    run_id: str,
+    as_of: datetime | str,
+    now: datetime | str,
+    half_life_days: float | None = None,
+    seed: int = 0,
+    force_reason: str | None = None,
+    families: Sequence[str] = FAMILIES,
+    keep_candidate: bool = False,
+    eligible: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The dry run: builds, validates, fits, evaluates and decides as a run would, in a scratch folder; nothing is kept."""
+    with Workplace.open() as place, scratch_folder() as folder:
+        rule = None if eligible is None else EligibilityRule.from_dict(eligible)
+        config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
+        batch = planning.plan_batch(place, run_id, moment(as_of), moment(now), config, writes=False)
+        summary = frozen_sets.freeze_training_set(place, batch, folder / "training_set")
+        report = frozen_sets.check_training_set(place, batch, folder)
+        for candidate in recipes.candidate_names(batch):
+            trials.try_candidate(folder, batch, candidate)
+        fits.fit_into(place, batch, folder, fit_name="judged")
+        evidence = evaluation.evaluate(place, batch, folder)
+        verdict = evaluation.judge(evidence)
+    return {
+        "would": verdict.verdict,
+        "reasons": list(verdict.reasons),
+        "fit_through": batch.fit_through.isoformat(),
+        "digest": summary.digest,
+        "num_rows": summary.num_rows,
+        "num_expectations": report.num_expectations,
+        "metrics": evaluation.metrics_of(evidence),
+        "written": "nothing",
+    }

@@ -1,0 +1,1 @@
+"""Model versions, kept by MLflow; nothing else imports it."""

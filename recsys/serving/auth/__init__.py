@@ -1,0 +1,1 @@
+"""Who may call, for whom, and how often."""

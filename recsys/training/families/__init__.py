@@ -1,0 +1,1 @@
+"""Model families: how items are linked, and how their vectors are found."""
