@@ -15,7 +15,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 MAX_DAYS = 36_500.0  # a hundred years
 
 
-def moment_of(given: datetime | str) -> datetime:
+def parse_time(given: datetime | str) -> datetime:
     """A time in UTC from one, or from ISO 8601 text with or without a zone; without, it is UTC.
 
     Raises:
@@ -31,6 +31,18 @@ def moment_of(given: datetime | str) -> datetime:
     if not EARLIEST <= zoned < LATEST:  # compared first: only times between have a UTC time in any zone
         raise InputError(f"Expected a time from 1970 to 2199, got {_quoted(given)}.")
     return zoned.astimezone(UTC)
+
+
+def parse_zoned_time(given: datetime | str) -> datetime:
+    """The same for what a step is given: the zone must be in it.
+
+    Raises:
+        InputError: if it is neither, has no zone, or is not from 1970 to 2199.
+    """
+    found = parse_time(given)
+    if (datetime.fromisoformat(given) if isinstance(given, str) else given).tzinfo is None:
+        raise InputError(f"Expected a time with a zone, such as 2013-06-14T00:00:00+00:00, got {_quoted(given)}.")
+    return found
 
 
 def days_long(days: float, name: str, *, may_be_zero: bool = True) -> timedelta:

@@ -139,18 +139,18 @@ def click(settings: Settings, log: Path) -> story.Story:
 
 def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) -> story.Story:
     """Prints what happened, from what the nights left in their stores; gives the story with its end."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.pipeline.retraining.evaluation import load_evidence
 
-    with Workplace.open() as place:
-        champion = str(place.registry.get_alias("champion"))
-        results.show_decisions(place, out)
-        results.show_systems(load_evidence(place, place.store.get_batch(FIRST_RUN)), "The first champion", out)
+    with Context.open() as context:
+        champion = str(context.registry.get_alias("champion"))
+        results.show_decisions(context, out)
+        results.show_systems(load_evidence(context, context.store.get_batch(FIRST_RUN)), "The first champion", out)
         if done.batch_id is not None:
-            batch = place.store.get_batch(done.batch_id)
-            results.show_batch(place, batch, done.checks, out)
-            results.show_systems(load_evidence(place, batch), "Tonight's challenger", out)
-        results.show_lists(place, champion, out)
+            batch = context.store.get_batch(done.batch_id)
+            results.show_batch(context, batch, done.checks, out)
+            results.show_systems(load_evidence(context, batch), "Tonight's challenger", out)
+        results.show_lists(context, champion, out)
         if champion != told.version:
             with story.front_end(settings, told.user_id, log) as front:
                 told = story.with_learned(told, front)

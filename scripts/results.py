@@ -17,18 +17,18 @@ COUNTED_USERS = 3_000
 HALF_LIFE_DAYS = 30.0  # of the weights in a history, which nothing here reads
 
 
-def show_decisions(place: Any, out: Console) -> None:
+def show_decisions(context: Any, out: Console) -> None:
     """Every decision of the loop, in the order in which they were made."""
     table = Table(title="What was decided, and why")
     for heading in ("run", "step", "verdict", "why"):
         table.add_column(heading, overflow="fold")
-    for decision in sorted(place.store.list_decisions(limit=50), key=lambda found: found.decision_id):
+    for decision in sorted(context.store.list_decisions(limit=50), key=lambda found: found.decision_id):
         cells = (decision.run_id, decision.step, decision.verdict, "\n".join(decision.reasons))
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
 
 
-def show_batch(place: Any, batch: Any, checks: dict[str, Any], out: Console) -> None:
+def show_batch(context: Any, batch: Any, checks: dict[str, Any], out: Console) -> None:
     """Training set, data checks and candidates of the last night that trained."""
     from recsys.pipeline.retraining.trials import trials_of
 
@@ -37,14 +37,14 @@ def show_batch(place: Any, batch: Any, checks: dict[str, Any], out: Console) -> 
     table.add_column(overflow="fold")
     table.add_row("new dislikes claimed", f"{batch.num_examples:,}")
     table.add_row("training set", f"{batch.num_rows:,} rows, digest {batch.training_set_digest}")
-    tried = trials_of(place.folder(batch.batch_id), batch)
+    tried = trials_of(context.folder(batch.batch_id), batch)
     table.add_row(
         "candidates, NDCG@10 on validation", ", ".join(f"{t.candidate.name} {t.ndcg_at_10:.4f}" for t in tried)
     )
     warned = "".join(f"; warning: {warning}" for warning in checks["warnings"])
     passed = "passed" if checks["success"] else "failed"
     table.add_row("data checks", f"{checks['num_expectations']} checks {passed}{warned}")
-    table.add_row("Data Docs", place.settings.locate(batch.data_docs_uri).as_uri())
+    table.add_row("Data Docs", context.settings.locate(batch.data_docs_uri).as_uri())
     table.add_row(
         "holdout", f"recorded after {batch.fit_through:%Y-%m-%d %H:%M}, up to {batch.as_of:%Y-%m-%d %H:%M} UTC"
     )
@@ -85,11 +85,11 @@ def published_lists(store: Any, num_users: int) -> dict[str, Any]:
     return {user_id: one for user_id, one in found.items() if one is not None and one.entries}
 
 
-def show_lists(place: Any, version: str, out: Console) -> None:
+def show_lists(context: Any, version: str, out: Console) -> None:
     """The first recommendations of some users with a history, each with its reason, and how many films there are in all."""
-    lists = published_lists(place.store, COUNTED_USERS)
+    lists = published_lists(context.store, COUNTED_USERS)
     users = sorted(lists)[:: max(1, len(lists) // SHOWN_USERS)][:SHOWN_USERS]
-    catalog = place.store.catalog()
+    catalog = context.store.catalog()
     table = Table(title=f"Lists of version {version}")
     for heading in ("user", "#", "film", "score", "why"):
         table.add_column(heading, overflow="fold")

@@ -21,7 +21,7 @@ from service import MARK, Service
 
 from recsys.errors import TerminalError
 from recsys.pipeline.champion.aliases import require_registry
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.registry.local_store import require_own_home
 from recsys.settings import RegistryLogin, Settings
 
@@ -151,8 +151,8 @@ class Stack:
     def _require_versions(self) -> None:
         """Where the file with the versions is gone or damaged, the server would make an empty one."""
         try:
-            with Workplace.open(replace(self._settings, tracking_uri=self._store_uri)) as place:
-                require_registry(place)
+            with Context.open(replace(self._settings, tracking_uri=self._store_uri)) as context:
+                require_registry(context)
         except TerminalError as error:
             raise StackError(str(error)) from error
 

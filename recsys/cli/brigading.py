@@ -19,11 +19,11 @@ brigading = typer.Typer(
 @brigading.command("list")
 def list_bursts(k: K = 20, as_json: Json = False) -> None:
     """Bursts of dislikes that look like brigading, newest first."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        bursts = place.store.list_bursts()[:k]
-        items = place.store.items(burst.item_id for burst in bursts)
+    with Context.open() as context:
+        bursts = context.store.list_bursts()[:k]
+        items = context.store.items(burst.item_id for burst in bursts)
     if as_json:
         print_json_lines({**asdict(burst), "title": items[burst.item_id].title} for burst in bursts)
         return
@@ -44,11 +44,11 @@ def release_burst(
     as_json: Json = False,
 ) -> None:
     """Let the held-back dislikes of an item count and train from the next run on: a person found them genuine."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        count = place.store.release_flagged(item_id, note, datetime.now(UTC))
-        items = place.store.items([item_id])
+    with Context.open() as context:
+        count = context.store.release_flagged(item_id, note, datetime.now(UTC))
+        items = context.store.items([item_id])
     if as_json:
         print_json_lines([{"item_id": item_id, "num_released": count}])
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import Json, K, parse_moment
+from recsys.cli.options import Json, K, parse_as_of
 from recsys.cli.output import minute, print_json_lines, say, show, table
 from recsys.errors import InputError, NotFoundError
 
@@ -35,10 +35,10 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
 
     Likes and dislikes are users. *catalog: no* is an item that only feedback names; importing items gives it a title.
     """
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.store.directory import find_items
 
-    with Workplace.open() as place, place.store.reading() as connection:
+    with Context.open() as context, context.store.reading() as connection:
         found = find_items(connection, title, k)
     if as_json:
         print_json_lines(
@@ -62,11 +62,11 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
 @items.command("show")
 def show_item(item_id: ItemId, as_json: Json = False) -> None:
     """Show an item, whether it may be recommended, and how that was changed."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        item = place.store.items([item_id]).get(item_id)
-        changes = place.store.list_item_changes(item_id)
+    with Context.open() as context:
+        item = context.store.items([item_id]).get(item_id)
+        changes = context.store.list_item_changes(item_id)
     if item is None:
         raise NotFoundError(f"Expected an item of the catalog, got {item_id!r}: `recsys import items` brings items in.")
     if as_json:
@@ -100,18 +100,18 @@ def set_item(
     as_json: Json = False,
 ) -> None:
     """Say when and whether an item may be recommended; it leaves the lists at once. Training still sees it."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
     if tags and no_tags:
         raise InputError("Expected either --tag or --no-tags, got both: leave one of them out.")
     values: dict[str, Any] = {} if hidden is None else {"is_hidden": hidden}
     for name, text in (("available_from", available_from), ("available_until", available_until)):
-        values |= {} if text is None else {name: None if text.lower() == NONE else parse_moment(text)}
+        values |= {} if text is None else {name: None if text.lower() == NONE else parse_as_of(text)}
     values |= {"tags": tuple(tags or ())} if tags or no_tags else {}
     if not values:
         raise InputError("Expected something to change, got no option: see `recsys items set --help`.")
-    with Workplace.open() as place:
-        changed = place.store.change_item(item_id, values, datetime.now(UTC))
+    with Context.open() as context:
+        changed = context.store.change_item(item_id, values, datetime.now(UTC))
     if as_json:
         print_json_lines([asdict(changed)])
     else:

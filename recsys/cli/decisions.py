@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import Json, parse_moment
+from recsys.cli.options import Json, parse_as_of
 from recsys.cli.output import DASH, minute, number, paragraph, print_json_lines, say
 from recsys.errors import InputError
 
@@ -30,7 +30,7 @@ decisions = typer.Typer(add_completion=False)
 
 @decisions.callback(invoke_without_command=True)
 def list_decisions(
-    context: typer.Context,
+    ctx: typer.Context,
     k: Annotated[int, typer.Option("-k", "--limit", min=1, max=1000, help="How many to show at most.")] = 20,
     run_id: Annotated[str | None, typer.Option("--run-id", help="Only of this run.")] = None,
     verdict: Annotated[str | None, typer.Option(help=f"Only with this verdict: {', '.join(KNOWN)}.")] = None,
@@ -38,15 +38,15 @@ def list_decisions(
     as_json: Json = False,
 ) -> None:
     """Why each night skipped, trained, promoted or refused, newest first."""
-    if context.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is not None:
         return
     if verdict is not None and verdict not in KNOWN:
         raise InputError(f"Expected --verdict to be one of {', '.join(KNOWN)}, got {verdict!r}: nothing was looked up.")
-    start = None if since is None else parse_moment(since)
-    from recsys.pipeline.context import Workplace
+    start = None if since is None else parse_as_of(since)
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        rows = place.store.list_decisions(limit=k, run_id=run_id, verdict=verdict, since=start)
+    with Context.open() as context:
+        rows = context.store.list_decisions(limit=k, run_id=run_id, verdict=verdict, since=start)
     if as_json:
         print_json_lines(_as_dict(row) for row in rows)
         return
@@ -67,12 +67,12 @@ def show(
 
     Exit code 1: the evidence is gone, or it does not lead to the same verdict, reasons and numbers any more.
     """
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.pipeline.promotion import verdict_audit
 
-    with Workplace.open() as place:
-        decision = place.store.get_decision(decision_id)
-        again = verdict_audit.replay(place, decision)
+    with Context.open() as context:
+        decision = context.store.get_decision(decision_id)
+        again = verdict_audit.replay(context, decision)
     if as_json:
         replayed = None if again is None else {
             "is_same": again.is_same, "verdict": again.verdict, "differences": list(again.differences),
@@ -110,7 +110,7 @@ def _flat(numbers: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, st
         if isinstance(value, dict):
             yield from _flat(value, f"{above}{name}.")
         elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
-            yield from _flat({str(place): one for place, one in enumerate(value, start=1)}, f"{above}{name}.")
+            yield from _flat({str(context): one for context, one in enumerate(value, start=1)}, f"{above}{name}.")
         else:
             shown = ", ".join(map(number, value)) or DASH if isinstance(value, list) else number(value)
             yield f"{above}{name}", shown

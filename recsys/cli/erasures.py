@@ -31,12 +31,12 @@ def erase_user(
     From then on nothing about the user is recorded, imported or trained on, until `recsys bring-back`. The audit keeps a
     keyed hash of the id, counts and the list.
     """
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
     if not yes:
         confirm(f"Delete everything about user {user_id}? This cannot be undone.")
-    with Workplace.open() as place:
-        erasure = place.store.erase_user(user_id, requested_by, datetime.now(UTC))
+    with Context.open() as context:
+        erasure = context.store.erase_user(user_id, requested_by, datetime.now(UTC))
     _show_proofs([erasure], as_json)
 
 
@@ -46,10 +46,10 @@ def bring_back(
     as_json: Json = False,
 ) -> None:
     """Let an erased user be as any new one: their feedback is recorded again. What was erased does not come back."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        erasure = place.store.bring_back(user_id, requested_by, datetime.now(UTC))
+    with Context.open() as context:
+        erasure = context.store.bring_back(user_id, requested_by, datetime.now(UTC))
     if as_json:
         _show_proofs([erasure], as_json)
     else:
@@ -58,18 +58,18 @@ def bring_back(
 
 @erasures.callback(invoke_without_command=True)
 def list_erasures(
-    context: typer.Context,
+    ctx: typer.Context,
     user_id: Annotated[str | None, typer.Option("--user", help="Only those of this user.")] = None,
     k: K = 20,
     as_json: Json = False,
 ) -> None:
     """The proof of who was erased, newest first, and what still holds them; open ones come before all others."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    if context.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is not None:
         return
-    with Workplace.open() as place:
-        found = place.store.list_erasures(user_id)[:k]
+    with Context.open() as context:
+        found = context.store.list_erasures(user_id)[:k]
     _show_proofs(found, as_json)
     if not found and not as_json:
         say("Nobody was erased." if user_id is None else "This user was never erased.")
@@ -86,17 +86,17 @@ def purge_erased(
     What serves, or may serve next, stays: the champion, the version that a rollback leads to, the newest challenger, and what
     waits for a person's answer. Each is named with the reason. A removed version cannot be brought back.
     """
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.pipeline.erasure.purge import plan_purge, purge
 
-    with Workplace.open() as place:
-        plan = plan_purge(place)
+    with Context.open() as context:
+        plan = plan_purge(context)
         if dry_run or plan.is_empty:
             _show(plan.as_dict() | {"dry_run": dry_run}, "would go" if dry_run else "gone", as_json)
             return
         if not yes:
             confirm(f"Remove {_words(plan)}? This cannot be undone.")
-        done = purge(place, datetime.now(UTC))
+        done = purge(context, datetime.now(UTC))
     _show(done | {"dry_run": False}, "gone", as_json)
     left = done["left"]
     if not as_json:

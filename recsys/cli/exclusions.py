@@ -19,10 +19,10 @@ UserId = Annotated[str, typer.Argument(help="The user's id.")]
 @exclusions.command("add")
 def exclude(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
     """Keep an item out of a user's lists from now on. It is no dislike: nothing is learned from it."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        found = place.store.exclude_item(user_id, item_id, datetime.now(UTC))
+    with Context.open() as context:
+        found = context.store.exclude_item(user_id, item_id, datetime.now(UTC))
     if as_json:
         print_json_lines([asdict(found)])
     else:
@@ -32,10 +32,10 @@ def exclude(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
 @exclusions.command("remove")
 def include(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
     """Take an exclusion back: the item may be in the user's lists again."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        place.store.include_item(user_id, item_id, datetime.now(UTC))
+    with Context.open() as context:
+        context.store.include_item(user_id, item_id, datetime.now(UTC))
     if as_json:
         print_json_lines([{"user_id": user_id, "item_id": item_id, "is_excluded": False}])
     else:
@@ -45,11 +45,11 @@ def include(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
 @exclusions.command("list")
 def list_excluded(user_id: UserId, k: K = 100, as_json: Json = False) -> None:
     """Show what a user excludes, newest first."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        found = place.store.list_exclusions(user_id)[:k]
-        titles = place.store.items([one.item_id for one in found])
+    with Context.open() as context:
+        found = context.store.list_exclusions(user_id)[:k]
+        titles = context.store.items([one.item_id for one in found])
     if as_json:
         print_json_lines(map(asdict, found))
         return

@@ -11,14 +11,14 @@ from recsys.model.explanations import cited_items
 from recsys.model.sentences import row_in_words
 
 if TYPE_CHECKING:
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.records import RecommendationEntry, RecommendationSet
 
 
-def titles_of_reasons(place: Workplace, entries: Iterable[RecommendationEntry]) -> dict[str, str]:
+def titles_of_reasons(context: Context, entries: Iterable[RecommendationEntry]) -> dict[str, str]:
     """Item id -> title, of the items that contributions name; without those that are missing in the catalog."""
     named = {item_id for entry in entries for item_id in cited_items(entry.contributions)}
-    return {item_id: item.title for item_id, item in place.store.items(named).items()}
+    return {item_id: item.title for item_id, item in context.store.items(named).items()}
 
 
 def contribution_rows(contributions: Mapping[str, float], titles: Mapping[str, str]) -> list[str]:
@@ -26,7 +26,7 @@ def contribution_rows(contributions: Mapping[str, float], titles: Mapping[str, s
     return [f"{value:+.6f}  {row_in_words(name, titles)}" for name, value in contributions.items()]
 
 
-def counterfactual_sentences(place: Workplace, given: RecommendationSet, k: int) -> dict[str, str]:
+def counterfactual_sentences(context: Context, given: RecommendationSet, k: int) -> dict[str, str]:
     """What the ranks of the first `k` items of a list would be without others, in words.
 
     The version and the histories of the list are scored again; a progress bar says how far it is.
@@ -43,9 +43,9 @@ def counterfactual_sentences(place: Workplace, given: RecommendationSet, k: int)
         from recsys.serving.publishing import eligible_as_of
 
         bar.update(task, description=f"loading version {given.model_version}")
-        recommender = eligible_as_of(place.store, place.recommender(given.model_version), given.as_of)
+        recommender = eligible_as_of(context.store, context.recommender(given.model_version), given.as_of)
         half_life_days = float(recommender.recipe["half_life_days"])
-        histories = place.store.read_histories(given.as_of, half_life_days, [given.user_id])
+        histories = context.store.read_histories(given.as_of, half_life_days, [given.user_id])
         shown = [entry.item_id for entry in given.entries[:k]]
 
         def on_item(done: int, total: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from recsys.cli.options import AsOf, Json, K, parse_moment
+from recsys.cli.options import AsOf, Json, K, parse_as_of
 from recsys.cli.output import DASH, count_of, minute, number, percent, print_json_lines, say, show, table
 from recsys.errors import InputError
 
@@ -29,12 +29,12 @@ def patterns(
 
     -k counts for each kind: genres, cast, franchises. Severity is *none* where the difference may be chance.
     """
-    moment = parse_moment(as_of)
+    moment = parse_as_of(as_of)
     from recsys.feedback.patterns import get_dislike_pattern_analysis
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        analysis = get_dislike_pattern_analysis(place.store, user, as_of=moment)
+    with Context.open() as context:
+        analysis = get_dislike_pattern_analysis(context.store, user, as_of=moment)
     if as_json:
         print_json_lines([analysis])
         return
@@ -61,12 +61,12 @@ def patterns(
 
 def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
     """Whether the loop improves recommendations: errors, dislike rate per version, waiting times, convergence, efficiency."""
-    moment = parse_moment(as_of)
+    moment = parse_as_of(as_of)
     from recsys.feedback.improvement import get_feedback_improvement_metrics
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        metrics = get_feedback_improvement_metrics(place.store, moment)
+    with Context.open() as context:
+        metrics = get_feedback_improvement_metrics(context.store, moment)
     if as_json:
         print_json_lines([metrics])
         return
@@ -123,7 +123,7 @@ def drift(
     MLflow and alerts; this only looks. To let drift start a retraining: `recsys run --retrain-on-drift`, or the switch in the
     form of `feedback_retraining`.
     """
-    moment = parse_moment(as_of)
+    moment = parse_as_of(as_of)
     if report is not None and not report.absolute().parent.is_dir():
         raise InputError(f"Expected a folder for the report, found none at {report.absolute().parent}: make it first.")
     found = _measure_drift(moment, days)
@@ -139,11 +139,11 @@ def drift(
 
 def _measure_drift(moment: Any, days: float) -> DriftMeasurement:
     """Loads TensorFlow, and the champion, only where there is something to compare."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.pipeline.monitoring import drift
 
-    with Workplace.open() as place:
-        newest = drift.newest_days(place, moment)
+    with Context.open() as context:
+        newest = drift.newest_days(context, moment)
         if isinstance(newest, drift.DriftMeasurement):
             return newest
         from recsys.cli.progress import progress_bar
@@ -154,7 +154,7 @@ def _measure_drift(moment: Any, days: float) -> DriftMeasurement:
             bar.add_task("loading TensorFlow", total=None)
             load_for("measure_drift")
             bar.update(bar.task_ids[0], description="comparing the newest days")
-            return drift.compare(place, newest, config)
+            return drift.compare(context, newest, config)
 
 
 def _show_drift(found: DriftMeasurement) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recsys.cli.options import Json, K, parse_moment
+from recsys.cli.options import Json, K, parse_as_of
 from recsys.cli.output import DASH, count_of, minute, print_json_lines, say, show, table
 
 models = typer.Typer(add_completion=False)
@@ -18,7 +18,7 @@ A_DAY = len("2013-06-14")
 
 @models.callback(invoke_without_command=True)
 def list_models(
-    context: typer.Context,
+    ctx: typer.Context,
     at: Annotated[
         str | None,
         typer.Option(
@@ -33,18 +33,18 @@ def list_models(
 
     The newest -k versions. Times are UTC.
     """
-    if context.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is not None:
         return
     from recsys.pipeline.champion import version_history
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    moment = None if at is None else parse_moment(at)
-    with Workplace.open() as place:
+    moment = None if at is None else parse_as_of(at)
+    with Context.open() as context:
         if at is not None and moment is not None:
-            found = version_history.champions_at(place.store.list_promotions(), moment, is_day=len(at) == A_DAY)
-            _show_champions([version_history.reign_as_dict(tenure) for tenure in found], at, as_json)
+            found = version_history.champions_at(context.store.list_promotions(), moment, is_day=len(at) == A_DAY)
+            _show_champions([version_history.tenure_as_dict(tenure) for tenure in found], at, as_json)
             return
-        rows = [version.as_dict() for version in version_history.version_histories(place)]
+        rows = [version.as_dict() for version in version_history.version_histories(context)]
     if as_json:
         print_json_lines(rows[-k:])
         return
@@ -95,10 +95,10 @@ def check(
     with the digests that the feedback database has of their files.
     """
     from recsys.pipeline.champion import registry_check
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        findings = registry_check.check_registry(place, datetime.now(UTC), repairs=repair, adopts=adopt)
+    with Context.open() as context:
+        findings = registry_check.check_registry(context, datetime.now(UTC), repairs=repair, adopts=adopt)
     if as_json:
         print_json_lines(map(asdict, findings))
     else:
@@ -178,12 +178,12 @@ def rollback(
     from recsys import pipeline
     from recsys.cli.tensorflow_loading import load_for
     from recsys.pipeline.champion.rollback import plan_rollback
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
     now = datetime.now(UTC)
     if dry_run:
-        with Workplace.open() as place:
-            last, version = plan_rollback(place, to)
+        with Context.open() as context:
+            last, version = plan_rollback(context, to)
         if as_json:
             print_json_lines([{"from_version": last.to_version, "to_version": version, "written": "nothing"}])
         else:

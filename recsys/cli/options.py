@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.times import moment_of
+from recsys.times import parse_time
 
 MAX_K = 10_000
 
@@ -21,13 +21,13 @@ AsOf = Annotated[
 ]
 
 
-def parse_moment(text: str | None) -> datetime:
+def parse_as_of(text: str | None) -> datetime:
     """A time in UTC from a day or ISO 8601 text; UTC where no zone is given; now for None.
 
     Raises:
         InputError: if the text is neither, or not from 1970 to 2199.
     """
-    return datetime.now(UTC) if text is None else moment_of(text)
+    return datetime.now(UTC) if text is None else parse_time(text)
 
 
 def wall_clock() -> datetime:

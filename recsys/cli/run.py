@@ -16,7 +16,7 @@ from recsys.cli.eligible_options import (
     Year,
     eligibility_rule,
 )
-from recsys.cli.options import AsOf, Json, parse_moment, wall_clock
+from recsys.cli.options import AsOf, Json, parse_as_of, wall_clock
 from recsys.cli.output import count_of, number, print_json_lines, say, show, table
 from recsys.cli.progress import progress_bar
 from recsys.cli.tensorflow_loading import load_for
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from recsys.pipeline.night import Night
 
 
-__all__ = ["AsOf", "parse_moment", "progress_bar", "run", "wall_clock"]
+__all__ = ["AsOf", "parse_as_of", "progress_bar", "run", "wall_clock"]
 
 Threshold = Annotated[int, typer.Option(min=1, help="Number of new dislikes that starts a retraining.")]
 HalfLife = Annotated[
@@ -101,7 +101,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """One night: check the backlog, train, evaluate, decide, promote, publish. The same steps that Airflow runs."""
-    moment = parse_moment(as_of)
+    moment = parse_as_of(as_of)
     rule = eligibility_rule(all_items, min_year, max_year, genres, without_genres, tags, without_tags)
     name = run_id or f"cli__{moment.isoformat()}"
     triggers = TriggerConfig(
@@ -130,11 +130,11 @@ def run(
 
 def _require_stream(moment: datetime) -> None:
     """The backlog of a day before the stream is 0, which would look like a quiet night."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.pipeline.retraining.planning import require_stream
 
-    with Workplace.open() as place:
-        require_stream(place, moment)
+    with Context.open() as context:
+        require_stream(context, moment)
 
 
 def _run(name: str, moment: datetime, options: NightOptions) -> Night:

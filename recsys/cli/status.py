@@ -38,15 +38,15 @@ def upgrade(as_json: Json = False) -> None:
 
 def status(as_json: Json = False) -> None:
     """Backlog, who holds claimed dislikes, champion and the last decision."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        backlog = place.store.count_backlog(datetime.now(UTC))
-        holder = place.store.find_open_batch()
-        promotion = place.store.last_promotion()
-        decisions = place.store.list_decisions(limit=1)
-        shifts = place.store.list_stream_shifts()
-        home = place.settings.home
+    with Context.open() as context:
+        backlog = context.store.count_backlog(datetime.now(UTC))
+        holder = context.store.find_open_batch()
+        promotion = context.store.last_promotion()
+        decisions = context.store.list_decisions(limit=1)
+        shifts = context.store.list_stream_shifts()
+        home = context.settings.home
     last = decisions[0] if decisions else None
     champion = None if promotion is None else promotion.to_version
     if as_json:
@@ -103,17 +103,17 @@ def recommend(
     Alien it would be rank 34".
     """
     from recsys.cli.explained import contribution_rows, counterfactual_sentences, titles_of_reasons
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.serving.lists import current_list
 
-    with Workplace.open() as place:
-        found = current_list(place.store, user_id, datetime.now(UTC), k)
+    with Context.open() as context:
+        found = current_list(context.store, user_id, datetime.now(UTC), k)
         shown = found.entries[:k]
-        items = place.store.items(entry.item_id for entry in shown)
-        titles = titles_of_reasons(place, shown)
-        without = counterfactual_sentences(place, found, k) if counterfactuals else {}
-        champion = place.store.last_promotion()
-        has_own = place.store.get_recommendations(user_id) is not None
+        items = context.store.items(entry.item_id for entry in shown)
+        titles = titles_of_reasons(context, shown)
+        without = counterfactual_sentences(context, found, k) if counterfactuals else {}
+        champion = context.store.last_promotion()
+        has_own = context.store.get_recommendations(user_id) is not None
     if as_json:
         print_json_lines(_as_dict(found, entry, items, without) for entry in shown)
         return
@@ -149,10 +149,10 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Give back the backlog that a dead run still holds; after six hours the next run takes it over by itself."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
 
-    with Workplace.open() as place:
-        batch = place.store.release_batch(batch_id, datetime.now(UTC))
+    with Context.open() as context:
+        batch = context.store.release_batch(batch_id, datetime.now(UTC))
     if as_json:
         print_json_lines([{"run_id": batch.batch_id, "status": batch.status, "num_dislikes": batch.num_examples}])
     else:

@@ -22,10 +22,10 @@ SHOWN = 5  # dislikes that `undo` names when it is not clear which is meant
 
 def users(k: K = 20, as_json: Json = False) -> None:
     """Users by activity: how many items they like, dislike and met, and when their last event was."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.store.directory import active_users
 
-    with Workplace.open() as place, place.store.reading() as connection:
+    with Context.open() as context, context.store.reading() as connection:
         found = active_users(connection, k)
     if as_json:
         print_json_lines(map(asdict, found))
@@ -51,11 +51,11 @@ def dislike(
     as_json: Json = False,
 ) -> None:
     """Record a thumbs-down, as `POST /api/dislike` does. It acts at once on the user's list, and trains the next version."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.serving.thumbs_down import record_dislike
 
-    with Workplace.open() as place:
-        stored = record_dislike(place.store, user_id, item_id, reason, datetime.now(UTC), text)
+    with Context.open() as context:
+        stored = record_dislike(context.store, user_id, item_id, reason, datetime.now(UTC), text)
     if as_json:
         print_json_lines([_as_dict(stored)])
         return
@@ -79,14 +79,14 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Take a dislike back, as `DELETE /api/dislike/{id}` does: its adjustments end, and it trains no more."""
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.serving.thumbs_down import newest_dislike
 
-    with Workplace.open() as place:
+    with Context.open() as context:
         if (dislike_id is None) is not last:
-            raise InputError(_which(place.store, user_id))
-        number = newest_dislike(place.store, user_id).dislike_id if dislike_id is None else dislike_id
-        stored = place.store.retract_dislike(user_id, number, datetime.now(UTC))
+            raise InputError(_which(context.store, user_id))
+        number = newest_dislike(context.store, user_id).dislike_id if dislike_id is None else dislike_id
+        stored = context.store.retract_dislike(user_id, number, datetime.now(UTC))
     if as_json:
         print_json_lines([_as_dict(stored)])
         return

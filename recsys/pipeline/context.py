@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Context:
     """The stores and folders that the steps of one process work with."""
 
     settings: Settings
@@ -33,7 +33,7 @@ class Workplace:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, settings: Settings | None = None) -> Iterator[Workplace]:
+    def open(cls, settings: Settings | None = None) -> Iterator[Context]:
         """Opens the feedback database; the registry is reached when it is first used."""
         places = settings or Settings.from_environment()
         with FeedbackStore.open(places.database_url) as store:

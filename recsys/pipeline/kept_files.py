@@ -19,7 +19,7 @@ from recsys.files.digests import FileDigest, Known, below, digest_folder, requir
 from recsys.store.artifact_digests import ArtifactKind
 
 if TYPE_CHECKING:
-    from recsys.pipeline.context import Workplace
+    from recsys.pipeline.context import Context
     from recsys.records import Batch
     from recsys.training.dataset.training_set import TrainingSetSummary
 
@@ -38,12 +38,12 @@ def version_advice(version: str) -> str:
     )
 
 
-def known_files(place: Workplace, batch_id: str, folder: Path, *kinds: ArtifactKind) -> dict[str, FileDigest]:
+def known_files(context: Context, batch_id: str, folder: Path, *kinds: ArtifactKind) -> dict[str, FileDigest]:
     """What is known of the files in a batch's folder; nothing in any other, such as that of a dry run."""
-    return place.store.known_files(batch_id, *kinds) if folder == place.folder(batch_id) else {}
+    return context.store.known_files(batch_id, *kinds) if folder == context.folder(batch_id) else {}
 
 
-def record_training_set(place: Workplace, batch_id: str, summary: TrainingSetSummary) -> str:
+def record_training_set(context: Context, batch_id: str, summary: TrainingSetSummary) -> str:
     """Makes what lies in the batch's folder its frozen set: reference, digest of its content, and digests of its files.
 
     Returns:
@@ -52,25 +52,25 @@ def record_training_set(place: Workplace, batch_id: str, summary: TrainingSetSum
     Raises:
         ConflictError: if the batch was released or taken over.
     """
-    folder = place.folder(batch_id) / TRAINING_SET
-    uri = place.settings.reference(folder)
-    place.store.record_files(
+    folder = context.folder(batch_id) / TRAINING_SET
+    uri = context.settings.reference(folder)
+    context.store.record_files(
         ArtifactKind.TRAINING_SET, batch_id, TRAINING_SET, digest_folder(folder, TRAINING_SET),
         training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows,
     )  # fmt: skip
     return uri
 
 
-def record_candidate(place: Workplace, batch_id: str, name: str) -> None:
+def record_candidate(context: Context, batch_id: str, name: str) -> None:
     """Records what was measured of a candidate."""
     path = f"candidates/{name}"
-    files = digest_folder(place.folder(batch_id) / path, path)
-    place.store.record_files(ArtifactKind.CANDIDATE, batch_id, path, files)
+    files = digest_folder(context.folder(batch_id) / path, path)
+    context.store.record_files(ArtifactKind.CANDIDATE, batch_id, path, files)
 
 
-def record_fit(place: Workplace, batch_id: str, fit_name: str) -> None:
+def record_fit(context: Context, batch_id: str, fit_name: str) -> None:
     """Records a fitted recommender and its numbers."""
-    place.store.record_files(ArtifactKind.FIT, batch_id, fit_name, fit_files(place.folder(batch_id) / fit_name))
+    context.store.record_files(ArtifactKind.FIT, batch_id, fit_name, fit_files(context.folder(batch_id) / fit_name))
 
 
 def fit_files(folder: Path) -> dict[str, FileDigest]:
@@ -80,24 +80,24 @@ def fit_files(folder: Path) -> dict[str, FileDigest]:
     return {path: file for path, file in files.items() if path.startswith(used)}
 
 
-def record_evidence(place: Workplace, batch_id: str, folder: Path) -> str:
+def record_evidence(context: Context, batch_id: str, folder: Path) -> str:
     """Makes a folder the batch's evidence, with digests of its files; returns the reference.
 
     Raises:
         ConflictError: if the batch was released or taken over.
     """
-    uri, files = place.settings.reference(folder), digest_folder(folder, folder.name)
-    place.store.record_files(ArtifactKind.EVIDENCE, batch_id, folder.name, files, evidence_uri=uri)
+    uri, files = context.settings.reference(folder), digest_folder(folder, folder.name)
+    context.store.record_files(ArtifactKind.EVIDENCE, batch_id, folder.name, files, evidence_uri=uri)
     return uri
 
 
 def recorder_of_version(
-    place: Workplace, batch_id: str, fit_name: str, fit: Known
+    context: Context, batch_id: str, fit_name: str, fit: Known
 ) -> Callable[[Mapping[str, FileDigest]], None]:
     """Records the model that a version will be, before it is uploaded: see `Registry.log_version`.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch_id: of the fit.
         fit_name: "judged" or "refit".
         fit: what was recorded of the fit's files: the recommender in the model must be the same.
@@ -108,28 +108,29 @@ def recorder_of_version(
         for path, expected in below(below(fit, fit_name), RECOMMENDER).items():
             found = inside.get(path)
             if found is None or not found.is_same(expected):
+                file = context.folder(batch_id) / fit_name / RECOMMENDER / path
                 raise DigestError(
-                    f"Expected {place.folder(batch_id) / fit_name / RECOMMENDER / path} with {expected}, as it was fitted, got "
+                    f"Expected {file} with {expected}, as it was fitted, got "
                     f"{found or 'no such file'}: nothing was registered. {NEW_RUN}"
                 )
         own = {path: replace(one, path=path) for name, one in files.items() for path in [f"{fit_name}/{name}"]}
-        place.store.record_files(ArtifactKind.VERSION, batch_id, fit_name, own)
+        context.store.record_files(ArtifactKind.VERSION, batch_id, fit_name, own)
 
     return on_saved
 
 
-def files_of_version(place: Workplace, version: str) -> dict[str, FileDigest]:
+def files_of_version(context: Context, version: str) -> dict[str, FileDigest]:
     """What is known of the model of a version: paths in it -> digest."""
-    made = place.store.find_maker(version)
+    made = context.store.find_maker(version)
     if made is None:
         return {}
     batch, fit_name = made
-    return below(place.store.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
+    return below(context.store.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
 
 
-def recommender_files(place: Workplace, version: str) -> dict[str, FileDigest]:
+def recommender_files(context: Context, version: str) -> dict[str, FileDigest]:
     """The same of the recommender in it."""
-    known = below(files_of_version(place, version), IN_VERSION)
+    known = below(files_of_version(context, version), IN_VERSION)
     if not known:
         logger.warning(
             "No digest is recorded of version %s: `recsys models check --adopt` records what is there.", version
@@ -137,24 +138,24 @@ def recommender_files(place: Workplace, version: str) -> dict[str, FileDigest]:
     return known
 
 
-def require_recommender(place: Workplace, version: str) -> None:
+def require_recommender(context: Context, version: str) -> None:
     """Checks the recommender of a version without loading it.
 
     Raises:
         DigestError: if it is not the one that was registered.
     """
-    if known := recommender_files(place, version):
-        with place.registry.model_files(version, IN_VERSION) as folder:
+    if known := recommender_files(context, version):
+        with context.registry.model_files(version, IN_VERSION) as folder:
             require_same(folder, known, version_advice(version))
 
 
-def require_fit(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
+def require_fit(context: Context, batch: Batch, folder: Path, fit_name: str) -> None:
     """Checks the recommender of a fit in a batch's folder before it is loaded.
 
     Raises:
         DigestError: if it is not the one that was fitted.
     """
-    known = known_files(place, batch.batch_id, folder, ArtifactKind.FIT)
+    known = known_files(context, batch.batch_id, folder, ArtifactKind.FIT)
     require_same(folder / fit_name, below(known, fit_name), NEW_RUN)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from recsys.feedback.improvement import get_feedback_improvement_metrics
 from recsys.feedback.patterns import get_dislike_pattern_analysis
-from recsys.pipeline.champion.lineage import reigns
-from recsys.pipeline.champion.version_history import reign_as_dict
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.champion.lineage import tenures
+from recsys.pipeline.champion.version_history import tenure_as_dict
+from recsys.pipeline.context import Context
 from recsys.pipeline.retraining.planning import DEFAULT_THRESHOLD
 from recsys.settings import Settings
 
@@ -19,12 +19,12 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 
 def status() -> dict[str, Any]:
     """What the status page shows: backlog, last decisions, champion and those before it, and where MLflow is."""
-    with Workplace.open() as place:
-        promotions = place.store.list_promotions()
+    with Context.open() as context:
+        promotions = context.store.list_promotions()
         promotion = promotions[-1] if promotions else None
-        decisions = place.store.list_decisions(limit=10)
+        decisions = context.store.list_decisions(limit=10)
         return {
-            "backlog": place.store.count_backlog(LATEST),
+            "backlog": context.store.count_backlog(LATEST),
             "threshold": DEFAULT_THRESHOLD,
             "last_decisions": [
                 {
@@ -37,16 +37,16 @@ def status() -> dict[str, Any]:
                 "from_version": promotion.from_version, "to_version": promotion.to_version,
                 "sequence": promotion.sequence,
             },
-            "champions": [reign_as_dict(reign) for reign in reversed(reigns(promotions)[-NUM_CHAMPIONS:])],
+            "champions": [tenure_as_dict(tenure) for tenure in reversed(tenures(promotions)[-NUM_CHAMPIONS:])],
             "mlflow_url": Settings.from_environment().mlflow_link_url,
         }  # fmt: skip
 
 
 def feedback_report(as_of: datetime) -> dict[str, Any]:
     """What the page shows of the feedback of all users: `analysis`, patterns as last `identified`, `metrics`."""
-    with Workplace.open() as place:
+    with Context.open() as context:
         return {
-            "analysis": get_dislike_pattern_analysis(place.store, as_of=as_of),
-            "identified": [pattern.as_dict() for pattern in place.store.list_patterns(None, as_of)],
-            "metrics": get_feedback_improvement_metrics(place.store, as_of),
+            "analysis": get_dislike_pattern_analysis(context.store, as_of=as_of),
+            "identified": [pattern.as_dict() for pattern in context.store.list_patterns(None, as_of)],
+            "metrics": get_feedback_improvement_metrics(context.store, as_of),
         }

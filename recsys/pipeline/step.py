@@ -9,15 +9,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
-from recsys.errors import InputError, TransientError, is_disk_full
+from recsys.errors import TransientError, is_disk_full
 from recsys.files.private import keep_private
 from recsys.pipeline.facts import log_facts
 from recsys.run_ids import require_run_id
 from recsys.settings import Settings
-from recsys.times import moment_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,15 +51,3 @@ def step(function: Callable[P, dict[str, Any]]) -> Callable[P, dict[str, Any]]:
 
     STEPS[function.__name__] = guarded
     return guarded
-
-
-def moment(value: datetime | str) -> datetime:
-    """A time in UTC from one, or from ISO 8601 text, with a zone in either.
-
-    Raises:
-        InputError: if it is neither, has no zone, or is not from 1970 to 2199.
-    """
-    found = moment_of(value)
-    if (datetime.fromisoformat(value) if isinstance(value, str) else value).tzinfo is None:
-        raise InputError(f"Expected a time with a zone, such as 2013-06-14T00:00:00+00:00, got {value}.")
-    return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.errors import InputError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.night import Clock, NightOptions, run_night
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -117,17 +117,17 @@ def replay(
             f"replay-{name}", as_of, clock, replace(options, force_reason=forced),
             on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
-        with Workplace.open() as place:
-            version = place.registry.get_alias("champion")
+        with Context.open() as context:
+            version = context.registry.get_alias("champion")
             if version is None:
                 raise InputError(
                     f"Expected the first night, {name}, to end with a champion, but its challenger was not promoted: "
                     + " ".join(night.reasons) + " Start later, when the stream holds more."
                 )  # fmt: skip
             on_step(name, "score_next_day")
-            champion = place.recommender(version)
+            champion = context.recommender(version)
             first_champion = first_champion or champion
-            per_user, shares = score_day(place.store, champion, first_champion, as_of)
+            per_user, shares = score_day(context.store, champion, first_champion, as_of)
         yield ReplayedNight(
             as_of=as_of.isoformat(), outcome=night.outcome, reasons=night.reasons,
             backlog=int(night.results["check_backlog"]["backlog"]), champion_version=version,

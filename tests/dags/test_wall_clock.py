@@ -11,7 +11,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.pipeline.champion.version_history import version_histories
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.promotion import verdicts
 from recsys.settings import Settings
 from recsys.store import migrate
@@ -33,11 +33,11 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AuditedLoo
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
     # These versions have a verdict, but no model that a card could describe.
-    monkeypatch.setattr(verdicts, "describe_verdict", lambda place, batch, verdict: None)
+    monkeypatch.setattr(verdicts, "describe_verdict", lambda context, batch, verdict: None)
     migrate(settings.database_url)
-    with Workplace.open(settings) as place:
-        place.registry.ensure()
-        yield AuditedLoop(place, tmp_path / "evidence", datetime(2013, 6, 13, tzinfo=UTC))
+    with Context.open(settings) as context:
+        context.registry.ensure()
+        yield AuditedLoop(context, tmp_path / "evidence", datetime(2013, 6, 13, tzinfo=UTC))
 
 
 def test_nights_of_2013_are_recorded_when_they_were_run(loop: AuditedLoop, run: Any) -> None:
@@ -46,18 +46,18 @@ def test_nights_of_2013_are_recorded_when_they_were_run(loop: AuditedLoop, run: 
     champion = None
     for night in NIGHTS[:2]:
         champion = loop.night(champion)
-        batch = loop.place.store.get_batch(f"run-{champion}")
+        batch = loop.context.store.get_batch(f"run-{champion}")
         assert run("model_promotion", night, model_version=batch.challenger_version)[0] == "success"
     assert run("champion_rollback", NIGHTS[2], reason="lists are worse")[0] == "success"
     assert run("feedback_monitoring", NIGHTS[0])[0] == "success"
     ended = datetime.now(UTC)
 
-    promotions = loop.place.store.list_promotions()
+    promotions = loop.context.store.list_promotions()
     assert [one.to_version for one in promotions] == ["2", "4", "2"]
     stamps = [at for one in promotions for at in (one.created_at, one.completed_at) if at is not None]
     assert [began, *stamps, ended] == sorted([began, *stamps, ended])
     assert began <= (promotions[-1].approved_at or began) <= ended
-    decisions = [one for one in loop.place.store.list_decisions() if not one.run_id.startswith("run-")]
+    decisions = [one for one in loop.context.store.list_decisions() if not one.run_id.startswith("run-")]
     assert {one.step for one in decisions} == {"check_backlog", "decide_promotion", "measure_drift"}
     assert all(began <= one.recorded_at <= ended for one in decisions)
     assert {one.as_of.year for one in decisions} == {2013}
@@ -65,9 +65,9 @@ def test_nights_of_2013_are_recorded_when_they_were_run(loop: AuditedLoop, run: 
     assert pipeline.status()["last_decisions"][0]["step"] == "measure_drift"
 
     tenures = [
-        (version.created_at, reign.started_at, reign.ended_at)
-        for version in version_histories(loop.place)
-        for reign in version.reigns
+        (version.created_at, tenure.started_at, tenure.ended_at)
+        for version in version_histories(loop.context)
+        for tenure in version.tenures
     ]
     assert len(tenures) == 3
     for made, start, end in tenures:

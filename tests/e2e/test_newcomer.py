@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from tests.e2e.demo_state import contents, run_demo
@@ -145,8 +145,8 @@ def test_every_place_says_the_same(demo: Demo, stack: RunningStack) -> None:
     made, (tenure,) = datetime.fromisoformat(served["created_at"]), served["champion"]
     since, now = datetime.fromisoformat(tenure["from"]), datetime.now(UTC)
     assert now - timedelta(hours=3) < made <= since <= now
-    with Workplace.open(Settings.under(demo.home)) as place:
-        assert place.store.list_promotions()[-1].completed_at == since
+    with Context.open(Settings.under(demo.home)) as context:
+        assert context.store.list_promotions()[-1].completed_at == since
     assert f"{since:%Y-%m-%d %H:%M}" in page
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.registry.registry import Registry
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -135,5 +135,5 @@ def loop(
     shutil.copy(sqlite_template, settings.home / "feedback.db")
     for name, value in settings.as_environment().items():
         monkeypatch.setenv(name, value)
-    with Workplace.open(settings) as place:
-        yield AuditedLoop(place, tmp_path / "evidence")
+    with Context.open(settings) as context:
+        yield AuditedLoop(context, tmp_path / "evidence")

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recsys import pipeline
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.night import NightOptions, run_night
 from recsys.records import Batch
 from recsys.settings import Settings
@@ -77,11 +77,11 @@ def _arguments(step: str, done: dict[str, dict[str, Any]], candidate: str | None
     return batch
 
 
-def numbers_of(place: Workplace, batch: Batch) -> dict[str, Any]:
+def numbers_of(context: Context, batch: Batch) -> dict[str, Any]:
     """Everything that was computed of a batch, without the names of its users and versions."""
-    folder = place.folder(batch.batch_id)
+    folder = context.folder(batch.batch_id)
     fits = {name: json.loads((folder / name / "fit.json").read_text(encoding="utf-8")) for name in ("judged", "refit")}
-    evidence = place.settings.locate(str(batch.evidence_uri))
+    evidence = context.settings.locate(str(batch.evidence_uri))
     per_user = pq.read_table(evidence / "per_user.parquet").drop_columns(["user_id"]).to_pydict()
     examples = pq.read_table(folder / FROZEN / "training_set.parquet").drop_columns(["source_id"])  # numbers of rows
     kept = json.loads((evidence / "evidence.json").read_text(encoding="utf-8"))

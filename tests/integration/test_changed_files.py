@@ -15,7 +15,7 @@ from recsys.errors import ConflictError, DigestError, TerminalError
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.pipeline.champion.file_check import Finding
 from recsys.pipeline.champion.registry_check import check_registry
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import record_evidence, recorder_of_version
 from recsys.pipeline.promotion.verdict_audit import replay
 from recsys.records import Batch, BatchStatus
@@ -26,11 +26,11 @@ from tests.integration.test_registry import make_spec
 
 
 def check(loop: AuditedLoop, *, adopts: bool = False) -> list[Finding]:
-    return check_registry(loop.place, loop.later(), repairs=False, adopts=adopts)
+    return check_registry(loop.context, loop.later(), repairs=False, adopts=adopts)
 
 
 def model_folder(loop: AuditedLoop, version: str) -> Path:
-    return Path(loop.place.registry.model_location(version).removeprefix("file://")) / "artifacts" / "recommender"
+    return Path(loop.context.registry.model_location(version).removeprefix("file://")) / "artifacts" / "recommender"
 
 
 def edit(file: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_model_that_is_gone_is_not_said_to_be_away(loop: AuditedLoop) -> None:
     loop.champions(1)
     shutil.rmtree(model_folder(loop, "2"))
     with pytest.raises(TerminalError, match="no such folder: put it back"):
-        loop.place.recommender("2")
+        loop.context.recommender("2")
     assert {one.kind for one in check(loop)} == {"file_differs"}
     shutil.rmtree(model_folder(loop, "2").parents[1])
     assert [one.kind for one in check(loop)] == ["folder_missing"]
@@ -117,14 +117,14 @@ def test_no_verdict_rests_on_evidence_that_was_changed(
     change(loop.folder / "run-2" / name)
     with pytest.raises(DigestError, match=name):
         pipeline.decide_promotion("1", "again", loop.later())
-    decision = next(one for one in loop.place.store.list_decisions() if one.run_id == "run-2")
-    again = replay(loop.place, decision)
+    decision = next(one for one in loop.context.store.list_decisions() if one.run_id == "run-2")
+    again = replay(loop.context, decision)
     assert again is not None
     assert not again.is_same
     assert name in again.differences[0]
     (finding,) = check(loop)
     assert finding.kind == "file_differs"
-    assert not loop.place.store.list_decisions(run_id="again")
+    assert not loop.context.store.list_decisions(run_id="again")
 
 
 def test_evidence_that_the_loop_writes_again_is_recorded_again(loop: AuditedLoop) -> None:
@@ -133,7 +133,7 @@ def test_evidence_that_the_loop_writes_again_is_recorded_again(loop: AuditedLoop
     evidence = Evidence.load(folder)
     replace(evidence, seed=1).save(folder)
     assert [one.kind for one in check(loop)] == ["file_differs"]
-    record_evidence(loop.place, "run-2", folder)
+    record_evidence(loop.context, "run-2", folder)
     assert check(loop) == []
 
 
@@ -141,9 +141,9 @@ def test_what_was_made_before_digests_were_kept_is_used_and_adopted(
     loop: AuditedLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop.champions(1)
-    loop.place.store.write(lambda c: c.execute(artifact_digests.delete()))
+    loop.context.store.write(lambda c: c.execute(artifact_digests.delete()))
     refit = loop.night("2")
-    loop.place.store.write(lambda c: c.execute(artifact_digests.delete()))
+    loop.context.store.write(lambda c: c.execute(artifact_digests.delete()))
     loop.promote(refit)
     assert f"No digest is recorded of version {refit}" in caplog.text
     found = check(loop)
@@ -159,7 +159,7 @@ def test_what_was_made_before_digests_were_kept_is_used_and_adopted(
 
 def test_a_store_that_is_gone_or_damaged_is_said_to_be_that(loop: AuditedLoop) -> None:
     loop.champions(2)
-    file = loop.place.settings.home / "mlflow" / "mlflow.db"
+    file = loop.context.settings.home / "mlflow" / "mlflow.db"
     whole = file.read_bytes()
     for content, words in (
         (None, "there is no such file: put it back"),
@@ -170,8 +170,8 @@ def test_a_store_that_is_gone_or_damaged_is_said_to_be_that(loop: AuditedLoop) -
         file.unlink(missing_ok=True)
         if content is not None:
             file.write_bytes(content)
-        with Workplace.open(loop.place.settings) as place:
-            finding = check_registry(place, loop.later(), repairs=True)[0]
+        with Context.open(loop.context.settings) as context:
+            finding = check_registry(context, loop.later(), repairs=True)[0]
             assert finding.kind == "store_unusable"
             assert words in finding.message
             assert str(file) in finding.message
@@ -187,31 +187,31 @@ def test_a_model_that_somebody_puts_into_mlflow_is_not_loaded(
     settings.home.mkdir()
     shutil.copy(sqlite_template, settings.home / "feedback.db")
     settings = replace(settings, tracking_uri=mlflow_server)
-    with Workplace.open(settings) as place:
-        place.store.claim_backlog(
+    with Context.open(settings) as context:
+        context.store.claim_backlog(
             Batch("r", START, START - HOUR, None, BatchStatus.CLAIMED, 0, {}, START, START + HOUR)
         )
         spec = make_spec(tmp_path, "r", dataset_digest="d2" * 32)  # MLflow keeps one source of a digest
-        version = place.registry.log_version(spec, recorder_of_version(place, "r", "judged", {}))
-        place.store.update_batch("r", challenger_version=version)
-        with place.registry.model_files(version) as folder:
+        version = context.registry.log_version(spec, recorder_of_version(context, "r", "judged", {}))
+        context.store.update_batch("r", challenger_version=version)
+        with context.registry.model_files(version) as folder:
             assert (folder / "artifacts" / "recommender" / "model.keras").is_file()
-        assert check_registry(place, START, repairs=False) == []
-        location = place.registry.model_location(version).removeprefix("mlflow-artifacts:/")
+        assert check_registry(context, START, repairs=False) == []
+        location = context.registry.model_location(version).removeprefix("mlflow-artifacts:/")
         folder_url = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{location}/artifacts/recommender"
         url = f"{folder_url}/model.keras"
         put = urllib.request.Request(url, data=b"weights of somebody else", method="PUT")
         with urllib.request.urlopen(put) as answer:
             assert answer.status == 200
         with pytest.raises(DigestError, match=r"model\.keras .* got 24 bytes"):
-            place.recommender(version)
-        (finding,) = check_registry(place, START, repairs=False)
+            context.recommender(version)
+        (finding,) = check_registry(context, START, repairs=False)
         assert finding.kind == "file_differs"
         assert "model.keras" in finding.message
         with urllib.request.urlopen(urllib.request.Request(folder_url, method="DELETE")) as answer:
             assert answer.status == 200
         with pytest.raises(TerminalError):
-            place.recommender(version)
-        found = check_registry(place, START, repairs=False)
+            context.recommender(version)
+        found = check_registry(context, START, repairs=False)
         assert found
         assert {one.kind for one in found} <= {"folder_missing", "file_differs"}

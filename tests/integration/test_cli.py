@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from recsys.cli import app
 from recsys.errors import InputError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.monitoring import drift
 from recsys.pipeline.night import NIGHT_STEPS
 from recsys.settings import Settings
@@ -156,8 +156,8 @@ def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
 
 
 def test_drift_needs_something_that_the_champion_has_not_seen(champion: Champion) -> None:
-    with Workplace.open(champion.settings) as place:
-        found = drift.measure(place, FIRST_AS_OF, drift.drift_config(7))
+    with Context.open(champion.settings) as context:
+        found = drift.measure(context, FIRST_AS_OF, drift.drift_config(7))
         with pytest.raises(InputError, match="nothing was compared"):
             drift.report_of(found)
     assert (found.verdict, found.alerts, found.metrics()) == ("not_enough", [], {})

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from recsys import pipeline
 from recsys.cli import app
 from recsys.errors import RecsysError, TransientError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.settings import Settings
 from recsys.store.tables import artifact_digests
 from tests.integration.command_line import Finished, _words, copy_home
@@ -61,8 +61,8 @@ class Home:
         if where == "run":
             return settings.batch_folder(self.batch_id) / rest
         if where in ("judged", "refit"):
-            with Workplace.open(settings) as place:
-                location = place.registry.model_location(getattr(self, where))
+            with Context.open(settings) as context:
+                location = context.registry.model_location(getattr(self, where))
             return Path(location.removeprefix("file://")) / rest
         return settings.home / name
 
@@ -78,9 +78,9 @@ def home(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> Home:
     with contextlib.closing(sqlite3.connect(waiting.home / "mlflow" / "mlflow.db")) as database:
         database.execute("DELETE FROM registered_model_aliases")
         database.commit()
-    with Workplace.open(served) as place:
-        (batch,) = place.store.list_batches()
-        (decision,) = place.store.list_decisions(step="decide_promotion")
+    with Context.open(served) as context:
+        (batch,) = context.store.list_batches()
+        (decision,) = context.store.list_decisions(step="decide_promotion")
     return Home(
         served, waiting, batch.batch_id, str(batch.challenger_version), str(batch.refit_version),
         int(decision.decision_id or 0),
@@ -93,8 +93,8 @@ def old_home(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     folder = tmp_path_factory.mktemp("damaged-old")
     served, waiting = (copy_home(one.home, folder / one.home.name) for one in (home.served, home.waiting))
     for settings in (served, waiting):
-        with Workplace.open(settings) as place:
-            place.store.write(lambda connection: connection.execute(artifact_digests.delete()))
+        with Context.open(settings) as context:
+            context.store.write(lambda connection: connection.execute(artifact_digests.delete()))
     return replace(home, served=served, waiting=waiting)
 
 
@@ -321,18 +321,18 @@ def flip_labels(file: Path) -> None:
 def test_a_champion_whose_weights_were_negated_serves_nobody(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with Workplace.open(home.served) as place:
-        before = place.store.served_lists(USER)
+    with Context.open(home.served) as context:
+        before = context.store.served_lists(USER)
     assert before is not None
     for reader in (PUBLISH, PROMOTE, CHECK, WHY):
         file = home.file(home.waiting if reader.is_waiting else home.served, "refit/artifacts/recommender/model.keras")
         with replaced(file, negate, tmp_path / "kept"):
             assert "model.keras" in outcome(reader, home, monkeypatch)
-    with Workplace.open(home.served) as place:
-        assert place.store.served_lists(USER) == before
-        assert len(place.store.list_promotions()) == 1
-    with Workplace.open(home.waiting) as place:
-        assert place.store.list_promotions() == []
+    with Context.open(home.served) as context:
+        assert context.store.served_lists(USER) == before
+        assert len(context.store.list_promotions()) == 1
+    with Context.open(home.waiting) as context:
+        assert context.store.list_promotions() == []
 
 
 @pytest.mark.slow

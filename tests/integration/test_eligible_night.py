@@ -15,7 +15,7 @@ from sqlalchemy import select
 from recsys import pipeline
 from recsys.eligibility import EligibilityRule, is_eligible
 from recsys.errors import InputError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.night import Night, NightOptions, run_night
 from recsys.pipeline.retraining import evaluation, frozen_sets, planning, recipes
 from recsys.records import Batch
@@ -54,24 +54,24 @@ def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield found
 
 
-def batch_of(place: Workplace) -> Batch:
-    return place.store.get_batch(FIRST)
+def batch_of(context: Context) -> Batch:
+    return context.store.get_batch(FIRST)
 
 
-def training_set_of(place: Workplace) -> TrainingSet:
-    return TrainingSet.read(place.folder(FIRST) / "training_set")
+def training_set_of(context: Context) -> TrainingSet:
+    return TrainingSet.read(context.folder(FIRST) / "training_set")
 
 
-def listed(place: Workplace) -> pd.DataFrame:
+def listed(context: Context) -> pd.DataFrame:
     sets, entries = recommendation_sets.c, recommendation_entries.c
     query = select(sets.user_id, entries.item_id).join_from(recommendation_sets, recommendation_entries)
-    with place.store.reading() as connection:
+    with context.store.reading() as connection:
         return pd.DataFrame(connection.execute(query).all(), columns=["user_id", "item_id"])
 
 
 def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
-    with Workplace.open() as place:
-        found, catalog = listed(place), place.store.catalog()
+    with Context.open() as context:
+        found, catalog = listed(context), context.store.catalog()
         assert found["user_id"].nunique() > 700
         assert all(is_eligible(catalog[item], RULE, FIRST_AS_OF) for item in found["item_id"].unique())
         assert {HIDDEN, EXPIRED, *SHELVED} & set(found["item_id"]) == set()
@@ -81,14 +81,14 @@ def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
 
 
 def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
-    with Workplace.open() as place:
-        batch, own = batch_of(place), training_set_of(place)
+    with Context.open() as context:
+        batch, own = batch_of(context), training_set_of(context)
         anyway = replace(batch, config={**batch.config, "eligible": {}}, training_set_digest=None)
-        frozen_sets.freeze_training_set(place, anyway, tmp_path / "training_set")
+        frozen_sets.freeze_training_set(context, anyway, tmp_path / "training_set")
         free = TrainingSet.read(tmp_path / "training_set")
-        challenger = place.recommender(str(batch.challenger_version))
+        challenger = context.recommender(str(batch.challenger_version))
         half_life_days = batch.config["half_life_days"]
-        known = place.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
+        known = context.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
     for name in ("examples", "neutral", "items"):
         pd.testing.assert_frame_equal(getattr(own, name), getattr(free, name))
     assert {HIDDEN, EXPIRED, *SHELVED[:4]} <= set(own.examples["item_id"])
@@ -99,10 +99,10 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
 
 
 def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: Night) -> None:
-    with Workplace.open() as place:
-        batch, own, catalog = batch_of(place), training_set_of(place), place.store.catalog()
-        per_user = evaluation.load_evidence(place, batch).per_user
-        names = {user_id: place.pseudonym(user_id) for user_id in own.holdout["user_id"]}
+    with Context.open() as context:
+        batch, own, catalog = batch_of(context), training_set_of(context), context.store.catalog()
+        per_user = evaluation.load_evidence(context, batch).per_user
+        names = {user_id: context.pseudonym(user_id) for user_id in own.holdout["user_id"]}
     could = [is_eligible(catalog[item], RULE, batch.fit_through) for item in own.holdout["item_id"]]
     expected = own.holdout[could]
     assert COMING not in set(expected["item_id"])
@@ -114,30 +114,30 @@ def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: 
 
 def test_a_retry_reads_what_was_frozen(night: Night) -> None:
     """Something is hidden while a run is on its way: it goes on with what it began with."""
-    with Workplace.open() as place:
-        before = training_set_of(place).items
-        place.store.change_item("f07", {"is_hidden": True}, FIRST_AS_OF)
+    with Context.open() as context:
+        before = training_set_of(context).items
+        context.store.change_item("f07", {"is_hidden": True}, FIRST_AS_OF)
         digest = pipeline.build_training_set(FIRST)["digest"]
-        assert digest == batch_of(place).training_set_digest
-        pd.testing.assert_frame_equal(training_set_of(place).items, before)
-        place.store.change_item("f07", {"is_hidden": False}, FIRST_AS_OF)
+        assert digest == batch_of(context).training_set_digest
+        pd.testing.assert_frame_equal(training_set_of(context).items, before)
+        context.store.change_item("f07", {"is_hidden": False}, FIRST_AS_OF)
 
 
 def test_a_version_knows_its_rule(night: Night) -> None:
-    with Workplace.open() as place:
-        version = str(batch_of(place).refit_version)
-        assert place.store.rule_of_version(version) == RULE
-        assert place.recommender(version).rule == RULE
-        assert place.registry.get_tags(version)["eligible"] == '{"without_tags": ["SHELVED"]}'
-        card = (place.folder(FIRST) / "refit" / "model_card.md").read_text(encoding="utf-8")
+    with Context.open() as context:
+        version = str(batch_of(context).refit_version)
+        assert context.store.rule_of_version(version) == RULE
+        assert context.recommender(version).rule == RULE
+        assert context.registry.get_tags(version)["eligible"] == '{"without_tags": ["SHELVED"]}'
+        card = (context.folder(FIRST) / "refit" / "model_card.md").read_text(encoding="utf-8")
     assert "no tag SHELVED" in card
 
 
 def test_what_is_promoted_is_the_model_that_was_judged_on_newer_data(night: Night) -> None:
     """A head that was weighed anew on the newest days would make lists that nobody judged."""
-    with Workplace.open() as place:
-        batch = batch_of(place)
-        judged, refitted = (place.recommender(str(v)) for v in (batch.challenger_version, batch.refit_version))
+    with Context.open() as context:
+        batch = batch_of(context)
+        judged, refitted = (context.recommender(str(v)) for v in (batch.challenger_version, batch.refit_version))
     np.testing.assert_array_equal(judged.model.head.numpy(), refitted.model.head.numpy())
     assert judged.calibration == refitted.calibration
     assert judged.recipe["cut_off"] < refitted.recipe["cut_off"]
@@ -146,11 +146,11 @@ def test_what_is_promoted_is_the_model_that_was_judged_on_newer_data(night: Nigh
 def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night: Night) -> None:
     def planned(rule: EligibilityRule | None) -> Batch:
         config = planning.RunConfig(families=[FAMILY], eligible=rule)
-        return planning.plan_batch(place, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
+        return planning.plan_batch(context, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
 
-    with Workplace.open() as place:
+    with Context.open() as context:
         kept, same, lifted = planned(None), planned(RULE), planned(EligibilityRule())
-        recipe = place.registry.get_tags(str(batch_of(place).refit_version))["recipe"]
+        recipe = context.registry.get_tags(str(batch_of(context).refit_version))["recipe"]
     assert kept.config["eligible"] == same.config["eligible"] == RULE.as_dict()
     assert lifted.config["eligible"] == {}
     assert recipes.current_recipe(kept) == recipes.current_recipe(same) == recipe
@@ -158,24 +158,26 @@ def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night:
 
 
 def test_what_is_hidden_after_publishing_is_served_no_more(night: Night) -> None:
-    with Workplace.open() as place:
-        before = [entry.item_id for entry in serve_list(place.store, USER, FIRST_AS_OF + timedelta(minutes=1)).entries]
-        place.store.change_item(before[0], {"is_hidden": True}, FIRST_AS_OF + timedelta(minutes=2))
-        after = [entry.item_id for entry in serve_list(place.store, USER, FIRST_AS_OF + timedelta(minutes=3)).entries]
-        place.store.change_item(before[0], {"is_hidden": False}, FIRST_AS_OF + timedelta(minutes=4))
+    with Context.open() as context:
+        before = [
+            entry.item_id for entry in serve_list(context.store, USER, FIRST_AS_OF + timedelta(minutes=1)).entries
+        ]
+        context.store.change_item(before[0], {"is_hidden": True}, FIRST_AS_OF + timedelta(minutes=2))
+        after = [entry.item_id for entry in serve_list(context.store, USER, FIRST_AS_OF + timedelta(minutes=3)).entries]
+        context.store.change_item(before[0], {"is_hidden": False}, FIRST_AS_OF + timedelta(minutes=4))
     assert after[:9] == before[1:]
     assert len(after) == 10
 
 
 def test_the_command_line_shows_what_may_be_recommended_now(night: Night) -> None:
-    with Workplace.open() as place:
-        published = place.store.get_recommendations(USER)
+    with Context.open() as context:
+        published = context.store.get_recommendations(USER)
         assert published is not None
-        first = place.store.catalog()[published.entries[0].item_id]
-        settings = place.settings
-        place.store.exclude_item(USER, first.item_id, FIRST_AS_OF)
+        first = context.store.catalog()[published.entries[0].item_id]
+        settings = context.settings
+        context.store.exclude_item(USER, first.item_id, FIRST_AS_OF)
         excluded = quick(settings, "recommend", USER)
-        place.store.include_item(USER, first.item_id, FIRST_AS_OF)
+        context.store.include_item(USER, first.item_id, FIRST_AS_OF)
     assert excluded.code == 0, excluded.err
     assert not excluded.shows(f"{first.title} ")
     assert quick(settings, "recommend", USER).shows(f"1 {first.title}")
@@ -184,5 +186,5 @@ def test_the_command_line_shows_what_may_be_recommended_now(night: Night) -> Non
 def test_a_rule_that_cannot_be_understood_claims_nothing(night: Night) -> None:
     with pytest.raises(InputError, match="Expected an eligibility rule of min_year"):
         pipeline.claim_backlog("other", SECOND_AS_OF, SECOND_AS_OF, eligible={"before": 2011})
-    with Workplace.open() as place:
-        assert place.store.find_open_batch() is None
+    with Context.open() as context:
+        assert context.store.find_open_batch() is None

@@ -20,7 +20,7 @@ from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.patterns import identify_patterns
 from recsys.ingest import ImportOptions, import_interactions
 from recsys.pipeline import kept_files
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import holders, refreezing
 from recsys.pipeline.retraining import frozen_sets
 from recsys.records import (
@@ -78,10 +78,10 @@ class World:
         self.num_moments = 0
         self.settings = Settings.under(self.folder / "home")
 
-    def place(self) -> Workplace:
+    def context(self) -> Context:
         """As each step opens its own."""
         registry = Registry(self.settings.tracking_uri, self.settings.mlflow_artifacts)
-        return Workplace(self.settings, self.store, registry)
+        return Context(self.settings, self.store, registry)
 
     def moment(self) -> datetime:
         """Later than all before."""
@@ -171,13 +171,13 @@ class World:
 
     def train(self, user: str) -> None:
         """Claims, freezes, fits and settles, as the steps do; what a fit does with the rows that it reads is left out."""
-        place = self.place()
+        context = self.context()
         now, name = self.moment(), f"batch-{self.seed}-{self.num_moments}"
         planned = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {"half_life_days": 30.0}, now, now + MINUTE)
         batch = self.store.claim_backlog(planned)
-        folder = place.folder(name) / refreezing.TRAINING_SET
-        kept_files.record_training_set(place, name, frozen_sets.freeze_training_set(place, batch, folder))
-        batch = refreezing.require_forgotten(place, self.store.get_batch(name), "train_challenger")
+        folder = context.folder(name) / refreezing.TRAINING_SET
+        kept_files.record_training_set(context, name, frozen_sets.freeze_training_set(context, batch, folder))
+        batch = refreezing.require_forgotten(context, self.store.get_batch(name), "train_challenger")
         self.fitted[name] = (str(batch.training_set_digest), refreezing.users_of(folder))
         self.store.update_batch(name, challenger_version=name)
         self.store.settle_backlog(name, now)
@@ -200,7 +200,7 @@ class World:
 
     def check_files(self, user: str) -> None:
         """The proof names every frozen set that holds an erased user, and what was fitted on one that did."""
-        holders.complete_erasures(self.place(), self.moment())
+        holders.complete_erasures(self.context(), self.moment())
         newest, *earlier = self.store.list_erasures(user)
         named = set((newest.remaining or {}).get("batches", ()))
         self.named |= named

@@ -13,7 +13,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.errors import ConflictError, InputError, NotFoundError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.night import NightOptions, run_night
 from recsys.pipeline.retraining.evaluation import load_evidence, trained_through
 from recsys.records import Batch
@@ -31,7 +31,7 @@ LATER = SECOND_AS_OF
 class Held:
     """A place with a champion, and the results of the night that could not decide."""
 
-    place: Workplace
+    context: Context
     results: dict[str, dict[str, Any]]
 
     @property
@@ -40,7 +40,7 @@ class Held:
 
     @property
     def batch(self) -> Batch:
-        return self.place.store.find_batch_by_version(self.challenger)
+        return self.context.store.find_batch_by_version(self.challenger)
 
     def extend(self, as_of: datetime = LATER) -> dict[str, Any]:
         return pipeline.extend_holdout(self.challenger, as_of)
@@ -49,8 +49,8 @@ class Held:
 def mlflow_metrics(held: Held) -> dict[str, float]:
     from mlflow import MlflowClient
 
-    run_id = held.place.registry.run_id(held.challenger)
-    return dict(MlflowClient(held.place.settings.tracking_uri).get_run(run_id).data.metrics)
+    run_id = held.context.registry.run_id(held.challenger)
+    return dict(MlflowClient(held.context.settings.tracking_uri).get_run(run_id).data.metrics)
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +68,20 @@ def held(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         changed = NightOptions(**options, half_life_days=30.0, keep_candidate=True)  # another recipe
         night = run_night("changed", HELD_AT, lambda: HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons
-        with Workplace.open(settings) as place:
-            yield Held(place, night.results)
+        with Context.open(settings) as context:
+            yield Held(context, night.results)
 
 
 def test_the_later_of_what_a_versions_files_and_tags_say_is_what_it_has_seen(held: Held) -> None:
-    recommender = held.place.recommender(held.challenger)
+    recommender = held.context.recommender(held.challenger)
     own, later = held.batch.fit_through, held.batch.fit_through + timedelta(days=1)
-    assert trained_through(held.place, held.challenger, recommender) == own
-    assert trained_through(held.place, None, recommender) == own  # of a dry run: not registered
+    assert trained_through(held.context, held.challenger, recommender) == own
+    assert trained_through(held.context, None, recommender) == own  # of a dry run: not registered
     recommender.recipe["cut_off"] = later.isoformat()
-    assert trained_through(held.place, held.challenger, recommender) == later
+    assert trained_through(held.context, held.challenger, recommender) == later
     recommender.recipe["cut_off"] = (own - timedelta(days=9)).isoformat()
-    tagged = datetime.fromisoformat(held.place.registry.get_tags(held.challenger)["trained_through"])
-    assert trained_through(held.place, held.challenger, recommender) == tagged > own - timedelta(days=9)
+    tagged = datetime.fromisoformat(held.context.registry.get_tags(held.challenger)["trained_through"])
+    assert trained_through(held.context, held.challenger, recommender) == tagged > own - timedelta(days=9)
 
 
 def test_what_cannot_be_extended_is_refused_and_nothing_is_written(held: Held) -> None:
@@ -90,21 +90,21 @@ def test_what_cannot_be_extended_is_refused_and_nothing_is_written(held: Held) -
         held.extend(before.as_of)
     with pytest.raises(NotFoundError, match="Expected a batch whose challenger is version"):
         pipeline.extend_holdout(str(before.champion_version), LATER)
-    held.place.registry.set_alias("champion", held.challenger)  # by hand, meanwhile
+    held.context.registry.set_alias("champion", held.challenger)  # by hand, meanwhile
     try:
         with pytest.raises(ConflictError, match=rf"is {held.challenger} now: nothing was extended"):
             held.extend()
     finally:
-        held.place.registry.set_alias("champion", str(before.champion_version))
+        held.context.registry.set_alias("champion", str(before.champion_version))
     assert held.batch == before
 
 
 def test_the_same_versions_are_judged_on_all_that_came_since(held: Held) -> None:
-    before, shorter = held.batch, load_evidence(held.place, held.batch)
+    before, shorter = held.batch, load_evidence(held.context, held.batch)
     done = held.extend()
     assert done["extended"]
     assert held.batch.as_of == before.as_of  # of the refit
-    longer = load_evidence(held.place, held.batch)
+    longer = load_evidence(held.context, held.batch)
     assert (longer.champion_version, longer.challenger_version) == (shorter.champion_version, held.challenger)
     assert (longer.fit_through, longer.as_of) == (shorter.fit_through, LATER)
     assert done["num_users"] == longer.users("challenger")["ndcg_at_10"].notna().sum() >= 200
@@ -115,12 +115,12 @@ def test_the_same_versions_are_judged_on_all_that_came_since(held: Held) -> None
     shown = mlflow_metrics(held)
     assert shown["holdout_users"] == done["num_users"]
 
-    table = held.place.store.read_events(longer.fit_through, LATER).to_pandas()
-    assert set(longer.per_user["user_id"]) <= set(map(held.place.pseudonym, table["user_id"]))
+    table = held.context.store.read_events(longer.fit_through, LATER).to_pandas()
+    assert set(longer.per_user["user_id"]) <= set(map(held.context.pseudonym, table["user_id"]))
     # What the first verdict rests on is still there.
-    ledger = [d for d in held.place.store.list_decisions(run_id="changed") if d.step == "decide_promotion"]
+    ledger = [d for d in held.context.store.list_decisions(run_id="changed") if d.step == "decide_promotion"]
     assert ledger[0].numbers["evidence_uri"] == before.evidence_uri != held.batch.evidence_uri
-    pd.testing.assert_frame_equal(load_evidence(held.place, before).per_user, shorter.per_user)
+    pd.testing.assert_frame_equal(load_evidence(held.context, before).per_user, shorter.per_user)
 
 
 def test_asked_again_it_finds_what_it_did_and_the_longer_holdout_decides(held: Held) -> None:
@@ -129,7 +129,7 @@ def test_asked_again_it_finds_what_it_did_and_the_longer_holdout_decides(held: H
     assert again == first
     decided = pipeline.decide_promotion(held.challenger, "by-hand", LATER)
     assert decided["verdict"] in {"promote", "reject"}
-    (decision,) = held.place.store.list_decisions(run_id="by-hand")
+    (decision,) = held.context.store.list_decisions(run_id="by-hand")
     assert decision.as_of == LATER
     assert decision.numbers["holdout"] == {"after": held.batch.fit_through.isoformat(), "through": LATER.isoformat()}
     # Whoever had enough evidence is not asked until the answer pleases.

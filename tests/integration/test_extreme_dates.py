@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from recsys.cli import app
 from recsys.errors import InputError
-from recsys.pipeline.step import moment
+from recsys.times import parse_zoned_time
 from recsys.records import Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -84,4 +84,4 @@ def test_no_number_of_days_overflows(home: Path, days: str) -> None:
 @pytest.mark.parametrize("at", TIMES)
 def test_steps_take_no_such_time_either(at: str) -> None:
     with pytest.raises(InputError, match="Expected a time"):
-        moment(at)
+        parse_zoned_time(at)

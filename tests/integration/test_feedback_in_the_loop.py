@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from recsys.feedback.adjustments import apply_feature_adjustments
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.night import NightOptions, run_night
 from recsys.records import Dislike, DislikeReason, Item
 from recsys.serving.lists import current_adjustments, serve_list
@@ -55,8 +55,8 @@ def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             store.erase_user(ERASED, "the user", NOW)
             done = run_night("night", SECOND_AS_OF, lambda: NOW, NightOptions(families=[FAMILY]))
             assert done.outcome == "promote", done.reasons
-            with Workplace.open(settings) as place:
-                examples = TrainingSet.read(place.folder("night") / "training_set").examples
+            with Context.open(settings) as context:
+                examples = TrainingSet.read(context.folder("night") / "training_set").examples
             yield AfterTheNight(store, done.results, examples)
 
 

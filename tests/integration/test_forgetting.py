@@ -17,7 +17,7 @@ from recsys.errors import ConflictError
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.pipeline import kept_files
 from recsys.pipeline.champion.registry_check import check_registry
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import refreezing
 from recsys.pipeline.erasure.purge import purge
 from recsys.records import BatchStatus
@@ -75,27 +75,27 @@ class Recorded:
 
 
 @contextmanager
-def using(settings: Settings) -> Iterator[Workplace]:
+def using(settings: Settings) -> Iterator[Context]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
-        with Workplace.open(settings) as place:
-            yield place
+        with Context.open(settings) as context:
+            yield context
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("forgetting")
     settings = new_home(folder / "home")
-    with using(settings) as place:
+    with using(settings) as context:
         results = record_night(settings, folder / "before")
-        planned = place.store.get_batch(FIRST)
+        planned = context.store.get_batch(FIRST)
     without = new_home(folder / "without", without=(PERSON,))
-    with using(without) as place:
+    with using(without) as context:
         # The same cut-offs: where the holdout begins depends on how many events there are.
-        place.store.claim_backlog(replace(planned, status=BatchStatus.CLAIMED))
+        context.store.claim_backlog(replace(planned, status=BatchStatus.CLAIMED))
         go_on("build_training_set", results)
-        never_there = numbers_of(place, place.store.get_batch(FIRST))
+        never_there = numbers_of(context, context.store.get_batch(FIRST))
     return Recorded(results, folder / "before", never_there)
 
 
@@ -114,15 +114,15 @@ def test_nothing_that_a_night_leaves_names_its_users_but_the_database_and_the_fr
     "step", [pytest.param(step, marks=[] if step in OFTEN else pytest.mark.thorough) for step in STEPS]
 )
 def test_a_user_who_is_erased_before_a_step_is_not_learned_from(night: Recorded, step: str, tmp_path: Path) -> None:
-    with using(night.copy(step, tmp_path / "home")) as place:
-        erasure = place.store.erase_user(PERSON, "themselves", ERASED_AT)
+    with using(night.copy(step, tmp_path / "home")) as context:
+        erasure = context.store.erase_user(PERSON, "themselves", ERASED_AT)
         done = go_on(step, night.results)
-        batch = place.store.get_batch(FIRST)
-        assert numbers_of(place, batch) == night.never_there
-        assert place.registry.get_alias("champion") == done["promote"]["to_version"] == batch.refit_version
-        assert place.registry.get_tags(str(batch.refit_version))["dataset_digest"] == batch.training_set_digest
+        batch = context.store.get_batch(FIRST)
+        assert numbers_of(context, batch) == night.never_there
+        assert context.registry.get_alias("champion") == done["promote"]["to_version"] == batch.refit_version
+        assert context.registry.get_tags(str(batch.refit_version))["dataset_digest"] == batch.training_set_digest
         assert batch.status is BatchStatus.USED
-        decided = place.store.list_decisions(run_id=FIRST, step="forget_users")
+        decided = context.store.list_decisions(run_id=FIRST, step="forget_users")
         assert bool(decided) == (step != "build_training_set")
         for one in decided:
             (change,) = one.numbers["changes"]
@@ -137,12 +137,12 @@ def test_a_user_who_is_erased_before_a_step_is_not_learned_from(night: Recorded,
         assert len(made.get("model_versions", ())) == MADE.get(_before(step), 0)
         assert set(erasure.model_versions) <= set(made.get("model_versions", ()))
         if made["num_open"]:
-            purged = quick(place.settings, "erasures", "purge", "--yes", "--json")
+            purged = quick(context.settings, "erasures", "purge", "--yes", "--json")
             assert purged.code == 0, purged.err
             assert json.loads(purged.out)["refused"] == []
-        (proof,) = place.store.list_erasures()
+        (proof,) = context.store.list_erasures()
         assert proof.completed_at is not None
-        assert files_naming(place.settings.home, PERSON) == set()
+        assert files_naming(context.settings.home, PERSON) == set()
 
 
 def _before(step: str) -> str:
@@ -157,8 +157,8 @@ class Killed(BaseException):
 def test_a_step_that_died_while_it_froze_anew_is_finished_by_running_it_again(
     night: Recorded, place_of_death: str, tmp_path: Path
 ) -> None:
-    with using(night.copy("evaluate_challenger", tmp_path / "home")) as place:
-        place.store.erase_user(PERSON, "themselves", ERASED_AT)
+    with using(night.copy("evaluate_challenger", tmp_path / "home")) as context:
+        context.store.erase_user(PERSON, "themselves", ERASED_AT)
         with pytest.MonkeyPatch.context() as death:
             if place_of_death == "before the ledger says so":
                 death.setattr(FeedbackStore, "freeze_anew", _die)
@@ -167,10 +167,10 @@ def test_a_step_that_died_while_it_froze_anew_is_finished_by_running_it_again(
             with pytest.raises(Killed):
                 pipeline.evaluate_challenger(FIRST)
         go_on("evaluate_challenger", night.results)
-        assert numbers_of(place, place.store.get_batch(FIRST)) == night.never_there
-        (decided,) = place.store.list_decisions(run_id=FIRST, step="forget_users")
+        assert numbers_of(context, context.store.get_batch(FIRST)) == night.never_there
+        (decided,) = context.store.list_decisions(run_id=FIRST, step="forget_users")
         assert len(decided.numbers["changes"]) == 1
-        assert not (place.folder(FIRST) / refreezing.ANEW).exists()
+        assert not (context.folder(FIRST) / refreezing.ANEW).exists()
 
 
 def _dying_at(name: str) -> Any:
@@ -187,66 +187,66 @@ def _dying_at(name: str) -> Any:
 def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more(
     night: Recorded, tmp_path: Path
 ) -> None:
-    with using(night.copy("end", tmp_path / "home")) as place:
-        place.store.erase_user(PERSON, "themselves", ERASED_AT)
+    with using(night.copy("end", tmp_path / "home")) as context:
+        context.store.erase_user(PERSON, "themselves", ERASED_AT)
         judged, champion = (night.results[step]["model_version"] for step in ("train_challenger", "refit_challenger"))
         left = pipeline.complete_erasures(NOW)
         assert (left["num_open"], left["model_versions"], left["batches"]) == (1, [judged, champion], [FIRST])
-        planned = quick(place.settings, "erasures", "purge", "--dry-run")
+        planned = quick(context.settings, "erasures", "purge", "--dry-run")
         assert planned.shows(f"Version {judged} stays: it is the newest challenger")
         assert planned.shows(f"Version {champion} stays: it is champion")
         assert planned.shows(f"The training set of run {FIRST} stays as long as version {judged} does.")
 
-        models = models_in(place.settings.home)
+        models = models_in(context.settings.home)
         assert len(models) == 2
-        later = AuditedLoop(place, tmp_path / "evidence", now=NOW)
+        later = AuditedLoop(context, tmp_path / "evidence", now=NOW)
         second = later.night(champion)
         later.promote(second)
         third = later.night(second)
         later.promote(third)
-        place.registry.set_alias("challenger", str(int(third) - 1))
-        purged = quick(place.settings, "erasures", "purge", "--yes")
+        context.registry.set_alias("challenger", str(int(third) - 1))
+        purged = quick(context.settings, "erasures", "purge", "--yes")
         assert purged.code == 0, purged.err
         assert purged.shows(f"versions {judged}, {champion}")
-        assert [one.version for one in place.registry.list_versions()] == [str(n) for n in range(3, 7)]
+        assert [one.version for one in context.registry.list_versions()] == [str(n) for n in range(3, 7)]
         assert not [path for path in models if path.exists()], "no file of either is left"
-        assert not (place.folder(FIRST) / FROZEN).exists()
-        assert files_naming(place.settings.home, PERSON) == set()
-        (proof,) = place.store.list_erasures()
+        assert not (context.folder(FIRST) / FROZEN).exists()
+        assert files_naming(context.settings.home, PERSON) == set()
+        (proof,) = context.store.list_erasures()
         assert proof.completed_at is not None
         assert proof.remaining == {}
-        assert quick(place.settings, "erasures").shows("complete")
+        assert quick(context.settings, "erasures").shows("complete")
 
         # Nothing stumbles over what is gone.
-        assert check_registry(place, NOW, repairs=False) == []
+        assert check_registry(context, NOW, repairs=False) == []
         for command in (("models",), ("models", "check"), ("status",), ("decisions",), ("decisions", "show", "1")):
-            shown = quick(place.settings, *command)
+            shown = quick(context.settings, *command)
             assert shown.code == 0, (command, shown.err)
-        refused = quick(place.settings, "rollback", "--reason", "lists are worse", "--to", champion)
+        refused = quick(context.settings, "rollback", "--reason", "lists are worse", "--to", champion)
         assert refused.says(f"Expected version {champion} in the registry, but it was deleted there")
         assert later.audit()[-1] == ("promotion", third, True)
-        back = quick(place.settings, "erasures", "purge", "--yes")
+        back = quick(context.settings, "erasures", "purge", "--yes")
         assert back.code == 0
         assert back.shows("Nothing holds a user who was erased.")
 
 
 def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: Path) -> None:
-    with using(night.copy("end", tmp_path / "home")) as place:
-        place.store.erase_user(PERSON, "themselves", ERASED_AT)
-        models = models_in(place.settings.home)
+    with using(night.copy("end", tmp_path / "home")) as context:
+        context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        models = models_in(context.settings.home)
         assert len(models) == 2
-        later = AuditedLoop(place, tmp_path / "evidence", now=NOW)
+        later = AuditedLoop(context, tmp_path / "evidence", now=NOW)
         for _ in range(2):
-            version = later.night(place.registry.get_alias("champion"))
+            version = later.night(context.registry.get_alias("champion"))
             later.promote(version)
-        place.registry.set_alias("challenger", version)
+        context.registry.set_alias("challenger", version)
         with pytest.MonkeyPatch.context() as death:
             death.setattr(Registry, "delete_fit", _die)
             with pytest.raises(Killed):
-                purge(place, NOW)
-        assert [one.version for one in place.registry.list_versions()] == [str(n) for n in range(3, 7)]
+                purge(context, NOW)
+        assert [one.version for one in context.registry.list_versions()] == [str(n) for n in range(3, 7)]
         assert len(pipeline.complete_erasures(NOW)["runs"]) == 2
-        purge(place, NOW)
+        purge(context, NOW)
         assert pipeline.complete_erasures(NOW) == {"num_completed": 0, "num_open": 0}
         assert not [path for path in models if path.exists()]
 
@@ -256,45 +256,45 @@ def _die(*arguments: Any) -> None:
 
 
 def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night: Recorded, tmp_path: Path) -> None:
-    with using(night.copy("end", tmp_path / "home")) as place:
-        folder = place.folder(FIRST) / "evidence"
+    with using(night.copy("end", tmp_path / "home")) as context:
+        folder = context.folder(FIRST) / "evidence"
         kept = Evidence.load(folder)
-        everyone = place.store.read_events(None, NOW)["user_id"].unique().to_pylist()
-        ids = {place.pseudonym(user_id): user_id for user_id in everyone}
+        everyone = context.store.read_events(None, NOW)["user_id"].unique().to_pylist()
+        ids = {context.pseudonym(user_id): user_id for user_id in everyone}
         tables = {name: getattr(kept, name) for name in ("per_user", "slices", "opinions")}
         renamed: dict[str, Any] = {
             name: table.assign(user_id=table["user_id"].map(ids)) for name, table in tables.items()
         }
         replace(kept, **renamed, is_keyed=False).save(folder)
-        kept_files.record_evidence(place, FIRST, folder)
-        (decided,) = place.store.list_decisions(run_id=FIRST, step="decide_promotion")
+        kept_files.record_evidence(context, FIRST, folder)
+        (decided,) = context.store.list_decisions(run_id=FIRST, step="decide_promotion")
         again = ("decisions", "show", str(decided.decision_id))
-        shown = quick(place.settings, *again)
+        shown = quick(context.settings, *again)
         assert shown.code == 0, shown.out
 
-        place.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erase_user(PERSON, "themselves", ERASED_AT)
         assert pipeline.complete_erasures(NOW)["files"] == [f"artifacts/{folder_name(FIRST)}/evidence"]
-        assert json.loads(quick(place.settings, "erasures", "purge", "--yes", "--json").out)["files"]
+        assert json.loads(quick(context.settings, "erasures", "purge", "--yes", "--json").out)["files"]
         assert "files" not in pipeline.complete_erasures(NOW)
         assert Evidence.load(folder).per_user.equals(kept.per_user)
-        assert not [name for name in files_naming(place.settings.home, "person-") if "evidence" in name]
-        assert quick(place.settings, *again).code == 0
+        assert not [name for name in files_naming(context.settings.home, "person-") if "evidence" in name]
+        assert quick(context.settings, *again).code == 0
 
 
 def test_whoever_approved_a_refit_that_knew_the_user_is_asked_about_the_new_one(
     night: Recorded, tmp_path: Path
 ) -> None:
-    with using(night.copy("promote", tmp_path / "home")) as place:
+    with using(night.copy("promote", tmp_path / "home")) as context:
         refit = night.results["refit_challenger"]["model_version"]
         pipeline.request_approval(refit, FIRST, NOW)
         pipeline.record_answer(refit, "approve", "ann", NOW)
-        place.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erase_user(PERSON, "themselves", ERASED_AT)
         with pytest.raises(ConflictError, match="to be approved, but it waits for an answer"):
             pipeline.promote(refit, FIRST, NOW)
-        again = str(place.store.get_batch(FIRST).refit_version)
+        again = str(context.store.get_batch(FIRST).refit_version)
         assert again != refit
-        assert place.registry.get_alias("champion") is None
+        assert context.registry.get_alias("champion") is None
         pipeline.record_answer(again, "approve", "ann", NOW)
         assert pipeline.promote(refit, FIRST, NOW)["to_version"] == again, "also where the old one is named"
         assert pipeline.promote(refit, FIRST, NOW)["to_version"] == again
-        assert [row.to_version for row in place.store.list_promotions()] == [again]
+        assert [row.to_version for row in context.store.list_promotions()] == [again]

@@ -47,12 +47,12 @@ def test_models_tells_of_every_version_what_became_of_it(champion: Champion) -> 
         "promote",
         ["champion"],
     )
-    (reign,) = refit["champion"]
-    assert (reign["kind"], reign["run_id"], reign["instead_of"], reign["to"], reign["approved_by"]) == (
+    (tenure,) = refit["champion"]
+    assert (tenure["kind"], tenure["run_id"], tenure["instead_of"], tenure["to"], tenure["approved_by"]) == (
         "promotion", RUN_ID, None, None, None
     )  # fmt: skip
     # The night had the cut-off of a day long past; what it made and did carries the time at which it did so, step by step.
-    assert FIRST_AS_OF.isoformat() < judged["created_at"] <= refit["created_at"] <= reign["from"]
+    assert FIRST_AS_OF.isoformat() < judged["created_at"] <= refit["created_at"] <= tenure["from"]
     shown = quick(champion.settings, "models")
     assert (shown.code, shown.err) == (0, "")
     assert shown.shows("to now (promotion)")
@@ -63,8 +63,8 @@ def test_models_at_a_day_tells_who_was_champion(champion: Champion) -> None:
         since = store.list_promotions()[0].completed_at
     assert since is not None
     day = f"{since:%Y-%m-%d}"
-    (reign,) = lines(quick(champion.settings, "models", "--at", day, "--json"))
-    assert (reign["version"], reign["from"]) == ("2", since.isoformat())
+    (tenure,) = lines(quick(champion.settings, "models", "--at", day, "--json"))
+    assert (tenure["version"], tenure["from"]) == ("2", since.isoformat())
     assert quick(champion.settings, "models", "--at", day).shows("version 2:")
     for before in (f"{since - timedelta(days=1):%Y-%m-%d}", (since - timedelta(seconds=1)).isoformat()):
         assert quick(champion.settings, "models", "--at", before).shows(f"No version was champion at {before}.")

@@ -22,7 +22,7 @@ from recsys.errors import ConflictError, InputError
 from recsys.home import rewriting
 from recsys.home.moving import move_home, repair_home
 from recsys.home.rewriting import replacement
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.monitoring.pruning import find_unneeded
 from recsys.records import Batch, BatchStatus
 from recsys.registry.local_store import MLFLOW_FILE, recorded_home
@@ -137,10 +137,10 @@ def test_a_home_from_before_keeps_the_folders_that_its_database_names(home: Sett
             database.execute(query, (f"/{new.name}/", f"/{old.name}/"))
         database.execute("UPDATE decisions SET numbers = replace(numbers, ?, ?)", (f"/{new.name}/", f"/{old.name}/"))
     require_working(home)
-    with Workplace.open(home) as place:
-        assert place.folder(batch.batch_id) == old
-        assert place.folder(old.name) not in {old, new}, "an id that was mapped alike has a folder of its own"
-        found = find_unneeded(home, place.store, datetime.now(UTC) + timedelta(days=400))
+    with Context.open(home) as context:
+        assert context.folder(batch.batch_id) == old
+        assert context.folder(old.name) not in {old, new}, "an id that was mapped alike has a folder of its own"
+        found = find_unneeded(home, context.store, datetime.now(UTC) + timedelta(days=400))
     assert {part.parent for part in found.of_runs.get(batch.batch_id, ())} <= {old}
     assert not new.exists()
 

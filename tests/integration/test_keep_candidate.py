@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import DigestError, InputError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.retraining import planning, recipes, trials
 from recsys.records import Batch
 from recsys.training.recipe.recipe import Trial
@@ -26,8 +26,8 @@ def at_home(champion: Champion, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planned(keep_candidate: bool) -> Batch:
     config = planning.RunConfig(families=[FAMILY], keep_candidate=keep_candidate)
-    with Workplace.open() as place:
-        return planning.plan_batch(place, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
+    with Context.open() as context:
+        return planning.plan_batch(context, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
 
 
 def champions_trials(champion: Champion) -> dict[str, Trial]:

@@ -36,23 +36,23 @@ def write(file: Path, at: datetime) -> None:
 
 
 def parts(loop: AuditedLoop, run_id: str) -> set[str]:
-    folder = loop.place.folder(run_id)
+    folder = loop.context.folder(run_id)
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def leave_files(loop: AuditedLoop, run_id: str, at: datetime) -> None:
     """What the steps of a run leave in its folder."""
-    folder, place = loop.place.folder(run_id), loop.place
+    folder, context = loop.context.folder(run_id), loop.context
     for part in PARTS - {"evidence"}:
         write(folder / part / "file", at)
-    batch = place.store.get_batch(run_id)
+    batch = context.store.get_batch(run_id)
     evidence = make_evidence(batch, str(batch.challenger_version)).save(folder / "evidence")
     for file in evidence.iterdir():
         os.utime(file, (at.timestamp(), at.timestamp()))
-    place.store.update_batch(
-        run_id, training_set_uri=place.settings.reference(folder / "training_set"), training_set_digest="d" * 64,
-        data_docs_uri=place.settings.reference(folder / "data_docs" / "index.html"),
-        evidence_uri=place.settings.reference(evidence),
+    context.store.update_batch(
+        run_id, training_set_uri=context.settings.reference(folder / "training_set"), training_set_digest="d" * 64,
+        data_docs_uri=context.settings.reference(folder / "data_docs" / "index.html"),
+        evidence_uri=context.settings.reference(evidence),
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def runs(loop: AuditedLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_only_what_nothing_needs_goes(runs: AuditedLoop) -> None:
-    home = runs.place.settings.home
+    home = runs.context.settings.home
     write(home / "artifacts" / "somebody's" / "file", OLD)
     write(home / "replay" / "june" / "artifacts" / REFUSED / "refit" / "file", OLD)
     before = state(home)
@@ -90,24 +90,24 @@ def test_only_what_nothing_needs_goes(runs: AuditedLoop) -> None:
 
 def test_the_database_names_no_file_that_is_gone_and_verdicts_can_still_be_judged_again(runs: AuditedLoop) -> None:
     pipeline.prune_files(NOW)
-    refused, once = (runs.place.store.get_batch(run_id) for run_id in (REFUSED, ONCE))
+    refused, once = (runs.context.store.get_batch(run_id) for run_id in (REFUSED, ONCE))
     assert (refused.training_set_uri, refused.data_docs_uri) == (None, None)
     assert refused.training_set_digest == "d" * 64
     assert once.training_set_uri is not None
     assert once.data_docs_uri is None
-    verdicts = runs.place.store.list_decisions(limit=None, step="decide_promotion")
+    verdicts = runs.context.store.list_decisions(limit=None, step="decide_promotion")
     assert len(verdicts) == 6
     for verdict in verdicts:
-        again = replay(runs.place, verdict)
+        again = replay(runs.context, verdict)
         assert again is not None
         assert again.is_same, (verdict.run_id, again.differences)
 
 
 def test_a_run_that_is_under_way_keeps_its_files(runs: AuditedLoop) -> None:
-    store = runs.place.store
+    store = runs.context.store
     at = runs.later()
     store.claim_backlog(Batch("open", at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + timedelta(hours=1)))
-    write(runs.place.folder("open") / "judged" / "file", OLD)
+    write(runs.context.folder("open") / "judged" / "file", OLD)
     assert pipeline.prune_files(NOW)["num_runs"] == 2
     assert parts(runs, "open") == {"judged"}
     store.release_batch("open", at)
@@ -126,7 +126,7 @@ def test_scratch_of_killed_processes_goes_and_nobody_elses(runs: AuditedLoop) ->
     temporary = Path(tempfile.gettempdir())
     for name, at in (("recsys-dry-run-a", OLD), ("recsys-version-b", YOUNG), ("other-c", OLD)):
         write(temporary / name / "file", at)
-    write(runs.place.settings.home / "mlflow" / "mlflow.db.x.building" / "file", OLD)
+    write(runs.context.settings.home / "mlflow" / "mlflow.db.x.building" / "file", OLD)
     assert pipeline.prune_files(NOW)["num_scratch_folders"] == 2
     assert {path.name for path in temporary.iterdir()} == {"recsys-version-b", "other-c"}
     assert pipeline.prune_files(NOW, keep_files_days=10)["num_scratch_folders"] == 1

@@ -38,8 +38,8 @@ def make_spec(folder: Path, batch_id: str, **changes: Any) -> VersionSpec:
     """A spec whose files lie in `folder`; the recommender is a stand-in, since nothing here looks into it."""
     model, docs, data = folder / "model", folder / "docs", folder / "training_set.parquet"
     if not data.exists():
-        for place in (model, docs / "static"):
-            place.mkdir(parents=True)
+        for context in (model, docs / "static"):
+            context.mkdir(parents=True)
         (model / "model.keras").write_bytes(bytes(range(256)) * 100)
         (model / "recipe.json").write_text("{}", encoding="utf-8")
         (docs / "index.html").write_text("<p>fine</p>", encoding="utf-8")

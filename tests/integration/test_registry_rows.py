@@ -15,14 +15,14 @@ from tests.integration.audited_loop import AuditedLoop
 
 
 def store_of(loop: AuditedLoop) -> Path:
-    return loop.place.settings.home / "mlflow" / "mlflow.db"
+    return loop.context.settings.home / "mlflow" / "mlflow.db"
 
 
 def test_the_rows_are_what_mlflow_gives(loop: AuditedLoop) -> None:
     versions = loop.champions(2)
-    loop.place.registry.set_tags(versions[1], {"note": "ours"})
+    loop.context.registry.set_tags(versions[1], {"note": "ours"})
     loop.delete(versions[0])
-    client = loop.place.registry._client
+    client = loop.context.registry._client
     found = {version.version: version for version in client.search_model_versions(f"name = '{MODEL_NAME}'")}
     rows = read_rows(store_of(loop), MODEL_NAME)
     assert rows is not None
@@ -38,7 +38,7 @@ def test_the_rows_are_what_mlflow_gives(loop: AuditedLoop) -> None:
 
 def test_the_registry_answers_from_the_rows_as_from_mlflow(loop: AuditedLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     loop.champions(1)
-    registry = loop.place.registry
+    registry = loop.context.registry
     quick = registry.list_versions(), registry.aliases(), registry.get_tags("2"), registry.has_version("9")
     monkeypatch.setattr("recsys.registry.versions.read_rows", lambda file, name: None)
     assert quick == (registry.list_versions(), registry.aliases(), registry.get_tags("2"), registry.has_version("9"))

@@ -26,7 +26,7 @@ def test_a_rollback_leads_to_the_previous_champion_and_says_who_and_why(loop: Au
     done = rollback(loop, requested_by="ann")
     assert (done["from_version"], done["to_version"], done["sequence"]) == ("6", "4", 4)
     assert loop.aliases() == ("4", "2"), "the way back leads on, not to what was rolled back from"
-    row = loop.place.store.list_promotions()[-1]
+    row = loop.context.store.list_promotions()[-1]
     assert (row.kind, row.reason, row.approved_by, row.approved_at) == (
         PromotionKind.ROLLBACK, "lists are worse", "ann", loop.now
     )  # fmt: skip
@@ -105,10 +105,10 @@ def test_a_run_that_compared_with_the_version_rolled_back_from_is_refused(loop: 
 
 def test_the_loop_goes_on_from_the_version_rolled_back_to(loop: AuditedLoop) -> None:
     loop.champions(2)
-    cut_off = champion_cut_off(loop.place, "2")
+    cut_off = champion_cut_off(loop.context, "2")
     rollback(loop)
-    assert current_champion(loop.place, loop.later()) == "2"
-    assert champion_cut_off(loop.place, current_champion(loop.place, loop.later())) == cut_off
+    assert current_champion(loop.context, loop.later()) == "2"
+    assert champion_cut_off(loop.context, current_champion(loop.context, loop.later())) == cut_off
     checked = pipeline.check_backlog("run-4", loop.later(), loop.now, threshold=1)
     assert not checked["retrain"]
     assert "a later one, or a rollback, followed" in checked["reason"]
@@ -134,7 +134,7 @@ def test_mlflow_that_goes_away_in_between_leaves_a_row_that_the_next_step_finish
 ) -> None:
     loop.champions(2)
     intent = Promotion(3, "back", "4", "2", "worse", loop.later(), is_complete=False, kind=PromotionKind.ROLLBACK)
-    loop.place.store.begin_promotion(intent)
+    loop.context.store.begin_promotion(intent)
     with monkeypatch.context() as away:
         away.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{find_free_port()}")
         with pytest.raises(TransientError):
@@ -151,7 +151,7 @@ def test_a_champion_that_was_deleted_can_be_rolled_back_from(loop: AuditedLoop) 
     loop.champions(3)
     loop.delete("6")
     with pytest.raises(NotFoundError, match="version 6, the champion, in the registry, but it was deleted"):
-        champion_cut_off(loop.place, current_champion(loop.place, loop.later()))
+        champion_cut_off(loop.context, current_champion(loop.context, loop.later()))
     assert rollback(loop)["to_version"] == "4"
     assert loop.aliases() == ("4", "2")
 
@@ -160,7 +160,7 @@ def test_a_version_deleted_while_it_is_promoted_never_was_champion(loop: Audited
     loop.champions(2)
     refit = loop.night("4")
     intent = Promotion(3, f"run-{refit}", "4", refit, "passed", loop.later(), is_complete=False)
-    loop.place.store.begin_promotion(intent)
+    loop.context.store.begin_promotion(intent)
     loop.delete(refit)
     with pytest.raises(NotFoundError, match="deleted: no alias was moved"):
         loop.promote(refit)
@@ -195,7 +195,7 @@ def test_a_rollback_and_a_promotion_from_one_champion_cannot_both_happen(loop: A
     loop.promote(loop.night("4"))
     late = Promotion(3, "back", "4", "2", "worse", loop.later(), is_complete=False, kind=PromotionKind.ROLLBACK)
     with pytest.raises(ConflictError, match="run run-6 promoted version 6 before"):
-        loop.place.store.begin_promotion(late)
+        loop.context.store.begin_promotion(late)
     with pytest.raises(ConflictError):
-        loop.place.store.begin_promotion(replace(late, sequence=5))
+        loop.context.store.begin_promotion(replace(late, sequence=5))
     assert loop.aliases() == ("6", "4")

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from recsys.evaluation.reporting.tables import ROOM
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from tests.integration.conftest import Champion
 
 
 @pytest.fixture(scope="module")
 def served(champion: Champion) -> tuple[Any, Any, Any]:
     """MLflow's client, the champion's version and its run."""
-    with Workplace.open(champion.settings) as place:
-        client = place.registry._client
+    with Context.open(champion.settings) as context:
+        client = context.registry._client
         version = client.get_model_version_by_alias("feedback-recommender", "champion")
         return client, version, client.get_run(version.run_id)
 

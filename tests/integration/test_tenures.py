@@ -34,12 +34,12 @@ ACTIONS = st.lists(
 def test_made_then_champion_from_then_to(loop: AuditedLoop, actions: list[tuple[str, int]]) -> None:
     loop.now = min(loop.now, datetime(2013, 6, 14, tzinfo=UTC))
     for kind, number in [("night", 0), ("promote", -1), *actions]:
-        promotions = loop.place.store.list_promotions()
+        promotions = loop.context.store.list_promotions()
         if kind == "night":
             loop.now += timedelta(hours=number)
             loop.night(promotions[-1].to_version if promotions else None)
             continue
-        refits = [one.version for one in version_histories(loop.place) if one.fit == "refit"]
+        refits = [one.version for one in version_histories(loop.context) if one.fit == "refit"]
         version = refits[number % len(refits)]
         now = datetime.now(UTC)
         try:
@@ -48,20 +48,20 @@ def test_made_then_champion_from_then_to(loop: AuditedLoop, actions: list[tuple[
             else:
                 pipeline.rollback(f"back-{len(promotions)}", "lists are worse", now, version)
         except RecsysError:
-            assert loop.place.store.list_promotions() == promotions, "what is refused writes nothing"
+            assert loop.context.store.list_promotions() == promotions, "what is refused writes nothing"
 
     ended = datetime.now(UTC)
-    histories = version_histories(loop.place)
+    histories = version_histories(loop.context)
     for one in histories:
         assert one.created_at is not None
-        for reign in one.reigns:
-            assert one.created_at <= reign.started_at <= (reign.ended_at or ended) <= ended
-    promotions = loop.place.store.list_promotions()
+        for tenure in one.tenures:
+            assert one.created_at <= tenure.started_at <= (tenure.ended_at or ended) <= ended
+    promotions = loop.context.store.list_promotions()
     assert promotions, "the first night is promoted"
     assert [one.sequence for one in promotions] == list(range(1, len(promotions) + 1))
     for row in promotions:
         assert row.completed_at is not None
         assert row.created_at <= row.completed_at
-        at = [reign.promotion.to_version for reign in champions_at(promotions, row.completed_at, is_day=False)]
+        at = [tenure.promotion.to_version for tenure in champions_at(promotions, row.completed_at, is_day=False)]
         assert at == [row.to_version], "by the wall clock it is found at the moment of its promotion"
     assert champions_at(promotions, promotions[0].created_at - timedelta(days=1), is_day=False) == []

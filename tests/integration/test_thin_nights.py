@@ -12,7 +12,7 @@ import pytest
 from recsys import pipeline
 from recsys.errors import ConflictError, InputError
 from recsys.evaluation.gate.evidence import Evidence
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.night import Night, NightOptions, run_night
 from recsys.pipeline.promotion import verdict_audit
 from recsys.pipeline.retraining.evaluation import load_evidence
@@ -33,14 +33,14 @@ NEVER = 100_000  # dislikes: a threshold that no backlog reaches
 class Nights:
     """A place with a champion, and the nights after it."""
 
-    place: Workplace
+    context: Context
     nights: dict[str, Night]
 
     def verdict(self, name: str) -> Decision:
-        return next(d for d in self.place.store.list_decisions(run_id=name) if d.step == "decide_promotion")
+        return next(d for d in self.context.store.list_decisions(run_id=name) if d.step == "decide_promotion")
 
     def evidence(self, name: str) -> Evidence:
-        return load_evidence(self.place, self.place.store.get_batch(name))
+        return load_evidence(self.context, self.context.store.get_batch(name))
 
 
 def night(name: str, at: datetime, *, force: bool = True) -> Night:
@@ -60,17 +60,17 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         migrate(settings.database_url)
         with FeedbackStore.open(settings.database_url) as store:
             write_stream(store)
-        with Workplace.open(settings) as place:
+        with Context.open(settings) as context:
             ran = {"first": night("first", CHAMPION_AT)}
             assert ran["first"].outcome == "promote", ran["first"].reasons
             for name, hours in (("thin-1", 4), ("thin-2", 8)):
                 ran[name] = night(name, CHAMPION_AT + hours * HOUR)
-            shutil.rmtree(place.folder("thin-1") / "evidence")
+            shutil.rmtree(context.folder("thin-1") / "evidence")
             ran["thin-3"] = night("thin-3", CHAMPION_AT + 10 * HOUR)
             ran["too early"] = night("too early", CHAMPION_AT + 11 * HOUR, force=False)
             ran["enough"] = night("enough", CHAMPION_AT + 36 * HOUR, force=False)
             ran["late"] = night("late", CHAMPION_AT + 40 * HOUR)
-            yield Nights(place, ran)
+            yield Nights(context, ran)
 
 
 def test_on_too_few_users_the_champion_stays(nights: Nights) -> None:
@@ -79,7 +79,7 @@ def test_on_too_few_users_the_champion_stays(nights: Nights) -> None:
         assert verdict.verdict == nights.nights[name].outcome == "insufficient_evidence"
         assert verdict.numbers["num_users"] < 30
         assert "the champion stays" in verdict.reasons[0]
-    assert [row.run_id for row in nights.place.store.list_promotions()] == ["first", "enough"]
+    assert [row.run_id for row in nights.context.store.list_promotions()] == ["first", "enough"]
 
 
 def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_and_promotes(nights: Nights) -> None:
@@ -116,7 +116,7 @@ def test_dislike_exposure_looks_at_what_earlier_verdicts_on_the_champion_saw(nig
 
 def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> None:
     for name in ("thin-2", "thin-3", "enough", "late"):
-        again = verdict_audit.replay(nights.place, nights.verdict(name))
+        again = verdict_audit.replay(nights.context, nights.verdict(name))
         assert again is not None
         assert again.differences == ()
 
@@ -124,17 +124,17 @@ def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> No
 def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
     from recsys.pipeline.promotion.pooled_opinions import pool_opinions
 
-    store, batch = nights.place.store, nights.place.store.get_batch("thin-3")
+    store, batch = nights.context.store, nights.context.store.get_batch("thin-3")
     evidence = nights.evidence("thin-3")
     theirs = evidence.opinions[evidence.opinions["batch_id"] == "thin-2"]
     own = evidence.own_opinions.drop(columns="batch_id")
     gone = str(theirs["user_id"].iloc[0])  # evidence names users by pseudonyms
     everyone = store.read_events(None, batch.as_of)["user_id"].unique().to_pylist()
-    (user_id,) = [one for one in everyone if nights.place.pseudonym(one) == gone]
+    (user_id,) = [one for one in everyone if nights.context.pseudonym(one) == gone]
 
     def pooled_users() -> set[str]:
         pool = pool_opinions(
-            nights.place, batch, own, batch.as_of, load=lambda other, _: load_evidence(nights.place, other)
+            nights.context, batch, own, batch.as_of, load=lambda other, _: load_evidence(nights.context, other)
         )
         return set(pool.opinions.loc[pool.opinions["batch_id"] != "thin-3", "user_id"])
 
@@ -144,7 +144,7 @@ def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
 
 
 def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: Nights) -> None:
-    place, settings = nights.place, nights.place.settings
+    context, settings = nights.context, nights.context.settings
     version = nights.nights["late"].results["train_challenger"]["model_version"]
     at = CHAMPION_AT + 41 * HOUR
     with pytest.raises(InputError, match="Expected a reason"):
@@ -152,7 +152,7 @@ def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: 
     decided = pipeline.decide_promotion(version, "by-hand", at, accept_thin_evidence="a recall")
     assert decided["verdict"] == "promote"
     version = decided["model_version"]  # trained again, if a user of its set was erased in the test before
-    again = verdict_audit.replay(place, nights.verdict("by-hand"))
+    again = verdict_audit.replay(context, nights.verdict("by-hand"))
     assert again is not None
     assert again.is_same
     refit = pipeline.refit_challenger(version)["model_version"]
@@ -164,6 +164,6 @@ def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: 
     assert (done.code, done.err) == (0, "")
     assert done.shows("There is too little evidence for the gate, and a person accepts that")
     assert done.shows(f"Version {refit} is champion")
-    last = place.store.list_promotions()[-1]
+    last = context.store.list_promotions()[-1]
     assert (last.to_version, last.approved_by) == (refit, "ann")
     assert last.reason == f"thin evidence about version {version} was accepted: a recall"

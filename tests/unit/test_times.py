@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.errors import InputError
-from recsys.times import EARLIEST, LATEST, MAX_DAYS, days_long, moment_of
+from recsys.times import EARLIEST, LATEST, MAX_DAYS, days_long, parse_time
 
 HOUR = timedelta(hours=1)
 
@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
     ],
 )
 def test_a_time_is_utc(given: datetime | str, expected: datetime) -> None:
-    found = moment_of(given)
+    found = parse_time(given)
     assert found == expected
     assert found.tzinfo is UTC
 
@@ -40,7 +40,7 @@ def test_a_time_is_utc(given: datetime | str, expected: datetime) -> None:
 )  # fmt: skip
 def test_a_time_out_of_range_is_refused_with_what_is_taken(text: str) -> None:
     with pytest.raises(InputError, match=r"^Expected a (time from 1970 to 2199|day such as)") as refused:
-        moment_of(text)
+        parse_time(text)
     assert len(str(refused.value)) < 500
     assert "\x1b" not in str(refused.value)
 
@@ -48,7 +48,7 @@ def test_a_time_out_of_range_is_refused_with_what_is_taken(text: str) -> None:
 @given(st.datetimes(timezones=st.timezones() | st.none()) | st.text(max_size=40))
 def test_whatever_is_taken_can_be_moved_by_as_many_days_as_are_taken(given: datetime | str) -> None:
     try:
-        moment = moment_of(given)
+        moment = parse_time(given)
     except InputError:
         return
     assert EARLIEST <= moment < LATEST

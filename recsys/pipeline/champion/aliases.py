@@ -7,7 +7,7 @@ from datetime import datetime
 
 from recsys.errors import ConflictError, NotFoundError
 from recsys.pipeline.champion.lineage import champion_line
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.records import Batch, Promotion
 from recsys.registry.registry import Registry
 
@@ -15,33 +15,35 @@ CHAMPION, PREVIOUS = "champion", "previous_champion"
 LOOK = "Look with `recsys models check`"
 
 
-def require_registry(place: Workplace, *, reads_all: bool = False) -> None:
+def require_registry(context: Context, *, reads_all: bool = False) -> None:
     """Refuses a registry that is gone or damaged although this database knows of versions in it.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         reads_all: also reads all of a store in this process.
 
     Raises:
         TerminalError: naming the file of a store in this process.
     """
-    if place.store.last_promotion() is not None or any(one.challenger_version for one in place.store.list_batches()):
-        place.registry.require_store(reads_all=reads_all)
+    if context.store.last_promotion() is not None or any(
+        one.challenger_version for one in context.store.list_batches()
+    ):
+        context.registry.require_store(reads_all=reads_all)
 
 
-def current_champion(place: Workplace, now: datetime) -> str | None:
+def current_champion(context: Context, now: datetime) -> str | None:
     """The champion by the audit, after finishing a promotion or rollback that was interrupted."""
-    last = finish_promotion(place, now)
+    last = finish_promotion(context, now)
     return None if last is None else last.to_version
 
 
-def audited_champion(place: Workplace) -> str | None:
+def audited_champion(context: Context) -> str | None:
     """The same without touching anything: the newest row decides, whether its aliases were moved or not."""
-    last = place.store.last_promotion()
+    last = context.store.last_promotion()
     return None if last is None else last.to_version
 
 
-def finish_promotion(place: Workplace, now: datetime) -> Promotion | None:
+def finish_promotion(context: Context, now: datetime) -> Promotion | None:
     """Moves the aliases to what the newest audit row says, if that was not done; returns the row, None without one.
 
     The row is the intent, written before the aliases move: a crash in between leaves a row that is not complete, and
@@ -50,19 +52,19 @@ def finish_promotion(place: Workplace, now: datetime) -> Promotion | None:
     Raises:
         NotFoundError: if its version was deleted from the registry meanwhile.
     """
-    last = place.store.last_promotion()
-    return last if last is None or last.is_complete else move_aliases(place, now)
+    last = context.store.last_promotion()
+    return last if last is None or last.is_complete else move_aliases(context, now)
 
 
-def move_aliases(place: Workplace, now: datetime) -> Promotion | None:
+def move_aliases(context: Context, now: datetime) -> Promotion | None:
     """Sets both aliases as the audit has them, whatever they are, and notes that the newest row is complete.
 
     MLflow moves an alias whatever it was, so only one process at a time may do it: while it does, it holds a lock of the
     feedback database, and no newer row can be written. A process that was overtaken cannot take anything back.
     """
-    require_registry(place)
-    place.registry.aliases()  # a registry that is away is found out before the lock is taken
-    return place.store.finish_promotion(now, lambda rows: _set_aliases(place.registry, rows))
+    require_registry(context)
+    context.registry.aliases()  # a registry that is away is found out before the lock is taken
+    return context.store.finish_promotion(now, lambda rows: _set_aliases(context.registry, rows))
 
 
 def _set_aliases(registry: Registry, rows: Sequence[Promotion]) -> None:
@@ -84,14 +86,14 @@ def expected_aliases(registry: Registry, rows: Sequence[Promotion]) -> dict[str,
     return {PREVIOUS: line.previous(registry.has_version), CHAMPION: line.champion}
 
 
-def require_alias(place: Workplace) -> None:
+def require_alias(context: Context) -> None:
     """Checks that nobody moved the alias `champion` by hand: then a person has to say what they want.
 
     Raises:
         ConflictError: if it is not where the audit has it.
     """
-    require_registry(place)
-    found, expected = place.registry.get_alias(CHAMPION), audited_champion(place)
+    require_registry(context)
+    found, expected = context.registry.get_alias(CHAMPION), audited_champion(context)
     if found != expected:
         raise ConflictError(
             f"Expected the alias {CHAMPION!r} at version {expected or 'none'}, which the audit has as champion, but it is at "
@@ -100,14 +102,14 @@ def require_alias(place: Workplace) -> None:
         )
 
 
-def past_promotion(place: Workplace, run_id: str) -> Promotion | None:
+def past_promotion(context: Context, run_id: str) -> Promotion | None:
     """The promotion with which this run ended, if another one, or a rollback, came after it."""
-    promotions = place.store.list_promotions()
+    promotions = context.store.list_promotions()
     own = [p for p in promotions[:-1] if p.run_id == run_id]
     return own[-1] if own else None
 
 
-def champion_cut_off(place: Workplace, champion: str | None) -> datetime | None:
+def champion_cut_off(context: Context, champion: str | None) -> datetime | None:
     """The newest event that the champion may have seen, by its tag `as_of`.
 
     Raises:
@@ -116,7 +118,7 @@ def champion_cut_off(place: Workplace, champion: str | None) -> datetime | None:
     if champion is None:
         return None
     try:
-        return datetime.fromisoformat(place.registry.get_tags(champion)["as_of"])
+        return datetime.fromisoformat(context.registry.get_tags(champion)["as_of"])
     except NotFoundError as error:
         raise NotFoundError(
             f"Expected version {champion}, the champion, in the registry, but it was deleted there: nothing can be compared "
@@ -124,7 +126,7 @@ def champion_cut_off(place: Workplace, champion: str | None) -> datetime | None:
         ) from error
 
 
-def require_promotable(place: Workplace, batch: Batch, champion: str | None) -> None:
+def require_promotable(context: Context, batch: Batch, champion: str | None) -> None:
     """Checks that a batch's refit may become champion now.
 
     Raises:
@@ -137,8 +139,8 @@ def require_promotable(place: Workplace, batch: Batch, champion: str | None) -> 
             f"{batch.challenger_version} with it, but it is {champion or 'none'} now: nothing was promoted. "
             "The next run compares with the new champion."
         )
-    require_alias(place)
-    if batch.refit_version in champion_line(place.store.list_promotions()).withdrawn:
+    require_alias(context)
+    if batch.refit_version in champion_line(context.store.list_promotions()).withdrawn:
         raise ConflictError(
             f"Expected a version that was not rolled back from, but version {batch.refit_version} was: nothing was promoted. "
             f"If it is wanted after all, `recsys rollback --to {batch.refit_version}` takes it back."

@@ -13,7 +13,7 @@ from pathlib import Path
 from recsys.errors import InputError, RecsysError, TerminalError
 from recsys.files.digests import Known, below, differences, digest_folder, unexpected
 from recsys.pipeline.champion.lineage import champion_line
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import IN_VERSION, TRAINING_SET, fit_files
 from recsys.records import Batch
 from recsys.store.artifact_digests import ArtifactKind
@@ -64,43 +64,43 @@ class Folder:
         return f"{self.what} of run {self.batch.batch_id}"
 
 
-def check_files(place: Workplace, *, adopts: bool = False) -> list[Finding]:
+def check_files(context: Context, *, adopts: bool = False) -> list[Finding]:
     """Compares all files with what was recorded of them.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         adopts: records the files of which nothing is known. What is known stays as it is.
     """
-    folders = [folder for batch in place.store.list_batches() for folder in _of_batch(place, batch)]
-    return [*(one for folder in folders for one in _compare(folder)), *_unknown(place, folders, adopts)]
+    folders = [folder for batch in context.store.list_batches() for folder in _of_batch(context, batch)]
+    return [*(one for folder in folders for one in _compare(folder)), *_unknown(context, folders, adopts)]
 
 
-def check_models(place: Workplace, *, adopts: bool = False) -> list[Finding]:
+def check_models(context: Context, *, adopts: bool = False) -> list[Finding]:
     """The same of the models in the registry."""
     found: list[Finding] = []
-    for batch, fit_name, version in _versions(place):
-        known = below(place.store.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
+    for batch, fit_name, version in _versions(context):
+        known = below(context.store.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
         what = f"the model of version {version}"
         try:
-            location = place.registry.model_location(version)
-            with place.registry.model_files(version) as path:
+            location = context.registry.model_location(version)
+            with context.registry.model_files(version) as path:
                 folder = Folder(what, ArtifactKind.VERSION, batch, fit_name, path, known, location)
-                found += [*_compare(folder), *_unknown(place, [folder], adopts)]
+                found += [*_compare(folder), *_unknown(context, [folder], adopts)]
         except TerminalError as error:
             found.append(Finding("folder_missing", f"Expected {what}, got: {error} {BACKUP}."))
     return found
 
 
-def _of_batch(place: Workplace, batch: Batch) -> Iterator[Folder]:
+def _of_batch(context: Context, batch: Batch) -> Iterator[Folder]:
     """The folders that a batch should have, or that something is known of."""
-    own, where = place.folder(batch.batch_id), place.store.known_files
+    own, where = context.folder(batch.batch_id), context.store.known_files
     sets = below(where(batch.batch_id, ArtifactKind.TRAINING_SET), TRAINING_SET)
     if sets or batch.training_set_uri:
-        path = place.settings.locate(batch.training_set_uri) if batch.training_set_uri else own / TRAINING_SET
+        path = context.settings.locate(batch.training_set_uri) if batch.training_set_uri else own / TRAINING_SET
         yield Folder("the frozen training set", ArtifactKind.TRAINING_SET, batch, TRAINING_SET, path, sets)
     yield from _made_from(batch, own, where(batch.batch_id, ArtifactKind.CANDIDATE, ArtifactKind.FIT))
     if batch.evidence_uri:
-        evidence, last = where(batch.batch_id, ArtifactKind.EVIDENCE), place.settings.locate(batch.evidence_uri)
+        evidence, last = where(batch.batch_id, ArtifactKind.EVIDENCE), context.settings.locate(batch.evidence_uri)
         for name in sorted({last.name, *(path.split("/")[0] for path in evidence)}):
             yield Folder(
                 "the evidence of a verdict",
@@ -128,13 +128,13 @@ def _made_from(batch: Batch, own: Path, known: Known) -> Iterator[Folder]:
         yield Folder(what, kind, batch, name, own / name, below(known, name))
 
 
-def _versions(place: Workplace) -> Iterator[tuple[Batch, str, str]]:
+def _versions(context: Context) -> Iterator[tuple[Batch, str, str]]:
     """Batch, fit and version of each model that is looked at."""
-    batches = place.store.list_batches()
-    known = {one.version for one in place.registry.list_versions()}
-    if not place.registry.is_local:
+    batches = context.store.list_batches()
+    known = {one.version for one in context.registry.list_versions()}
+    if not context.registry.is_local:
         newest = [one for one in batches if one.challenger_version][-1:]
-        serving = {*champion_line(place.store.list_promotions()).versions[-2:]}
+        serving = {*champion_line(context.store.list_promotions()).versions[-2:]}
         known &= serving | {str(version) for one in newest for version in (one.challenger_version, one.refit_version)}
     for batch in batches:
         for fit_name, version in (("judged", batch.challenger_version), ("refit", batch.refit_version)):
@@ -152,11 +152,11 @@ def _compare(folder: Folder) -> Iterator[Finding]:
         yield from _unexpected(folder)
 
 
-def _unknown(place: Workplace, folders: Sequence[Folder], adopts: bool) -> Iterator[Finding]:
+def _unknown(context: Context, folders: Sequence[Folder], adopts: bool) -> Iterator[Finding]:
     """What is said of folders of which nothing was recorded: one sentence for all, or what became of each."""
     unknown = [folder for folder in folders if folder.path.is_dir() and not folder.known]
     if adopts:
-        yield from (_adopt(place, folder) for folder in unknown)
+        yield from (_adopt(context, folder) for folder in unknown)
     elif unknown:
         more = f" and {len(unknown) - 1} more folders" if len(unknown) > 1 else ""
         words = f"No digest is recorded of {unknown[0]}{more}: made before digests were kept. {ADOPT}."
@@ -169,14 +169,14 @@ def _unexpected(folder: Folder) -> Iterator[Finding]:
         yield Finding("file_unexpected", words)
 
 
-def _adopt(place: Workplace, folder: Folder) -> Finding:
+def _adopt(context: Context, folder: Folder) -> Finding:
     try:
         _require_sound(folder)
     except RecsysError as error:
         return Finding("file_differs", f"{error} It is of {folder}, and was not adopted.")
     is_fit = folder.kind is ArtifactKind.FIT
     files = fit_files(folder.path) if is_fit else digest_folder(folder.path, folder.name, folder.location)
-    place.store.record_files(folder.kind, folder.batch.batch_id, folder.name, files)
+    context.store.record_files(folder.kind, folder.batch.batch_id, folder.name, files)
     return Finding("no_digest", f"Recorded as it is now: {folder}, number of files: {len(files)}.", is_repaired=True)
 
 

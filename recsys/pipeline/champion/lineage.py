@@ -54,7 +54,7 @@ def champion_line(promotions: Sequence[Promotion]) -> Line:
 
 
 @dataclass(frozen=True)
-class Reign:
+class Tenure:
     """A time in which a version was champion; `ended_at` None: it is."""
 
     promotion: Promotion
@@ -66,7 +66,7 @@ class Reign:
         return self.started_at < end and (self.ended_at is None or self.ended_at > start)
 
 
-def reigns(promotions: Sequence[Promotion]) -> list[Reign]:
+def tenures(promotions: Sequence[Promotion]) -> list[Tenure]:
     """Who was champion when, in order and without gaps. A row that is not complete has not begun."""
     done = [row for row in promotions if row.is_complete]
     starts: list[datetime] = []
@@ -75,4 +75,4 @@ def reigns(promotions: Sequence[Promotion]) -> list[Reign]:
         at = row.completed_at or row.created_at
         starts.append(max(at, starts[-1]) if starts else at)
     ends = [*starts[1:], None]
-    return [Reign(row, start, end) for row, start, end in zip(done, starts, ends, strict=False)]
+    return [Tenure(row, start, end) for row, start, end in zip(done, starts, ends, strict=False)]

@@ -12,13 +12,13 @@ from recsys.errors import NotFoundError, TerminalError
 from recsys.pipeline.champion.aliases import expected_aliases, move_aliases, require_registry
 from recsys.pipeline.champion.file_check import Finding, check_files, check_models
 from recsys.pipeline.champion.lineage import champion_line
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.records import Promotion
 
 REPAIR = "`recsys models check --repair` corrects it"
 
 
-def check_registry(place: Workplace, now: datetime, *, repairs: bool, adopts: bool = False) -> list[Finding]:
+def check_registry(context: Context, now: datetime, *, repairs: bool, adopts: bool = False) -> list[Finding]:
     """Compares aliases and versions with the audit, and all files with their digests; repairs only when asked to.
 
     A promotion or rollback that was interrupted is finished, and an alias that was moved or deleted by hand goes back to the
@@ -26,37 +26,37 @@ def check_registry(place: Workplace, now: datetime, *, repairs: bool, adopts: bo
     that differs: that takes a backup.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         now: wall clock, for the audit.
         repairs: moves aliases.
         adopts: records the digests of files that were made before there were any.
     """
-    files = check_files(place, adopts=adopts)
+    files = check_files(context, adopts=adopts)
     try:
-        require_registry(place, reads_all=True)
+        require_registry(context, reads_all=True)
     except TerminalError as error:
         return [Finding("store_unusable", str(error)), *files]
-    return [*_repaired(place, now, repairs=repairs), *files, *check_models(place, adopts=adopts)]
+    return [*_repaired(context, now, repairs=repairs), *files, *check_models(context, adopts=adopts)]
 
 
-def _repaired(place: Workplace, now: datetime, *, repairs: bool) -> list[Finding]:
-    found = _compare(place)
+def _repaired(context: Context, now: datetime, *, repairs: bool) -> list[Finding]:
+    found = _compare(context)
     if not repairs or not found:
         return found
     try:
-        move_aliases(place, now)
+        move_aliases(context, now)
     except NotFoundError:
         return found
-    left = _compare(place)
+    left = _compare(context)
     return [replace(finding, is_repaired=finding not in left) for finding in found]
 
 
-def _compare(place: Workplace) -> list[Finding]:
+def _compare(context: Context) -> list[Finding]:
     """A promotion that moves aliases at the same time has a row that is not complete, before or after the look at them."""
     while True:
-        rows = place.store.list_promotions()
-        found = _unfinished(rows) or _deleted_champion(place, rows) or _aliases(place, rows)
-        if rows == place.store.list_promotions():
+        rows = context.store.list_promotions()
+        found = _unfinished(rows) or _deleted_champion(context, rows) or _aliases(context, rows)
+        if rows == context.store.list_promotions():
             return found
 
 
@@ -74,11 +74,11 @@ def _unfinished(rows: list[Promotion]) -> list[Finding]:
     ]
 
 
-def _deleted_champion(place: Workplace, rows: list[Promotion]) -> list[Finding]:
+def _deleted_champion(context: Context, rows: list[Promotion]) -> list[Finding]:
     line = champion_line(rows)
-    if line.champion is None or place.registry.has_version(line.champion):
+    if line.champion is None or context.registry.has_version(line.champion):
         return []
-    way_out = line.previous(place.registry.has_version)
+    way_out = line.previous(context.registry.has_version)
     advice = (
         f"`recsys rollback --to {way_out}` makes the one before it champion" if way_out else "no earlier one is left"
     )
@@ -87,9 +87,9 @@ def _deleted_champion(place: Workplace, rows: list[Promotion]) -> list[Finding]:
     ]
 
 
-def _aliases(place: Workplace, rows: list[Promotion]) -> list[Finding]:
-    expected = expected_aliases(place.registry, rows)
-    aliases = place.registry.aliases()
+def _aliases(context: Context, rows: list[Promotion]) -> list[Finding]:
+    expected = expected_aliases(context.registry, rows)
+    aliases = context.registry.aliases()
     found = []
     for alias, version in expected.items():
         where = aliases.get(alias)

@@ -9,7 +9,7 @@ from datetime import datetime
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.pipeline.champion.aliases import finish_promotion, move_aliases
 from recsys.pipeline.champion.lineage import champion_line, past_champions
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import require_recommender
 from recsys.records import Promotion, PromotionKind
 
@@ -31,37 +31,37 @@ class RollbackRequest:
     requested_by: str | None = None
 
 
-def plan_rollback(place: Workplace, version: str | None) -> tuple[Promotion, str]:
+def plan_rollback(context: Context, version: str | None) -> tuple[Promotion, str]:
     """The newest audit row, and the version that would become champion; writes nothing.
 
     Raises:
         InputError: if there is no champion, no earlier one, or the version was never champion, or is.
         NotFoundError: if the version was deleted from the registry.
     """
-    promotions = place.store.list_promotions()
+    promotions = context.store.list_promotions()
     if not promotions:
         raise InputError("Expected a champion to roll back from, found none: nothing was ever promoted.")
     last, line = promotions[-1], champion_line(promotions)
     if version is None:
-        return last, _previous(place, last)
+        return last, _previous(context, last)
     past = sorted({row.to_version for row in past_champions(promotions)} - {last.to_version}, key=int)
-    known = f"these were, and are in the registry: {', '.join(filter(place.registry.has_version, past)) or 'none'}"
+    known = f"these were, and are in the registry: {', '.join(filter(context.registry.has_version, past)) or 'none'}"
     if version == line.champion:
         raise InputError(f"Expected an earlier champion, but version {version} is champion now: {known}.")
     if version not in past:
         raise InputError(f"Expected a version that was champion before, got version {version}: {known}.")
-    if not place.registry.has_version(version):
+    if not context.registry.has_version(version):
         raise NotFoundError(f"Expected version {version} in the registry, but it was deleted there: {known}.")
     return last, version
 
 
-def _previous(place: Workplace, last: Promotion) -> str:
+def _previous(context: Context, last: Promotion) -> str:
     if last.kind is PromotionKind.ROLLBACK:
         raise InputError(
             f"Expected the version to roll back to, since version {last.to_version} is champion by a rollback already "
             f"({last.reason}): name an earlier one, `recsys models` shows them. To publish its lists again, name it itself."
         )
-    found = champion_line(place.store.list_promotions()).previous(place.registry.has_version)
+    found = champion_line(context.store.list_promotions()).previous(context.registry.has_version)
     if found is None:
         raise InputError(
             f"Expected a champion before version {last.to_version}, found none in the registry: `recsys models` shows what "
@@ -70,7 +70,7 @@ def _previous(place: Workplace, last: Promotion) -> str:
     return found
 
 
-def roll_back(place: Workplace, request: RollbackRequest, now: datetime) -> Promotion:
+def roll_back(context: Context, request: RollbackRequest, now: datetime) -> Promotion:
     """Writes the audit row, then moves the aliases; a crash in between is finished by whoever comes next.
 
     Returns:
@@ -85,21 +85,21 @@ def roll_back(place: Workplace, request: RollbackRequest, now: datetime) -> Prom
     if len(request.reason.strip()) < 3:
         raise InputError(f"Expected a reason for the audit, got {request.reason!r}.")
     with contextlib.suppress(NotFoundError):  # one whose version was deleted can never be finished, only left behind
-        finish_promotion(place, now)
-    promotions = place.store.list_promotions()
+        finish_promotion(context, now)
+    promotions = context.store.list_promotions()
     if any(row.run_id == request.run_id for row in promotions[:-1]):
         raise ConflictError(f"Expected a new rollback, but {request.run_id} did one, and another promotion followed.")
     if promotions and _is_done(promotions[-1], request):
         return promotions[-1]
-    last, version = plan_rollback(place, request.version)
-    require_recommender(place, version)
-    place.store.begin_promotion(
+    last, version = plan_rollback(context, request.version)
+    require_recommender(context, version)
+    context.store.begin_promotion(
         Promotion(
             last.sequence + 1, request.run_id, last.to_version, version, request.reason.strip(), now, is_complete=False,
             kind=PromotionKind.ROLLBACK, approved_by=request.requested_by, approved_at=now,
         )
     )  # fmt: skip
-    done = move_aliases(place, now)
+    done = move_aliases(context, now)
     if done is None or done.run_id != request.run_id:
         raise ConflictError(f"Expected the rollback to version {version} to be the newest change, got {done}.")
     return done

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recsys.pipeline.champion.aliases import require_registry
-from recsys.pipeline.champion.lineage import Reign, reigns
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.champion.lineage import Tenure, tenures
+from recsys.pipeline.context import Context
 from recsys.records import Promotion
 from recsys.registry.registry import VersionSummary
 
@@ -27,7 +27,7 @@ class VersionHistory:
         batch_id: the run that made it.
         verdict: the gate's on it, or on the evaluated version that it is the refit of.
         aliases: that point at it now.
-        reigns: tenures, the times when it was champion.
+        tenures: the times when it was champion.
     """
 
     version: str
@@ -36,7 +36,7 @@ class VersionHistory:
     batch_id: str | None
     verdict: str | None
     aliases: tuple[str, ...]
-    reigns: tuple[Reign, ...]
+    tenures: tuple[Tenure, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -44,22 +44,22 @@ class VersionHistory:
         return {
             "version": self.version, "created_at": made, "fit": self.fit, "run_id": self.batch_id,
             "verdict": self.verdict, "aliases": list(self.aliases), "is_deleted": self.created_at is None,
-            "champion": [reign_as_dict(reign) for reign in self.reigns],
+            "champion": [tenure_as_dict(tenure) for tenure in self.tenures],
         }  # fmt: skip
 
 
-def version_histories(place: Workplace) -> list[VersionHistory]:
+def version_histories(context: Context) -> list[VersionHistory]:
     """All versions of the registry, and those that were champion before they were deleted there, in order."""
-    require_registry(place)
-    known = {summary.version: summary for summary in place.registry.list_versions()}
-    aliases = place.registry.aliases()
-    times = reigns(place.store.list_promotions())
-    names = {*known, *(reign.promotion.to_version for reign in times)}
+    require_registry(context)
+    known = {summary.version: summary for summary in context.registry.list_versions()}
+    aliases = context.registry.aliases()
+    times = tenures(context.store.list_promotions())
+    names = {*known, *(tenure.promotion.to_version for tenure in times)}
     return [_history(name, known, aliases, times) for name in sorted(names, key=int)]
 
 
 def _history(
-    version: str, known: dict[str, VersionSummary], aliases: dict[str, str], times: Sequence[Reign]
+    version: str, known: dict[str, VersionSummary], aliases: dict[str, str], times: Sequence[Tenure]
 ) -> VersionHistory:
     found = known.get(version)
     tags = {} if found is None else found.tags
@@ -71,22 +71,22 @@ def _history(
         batch_id=tags.get("batch_id"),
         verdict=(tags if judged is None else judged.tags).get("verdict"),
         aliases=tuple(sorted(alias for alias, where in aliases.items() if where == version)),
-        reigns=tuple(reign for reign in times if reign.promotion.to_version == version),
+        tenures=tuple(tenure for tenure in times if tenure.promotion.to_version == version),
     )
 
 
-def champions_at(promotions: Sequence[Promotion], moment: datetime, *, is_day: bool) -> list[Reign]:
+def champions_at(promotions: Sequence[Promotion], moment: datetime, *, is_day: bool) -> list[Tenure]:
     """Who was champion at a time, or on the day that begins then: of several, in their order."""
     end = moment + (DAY if is_day else timedelta(microseconds=1))
-    return [reign for reign in reigns(promotions) if reign.overlaps(moment, end)]
+    return [tenure for tenure in tenures(promotions) if tenure.overlaps(moment, end)]
 
 
-def reign_as_dict(reign: Reign) -> dict[str, Any]:
+def tenure_as_dict(tenure: Tenure) -> dict[str, Any]:
     """JSON-able: from when to when, how it came, who let it."""
-    row = reign.promotion
+    row = tenure.promotion
     return {
-        "version": row.to_version, "from": reign.started_at.isoformat(),
-        "to": None if reign.ended_at is None else reign.ended_at.isoformat(), "kind": str(row.kind),
+        "version": row.to_version, "from": tenure.started_at.isoformat(),
+        "to": None if tenure.ended_at is None else tenure.ended_at.isoformat(), "kind": str(row.kind),
         "instead_of": row.from_version, "sequence": row.sequence, "run_id": row.run_id, "reason": row.reason,
         "approved_by": row.approved_by,
         "approved_at": None if row.approved_at is None else row.approved_at.isoformat(),

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure.refreezing import MADE_OF_SET, users_of
 from recsys.pipeline.kept_files import TRAINING_SET
 from recsys.records import Batch
@@ -59,34 +59,34 @@ class Traces:
     """What there is, read once for all erasures.
 
     Attributes:
-        place: stores and folders.
+        context: stores and folders.
         batches: all of them.
         users: batch id -> names of the users of its frozen set; without one nobody.
         evidence: folder of evidence that has ids -> names of its users.
         fits: what was fitted on a set that may hold one of the users.
     """
 
-    place: Workplace
+    context: Context
     batches: tuple[Batch, ...]
     users: dict[str, set[str]]
     evidence: dict[str, set[str]]
     fits: tuple[Fit, ...]
 
     @classmethod
-    def collect(cls, place: Workplace, erasures: Iterable[Erasure]) -> Traces:
+    def collect(cls, context: Context, erasures: Iterable[Erasure]) -> Traces:
         """Reads users of frozen sets and of evidence, and asks MLflow once."""
-        batches = tuple(place.store.list_batches())
+        batches = tuple(context.store.list_batches())
         users, evidence = {}, {}
         for batch in batches:
-            folder = place.folder(batch.batch_id)
-            users[batch.batch_id] = _named(place, users_of(folder / TRAINING_SET))
+            folder = context.folder(batch.batch_id)
+            users[batch.batch_id] = _named(context, users_of(folder / TRAINING_SET))
             for path in named_evidence(folder):
-                evidence[place.settings.reference(path)] = _named(place, _users_in(path))
+                evidence[context.settings.reference(path)] = _named(context, _users_in(path))
         digests = {digest for one in erasures for digest in _digests_of(one).values()}
         digests |= {
             batch.training_set_digest for batch in batches if users[batch.batch_id] and batch.training_set_digest
         }
-        return cls(place, batches, users, evidence, tuple(place.registry.fits_on(digests)))
+        return cls(context, batches, users, evidence, tuple(context.registry.fits_on(digests)))
 
     def holders(self, erasure: Erasure) -> Holders:
         """What still holds the user of an erasure."""
@@ -99,7 +99,7 @@ class Traces:
 
     def _holds(self, batch: Batch, user_hash: str, named: dict[str, str]) -> bool:
         """By its frozen set; where only what was made of that is left, by what the erasure says of it."""
-        folder = self.place.folder(batch.batch_id)
+        folder = self.context.folder(batch.batch_id)
         if (folder / TRAINING_SET).is_dir():
             return user_hash in self.users[batch.batch_id]
         is_named = named.get(batch.batch_id) == batch.training_set_digest
@@ -125,37 +125,37 @@ def _users_in(folder: Path) -> set[str]:
     return {str(user_id) for table in tables for user_id in table["user_id"].unique().to_pylist()}
 
 
-def _named(place: Workplace, user_ids: Iterable[str]) -> set[str]:
-    return set(place.store.user_hashes(user_ids).values())
+def _named(context: Context, user_ids: Iterable[str]) -> set[str]:
+    return set(context.store.user_hashes(user_ids).values())
 
 
-def open_erasures(place: Workplace) -> list[Erasure]:
+def open_erasures(context: Context) -> list[Erasure]:
     """Erasures that are not complete, of users who are not back."""
-    return [one for one in place.store.list_erasures() if one.is_open]
+    return [one for one in context.store.list_erasures() if one.is_open]
 
 
-def holders_of(place: Workplace, erasures: Sequence[Erasure]) -> list[tuple[Erasure, Holders]]:
+def holders_of(context: Context, erasures: Sequence[Erasure]) -> list[tuple[Erasure, Holders]]:
     """What still holds the user of each erasure; reads nothing if there is none."""
     if not erasures:
         return []
-    traces = Traces.collect(place, erasures)
+    traces = Traces.collect(context, erasures)
     return [(erasure, traces.holders(erasure)) for erasure in erasures]
 
 
-def complete_erasures(place: Workplace, now: datetime) -> dict[str, Any]:
+def complete_erasures(context: Context, now: datetime) -> dict[str, Any]:
     """Looks what still holds the users of open erasures, writes it beside each, and completes those that nothing holds.
 
     Returns:
         `num_completed`, `num_open`, and what holds users of the open ones: `batches`, `model_versions`, `runs`, `files`.
     """
-    place.store.wipe_log()  # for erasures that could not, since somebody read just then
-    erasures = open_erasures(place)
+    context.store.wipe_log()  # for erasures that could not, since somebody read just then
+    erasures = open_erasures(context)
     left: dict[str, set[str]] = {}
     num_open = 0
-    for erasure, holders in holders_of(place, erasures):
+    for erasure, holders in holders_of(context, erasures):
         remaining = holders.as_dict()
         num_open += bool(remaining)
-        place.store.note_remaining(int(erasure.erasure_id or 0), remaining, None if remaining else now)
+        context.store.note_remaining(int(erasure.erasure_id or 0), remaining, None if remaining else now)
         for name, names in remaining.items():
             left.setdefault(name, set()).update(names)
     found = {name: sorted(names, key=_by_number) for name, names in left.items()}

@@ -6,37 +6,37 @@ from datetime import datetime
 from typing import Any
 
 from recsys.pipeline.champion.lineage import champion_line
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.times import days_long
 
 KEEP_DAYS = 30.0
 
 
-def versions_with_lists(place: Workplace) -> tuple[str, ...]:
+def versions_with_lists(context: Context) -> tuple[str, ...]:
     """Versions whose current lists are kept: the champion, the previous champion, and the version that is served.
 
     The last one is another one as long as a new champion has no lists yet.
     """
-    line = champion_line(place.store.list_promotions()).versions[-2:]
-    served = place.store.served_publication()
+    line = champion_line(context.store.list_promotions()).versions[-2:]
+    served = context.store.served_publication()
     return tuple(dict.fromkeys((*line, *(() if served is None else (served.model_version,)))))
 
 
-def delete_retired_lists(place: Workplace, now: datetime) -> int:
+def delete_retired_lists(context: Context, now: datetime) -> int:
     """Deletes lists of retired versions that nobody was shown, and returns how many: new lists take their space."""
-    place.store.withdraw_lists(versions_with_lists(place), now)
-    return place.store.delete_unseen_lists()
+    context.store.withdraw_lists(versions_with_lists(context), now)
+    return context.store.delete_unseen_lists()
 
 
 def prune_lists(
-    place: Workplace, now: datetime, keep_days: float = KEEP_DAYS, *, dry_run: bool = False
+    context: Context, now: datetime, keep_days: float = KEEP_DAYS, *, dry_run: bool = False
 ) -> dict[str, Any]:
     """Deletes old lists that are not served any more and that nobody was shown; the same again finds none.
 
     Kept are the current lists of `versions_with_lists`, and every list that an exposure or a dislike refers to.
 
     Args:
-        place: where to.
+        context: where to.
         now: ages are counted up to here, on the clock of the machine that wrote the lists.
         keep_days: lists that are not older than so many days are kept, >= 0.
         dry_run: counts, and deletes nothing.
@@ -47,13 +47,13 @@ def prune_lists(
     Raises:
         InputError: if `keep_days` is not from 0 to 36,500.
     """
-    made_before, kept = now - days_long(keep_days, "keep_lists_days"), versions_with_lists(place)
+    made_before, kept = now - days_long(keep_days, "keep_lists_days"), versions_with_lists(context)
     if dry_run:
-        num_lists = len(place.store.unseen_lists(kept, made_before))
+        num_lists = len(context.store.unseen_lists(kept, made_before))
     else:
-        place.store.withdraw_lists(kept, now)
-        num_lists = place.store.delete_unseen_lists(made_before)
-        place.store.give_pages_back()
+        context.store.withdraw_lists(kept, now)
+        num_lists = context.store.delete_unseen_lists(made_before)
+        context.store.give_pages_back()
     which = f"{num_lists} lists that are older than {keep_days:g} days, are not served and were never shown"
     return {
         "num_lists": num_lists,

@@ -16,7 +16,7 @@ from recsys.files.atomic import whole_folder
 from recsys.files.digests import below, differences, digest_folder, require_same
 from recsys.pipeline.champion.aliases import finish_promotion
 from recsys.pipeline.champion.lineage import champion_line
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure.holders import Holders, complete_erasures, holders_of, open_erasures
 from recsys.pipeline.erasure.refreezing import MADE_OF_SET
 from recsys.pipeline.kept_files import TRAINING_SET
@@ -64,14 +64,14 @@ class Purge:
         }  # fmt: skip
 
 
-def plan_purge(place: Workplace) -> Purge:
+def plan_purge(context: Context) -> Purge:
     """What may go now; writes nothing."""
-    held = [holders for _, holders in holders_of(place, open_erasures(place))]
+    held = [holders for _, holders in holders_of(context, open_erasures(context))]
     fits = {fit.run_id: fit for holders in held for fit in holders.fits}
     batches = {batch.batch_id: batch for holders in held for batch in holders.batches}
     files = tuple(sorted({file for holders in held for file in holders.files}))
-    why = _in_use(place, place.store.list_promotions())
-    under_way = {batch.batch_id for batch in place.store.list_batches() if batch.status is BatchStatus.CLAIMED}
+    why = _in_use(context, context.store.list_promotions())
+    under_way = {batch.batch_id for batch in context.store.list_batches() if batch.status is BatchStatus.CLAIMED}
     kept = {fit.version: why[fit.version] for fit in fits.values() if fit.version in why}
     refused = [f"Version {version} stays: it {reason}." for version, reason in sorted(kept.items(), key=_by_version)]
     going = []
@@ -93,14 +93,14 @@ def _by_version(item: tuple[str | None, str]) -> int:
     return int(item[0] or 0)
 
 
-def _in_use(place: Workplace, promotions: Sequence[Promotion]) -> dict[str, str]:
+def _in_use(context: Context, promotions: Sequence[Promotion]) -> dict[str, str]:
     """Version -> why it cannot go."""
     line = champion_line(promotions)
-    asked = place.store.list_decisions(limit=None, step=approval.STEP, verdict=approval.PENDING)
+    asked = context.store.list_decisions(limit=None, step=approval.STEP, verdict=approval.PENDING)
     found = {str(one.numbers["model_version"]): "waits for a person's answer" for one in asked}
     for version, reason in (
-        (place.registry.get_alias("challenger"), "is the newest challenger; it may go once there is another"),
-        (line.previous(place.registry.has_version), "is where a rollback leads; it may go after the next promotion"),
+        (context.registry.get_alias("challenger"), "is the newest challenger; it may go once there is another"),
+        (line.previous(context.registry.has_version), "is where a rollback leads; it may go after the next promotion"),
         (line.champion, "is champion; it may go after the second promotion from now"),
     ):
         if version is not None:
@@ -108,7 +108,7 @@ def _in_use(place: Workplace, promotions: Sequence[Promotion]) -> dict[str, str]
     return found
 
 
-def purge(place: Workplace, now: datetime) -> dict[str, Any]:
+def purge(context: Context, now: datetime) -> dict[str, Any]:
     """Removes what `plan_purge` names, and completes erasures. A process that is killed is finished by the next call.
 
     Versions go first, while nobody can promote or roll back to one; then their files.
@@ -116,32 +116,32 @@ def purge(place: Workplace, now: datetime) -> dict[str, Any]:
     Returns:
         See `Purge.as_dict`; and what is left: see `complete_erasures`.
     """
-    finish_promotion(place, now)
-    plan = plan_purge(place)
-    place.store.while_nobody_promotes(lambda rows: _delete_versions(place, plan, rows))
+    finish_promotion(context, now)
+    plan = plan_purge(context)
+    context.store.while_nobody_promotes(lambda rows: _delete_versions(context, plan, rows))
     for fit in plan.fits:
-        if fit.version is None or not place.registry.has_version(fit.version):
-            place.registry.delete_fit(fit)
+        if fit.version is None or not context.registry.has_version(fit.version):
+            context.registry.delete_fit(fit)
     for batch in plan.batches:
-        place.store.forget_files(batch.batch_id, COLUMNS, (TRAINING_SET, *MADE_OF_SET))
+        context.store.forget_files(batch.batch_id, COLUMNS, (TRAINING_SET, *MADE_OF_SET))
         for name in (TRAINING_SET, *MADE_OF_SET):
-            shutil.rmtree(place.folder(batch.batch_id) / name, ignore_errors=True)
-    for batch in place.store.list_batches():
-        for file in map(place.settings.locate, plan.files):
-            if file.parent == place.folder(batch.batch_id):
-                _give_pseudonyms(place, batch, file)
-    return {**plan.as_dict(), "left": complete_erasures(place, now)}
+            shutil.rmtree(context.folder(batch.batch_id) / name, ignore_errors=True)
+    for batch in context.store.list_batches():
+        for file in map(context.settings.locate, plan.files):
+            if file.parent == context.folder(batch.batch_id):
+                _give_pseudonyms(context, batch, file)
+    return {**plan.as_dict(), "left": complete_erasures(context, now)}
 
 
-def _delete_versions(place: Workplace, plan: Purge, promotions: Sequence[Promotion]) -> None:
+def _delete_versions(context: Context, plan: Purge, promotions: Sequence[Promotion]) -> None:
     """But for one that has come into use since the plan was made."""
-    why = _in_use(place, promotions)
+    why = _in_use(context, promotions)
     for version in plan.versions:
         if version not in why:
-            place.registry.delete_version(version)
+            context.registry.delete_version(version)
 
 
-def _give_pseudonyms(place: Workplace, batch: Batch, folder: Path) -> None:
+def _give_pseudonyms(context: Context, batch: Batch, folder: Path) -> None:
     """Writes evidence with pseudonyms of its users; tables and plots beside it stay.
 
     The digests of the new files are recorded right before these are in place: whoever is killed in between leaves evidence
@@ -149,11 +149,11 @@ def _give_pseudonyms(place: Workplace, batch: Batch, folder: Path) -> None:
     """
     from recsys.evaluation.gate.evidence import ADVICE, Evidence
 
-    known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
+    known = below(context.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
     with whole_folder(folder) as building:
         shutil.copytree(folder, building, dirs_exist_ok=True)
-        Evidence.load(folder).keyed(place.pseudonym).write_into(building)
+        Evidence.load(folder).keyed(context.pseudonym).write_into(building)
         if differences(building, known):  # not what a killed call recorded
             require_same(folder, known, ADVICE)
         files = digest_folder(building, folder.name)
-        place.store.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)
+        context.store.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)

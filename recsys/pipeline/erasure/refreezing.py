@@ -24,7 +24,7 @@ from typing import Any
 
 from recsys.errors import InputError, TerminalError
 from recsys.files.digests import digest_folder
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import TRAINING_SET
 from recsys.pipeline.retraining import frozen_sets
 from recsys.records import Batch, Decision
@@ -36,13 +36,13 @@ MADE_OF_SET = ("data_docs", "candidates", "judged", "refit")  # folders beside i
 LOCK = ".forgetting"  # of candidates that are tried at once, one freezes the set anew
 
 
-def require_forgotten(place: Workplace, batch: Batch, step: str) -> Batch:
+def require_forgotten(context: Context, batch: Batch, step: str) -> Batch:
     """The batch, with a frozen set that holds nobody who is erased now.
 
     A batch whose refit was promoted is done: nothing is made of its set any more, and the proof of the erasure names it.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch: with or without a frozen set.
         step: that asks, for the ledger.
 
@@ -50,26 +50,26 @@ def require_forgotten(place: Workplace, batch: Batch, step: str) -> Batch:
         ConflictError: if the set has to be frozen anew, and the batch was released meanwhile.
         TerminalError: if the database has still something of an erased user.
     """
-    if batch.training_set_uri is None or not place.store.erased_hashes() or _was_promoted(place, batch):
+    if batch.training_set_uri is None or not context.store.erased_hashes() or _was_promoted(context, batch):
         return batch
-    folder = place.folder(batch.batch_id)
+    folder = context.folder(batch.batch_id)
     with _alone(folder):
-        batch = place.store.get_batch(batch.batch_id)
+        batch = context.store.get_batch(batch.batch_id)
         _take_place(folder, batch)
-        while gone := erased_users(place, folder / TRAINING_SET):
-            batch = _freeze_anew(place, batch, gone, step)
+        while gone := erased_users(context, folder / TRAINING_SET):
+            batch = _freeze_anew(context, batch, gone, step)
         return batch
 
 
-def _was_promoted(place: Workplace, batch: Batch) -> bool:
+def _was_promoted(context: Context, batch: Batch) -> bool:
     version = batch.refit_version
-    return version is not None and any(row.to_version == version for row in place.store.list_promotions())
+    return version is not None and any(row.to_version == version for row in context.store.list_promotions())
 
 
-def erased_users(place: Workplace, folder: Path) -> frozenset[str]:
+def erased_users(context: Context, folder: Path) -> frozenset[str]:
     """Names of users of a frozen set who are erased now; empty if there is no whole set."""
-    erased = place.store.erased_hashes()
-    return erased & set(place.store.user_hashes(users_of(folder)).values()) if erased else erased
+    erased = context.store.erased_hashes()
+    return erased & set(context.store.user_hashes(users_of(folder)).values()) if erased else erased
 
 
 def users_of(folder: Path) -> set[str]:
@@ -99,14 +99,14 @@ def users_of(folder: Path) -> set[str]:
     return {str(user_id) for column in columns for user_id in pc.unique(column).to_pylist()}
 
 
-def was_frozen_anew(place: Workplace, batch: Batch) -> bool:
+def was_frozen_anew(context: Context, batch: Batch) -> bool:
     """Whether a first set of the batch was replaced, so that steps make again what was made of it."""
-    return bool(place.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP))
+    return bool(context.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP))
 
 
-def _freeze_anew(place: Workplace, batch: Batch, gone: frozenset[str], step: str) -> Batch:
-    folder, old = place.folder(batch.batch_id), str(batch.training_set_digest)
-    summary = frozen_sets.write_set(place, batch, folder / ANEW)
+def _freeze_anew(context: Context, batch: Batch, gone: frozenset[str], step: str) -> Batch:
+    folder, old = context.folder(batch.batch_id), str(batch.training_set_digest)
+    summary = frozen_sets.write_set(context, batch, folder / ANEW)
     if summary.digest == old:
         raise TerminalError(
             f"Expected the feedback database to hold nothing of {len(gone)} erased users, but the training set of run "
@@ -120,15 +120,15 @@ def _freeze_anew(place: Workplace, batch: Batch, gone: frozenset[str], step: str
         "model_versions": [version for version in (batch.challenger_version, batch.refit_version) if version],
     }  # fmt: skip
     new = FrozenSet(summary.digest, summary.num_rows, digest_folder(folder / ANEW, TRAINING_SET))
-    place.store.freeze_anew(batch.batch_id, old, new, _decision(place, batch, gone, change))
-    batch = place.store.get_batch(batch.batch_id)
+    context.store.freeze_anew(batch.batch_id, old, new, _decision(context, batch, gone, change))
+    batch = context.store.get_batch(batch.batch_id)
     _take_place(folder, batch)
     return batch
 
 
-def _decision(place: Workplace, batch: Batch, gone: frozenset[str], change: dict[str, Any]) -> Decision:
+def _decision(context: Context, batch: Batch, gone: frozenset[str], change: dict[str, Any]) -> Decision:
     """Names the erased users by nothing but their number. The time is that of the newest erasure that it answers."""
-    before = place.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
+    before = context.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
     changes = [*(before[0].numbers["changes"] if before else ()), change]
     users = "1 user" if len(gone) == 1 else f"{len(gone)} users"
     versions = change["model_versions"]
@@ -138,7 +138,7 @@ def _decision(place: Workplace, batch: Batch, gone: frozenset[str], change: dict
         f"the set with digest {change['old_digest'][:12]} was frozen anew as {change['new_digest'][:12]}, as of the same "
         f"cut-off. What was made of it{made} is made again."
     )
-    at = max(one.erased_at for one in place.store.list_erasures() if one.user_hash in gone)
+    at = max(one.erased_at for one in context.store.list_erasures() if one.user_hash in gone)
     reasons = (*(before[0].reasons if before else ()), reason)
     return Decision(batch.batch_id, STEP, FROZEN_ANEW, reasons, batch.as_of, at, {"changes": changes})
 

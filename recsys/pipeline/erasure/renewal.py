@@ -7,7 +7,7 @@ every other batch alone: what is missing there, a step has not done yet.
 from __future__ import annotations
 
 from recsys.errors import ConflictError, NotFoundError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import refreezing
 from recsys.pipeline.promotion import refit, verdict_audit, verdicts
 from recsys.pipeline.retraining import evaluation, fits, frozen_sets, recipes, trials
@@ -16,24 +16,24 @@ from recsys.records import Batch, Decision
 GATE, PROMOTE = "decide_promotion", "promote"
 
 
-def batch_of(place: Workplace, model_version: str) -> Batch:
+def batch_of(context: Context, model_version: str) -> Batch:
     """The batch of a challenger or of its refit, also of one that was made again since.
 
     Raises:
         NotFoundError: if there is none.
     """
     try:
-        return place.store.find_batch_by_version(model_version)
+        return context.store.find_batch_by_version(model_version)
     except NotFoundError:
-        for decided in place.store.list_decisions(limit=None, step=refreezing.STEP):
+        for decided in context.store.list_decisions(limit=None, step=refreezing.STEP):
             if _names(decided, model_version):
-                return place.store.get_batch(decided.run_id)
+                return context.store.get_batch(decided.run_id)
         raise
 
 
-def was_of(place: Workplace, batch: Batch, model_version: str) -> bool:
+def was_of(context: Context, batch: Batch, model_version: str) -> bool:
     """Whether a version was made of a set of the batch that was frozen anew since."""
-    decided = place.store.list_decisions(limit=1, run_id=batch.batch_id, step=refreezing.STEP)
+    decided = context.store.list_decisions(limit=1, run_id=batch.batch_id, step=refreezing.STEP)
     return any(_names(one, model_version) for one in decided)
 
 
@@ -41,33 +41,33 @@ def _names(decided: Decision, model_version: str) -> bool:
     return any(model_version in change["model_versions"] for change in decided.numbers["changes"])
 
 
-def with_challenger(place: Workplace, batch: Batch) -> Batch:
+def with_challenger(context: Context, batch: Batch) -> Batch:
     """The batch with a challenger that was fitted on its new set, after its data checks.
 
     Raises:
         DataCheckError: if the new set fails them.
     """
     version = batch.challenger_version
-    if not refreezing.was_frozen_anew(place, batch) or (version and not was_of(place, batch, version)):
+    if not refreezing.was_frozen_anew(context, batch) or (version and not was_of(context, batch, version)):
         return batch
     if batch.data_docs_uri is None:
-        batch = frozen_sets.check_batch(place, batch)[0]
+        batch = frozen_sets.check_batch(context, batch)[0]
     for name in recipes.candidate_names(batch):
-        trials.try_and_record(place, batch, name)
-    version = fits.train(place, batch, fit_name="judged")
-    place.registry.set_alias("challenger", version)
-    return place.store.update_batch(batch.batch_id, challenger_version=version)
+        trials.try_and_record(context, batch, name)
+    version = fits.train(context, batch, fit_name="judged")
+    context.registry.set_alias("challenger", version)
+    return context.store.update_batch(batch.batch_id, challenger_version=version)
 
 
-def with_evidence(place: Workplace, batch: Batch) -> Batch:
+def with_evidence(context: Context, batch: Batch) -> Batch:
     """The batch with evidence on that challenger. What an extended holdout added is not read again."""
-    batch = with_challenger(place, batch)
-    if batch.evidence_uri is not None or not refreezing.was_frozen_anew(place, batch):
+    batch = with_challenger(context, batch)
+    if batch.evidence_uri is not None or not refreezing.was_frozen_anew(context, batch):
         return batch
-    return evaluation.evaluate_batch(place, batch)[0]
+    return evaluation.evaluate_batch(context, batch)[0]
 
 
-def with_verdict(place: Workplace, batch: Batch) -> Batch:
+def with_verdict(context: Context, batch: Batch) -> Batch:
     """The batch, whose new challenger the gate has let pass, where it let the one before.
 
     A new verdict replaces that of the same run, with the same thresholds and whatever a person accepted.
@@ -75,13 +75,13 @@ def with_verdict(place: Workplace, batch: Batch) -> Batch:
     Raises:
         ConflictError: if it does not pass: then it is not refitted.
     """
-    batch = with_evidence(place, batch)
-    decided = [one for one in place.store.list_decisions(limit=None, step=GATE) if _is_of(one, batch)]
-    if not decided or not refreezing.was_frozen_anew(place, batch):
+    batch = with_evidence(context, batch)
+    decided = [one for one in context.store.list_decisions(limit=None, step=GATE) if _is_of(one, batch)]
+    if not decided or not refreezing.was_frozen_anew(context, batch):
         return batch
     version = batch.challenger_version
     found = [
-        one if one.numbers.get("model_version") == version else _decide_again(place, batch, one)
+        one if one.numbers.get("model_version") == version else _decide_again(context, batch, one)
         for one in decided
         if one.verdict == PROMOTE or one.numbers.get("model_version") == version
     ]
@@ -94,30 +94,30 @@ def with_verdict(place: Workplace, batch: Batch) -> Batch:
     )
 
 
-def with_refit(place: Workplace, batch: Batch) -> Batch:
+def with_refit(context: Context, batch: Batch) -> Batch:
     """The batch with a refit of its challenger, whether its set was frozen anew or not.
 
     Raises:
         DataCheckError: if the refit fails its behaviour tests.
         ConflictError: if the recipe has changed, or a challenger that was trained again does not pass the gate.
     """
-    batch = with_verdict(place, batch)
+    batch = with_verdict(context, batch)
     if batch.refit_version is not None:
         return batch
-    version = refit.refit(place, batch)
-    return place.store.update_batch(batch.batch_id, refit_version=version)
+    version = refit.refit(context, batch)
+    return context.store.update_batch(batch.batch_id, refit_version=version)
 
 
 def _is_of(decided: Decision, batch: Batch) -> bool:
     return bool(decided.numbers.get("batch_id") == batch.batch_id)
 
 
-def _decide_again(place: Workplace, batch: Batch, decided: Decision) -> Decision:
+def _decide_again(context: Context, batch: Batch, decided: Decision) -> Decision:
     """The time of the record is that of the set that was frozen anew, since no step that refits is given one."""
     from recsys.evaluation.gate.decide import decide
 
-    evidence = evaluation.load_evidence(place, batch)
+    evidence = evaluation.load_evidence(context, batch)
     people_said = (decided.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
     verdict = decide(evidence, verdict_audit.gate_config(decided.numbers), *people_said)
-    (frozen,) = place.store.list_decisions(run_id=batch.batch_id, step=refreezing.STEP)
-    return verdicts.record_verdict(place, batch, evidence, verdict, decided.run_id, frozen.recorded_at)
+    (frozen,) = context.store.list_decisions(run_id=batch.batch_id, step=refreezing.STEP)
+    return verdicts.record_verdict(context, batch, evidence, verdict, decided.run_id, frozen.recorded_at)

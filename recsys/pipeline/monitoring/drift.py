@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from recsys.errors import InputError
 from recsys.feedback.triggers import DriftEvidence
 from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.records import Decision
 from recsys.times import days_long
 
@@ -83,11 +83,11 @@ class NewestDays:
     newest: datetime
 
 
-def newest_days(place: Workplace, as_of: datetime) -> NewestDays | DriftMeasurement:
+def newest_days(context: Context, as_of: datetime) -> NewestDays | DriftMeasurement:
     """What there is to compare, or the measurement that says why there is nothing. Loads no model: it costs two queries."""
-    summary = place.store.stream_summary(as_of)
-    champion = audited_champion(place)
-    cut_off = champion_cut_off(place, champion)
+    summary = context.store.stream_summary(as_of)
+    champion = audited_champion(context)
+    cut_off = champion_cut_off(context, champion)
     if champion is None or cut_off is None or summary.first_recorded_at is None or summary.last_recorded_at is None:
         return DriftMeasurement(NOT_ENOUGH, ("There is no champion to compare with.",), as_of)
     newest = min(as_of, summary.last_recorded_at)  # an imported stream may end years before the clock
@@ -97,24 +97,24 @@ def newest_days(place: Workplace, as_of: datetime) -> NewestDays | DriftMeasurem
     return NewestDays(champion, cut_off, summary.first_recorded_at, newest)
 
 
-def measure(place: Workplace, as_of: datetime, config: DriftConfig) -> DriftMeasurement:
+def measure(context: Context, as_of: datetime, config: DriftConfig) -> DriftMeasurement:
     """Compares the newest days up to a cut-off with what the champion learned from. Writes nothing."""
-    days = newest_days(place, as_of)
-    return days if isinstance(days, DriftMeasurement) else compare(place, days, config)
+    days = newest_days(context, as_of)
+    return days if isinstance(days, DriftMeasurement) else compare(context, days, config)
 
 
-def compare(place: Workplace, days: NewestDays, config: DriftConfig) -> DriftMeasurement:
+def compare(context: Context, days: NewestDays, config: DriftConfig) -> DriftMeasurement:
     """The same, where there is something to compare."""
     from recsys.evaluation.drift.inputs import DriftStream, cut_windows, input_drifts
     from recsys.evaluation.drift.verdict import overall_verdict
 
     champion, cut_off, newest = days.champion, days.cut_off, days.newest
-    table = place.store.read_events(None, newest)
-    stream = DriftStream(_training_events(table), _catalog(place))
+    table = context.store.read_events(None, newest)
+    stream = DriftStream(_training_events(table), _catalog(context))
     windows = cut_windows(days.first, cut_off, newest, config)
     drifts = [
         *input_drifts(stream, windows, cut_off, config),
-        _score_drift(place, champion, table, stream, windows, config),
+        _score_drift(context, champion, table, stream, windows, config),
     ]
     verdict = str(overall_verdict(drifts))
     told = [one.reason for one in drifts if verdict != DRIFT or one.verdict == DRIFT]
@@ -130,15 +130,15 @@ def _training_events(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _catalog(place: Workplace) -> pd.DataFrame:
+def _catalog(context: Context) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [(item.item_id, item.title, item.genres) for item in place.store.catalog().values()]
+    rows = [(item.item_id, item.title, item.genres) for item in context.store.catalog().values()]
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
 
 
 def _score_drift(
-    place: Workplace,
+    context: Context,
     champion: str,
     table: pa.Table,
     stream: DriftStream,
@@ -151,12 +151,12 @@ def _score_drift(
 
     from recsys.evaluation.drift.verdict import number_drift
 
-    recommender, rng = place.recommender(champion), np.random.default_rng(config.seed)
+    recommender, rng = context.recommender(champion), np.random.default_rng(config.seed)
     half_life_days = float(recommender.recipe["half_life_days"])
     histories, active = [], []
     for number, window in enumerate(windows):
         users = stream.active_users(window, config.max_scored_users, rng)
-        own = place.store.histories_of(_known(table, users, window.end), window.end, half_life_days)
+        own = context.store.histories_of(_known(table, users, window.end), window.end, half_life_days)
         # One person in two windows has two histories.
         histories.append(own.assign(user_id=f"{number} " + own["user_id"]))
         active.append([f"{number} {user}" for user in users])
@@ -176,7 +176,7 @@ def _known(table: pa.Table, users: Sequence[str], through: datetime) -> pa.Table
     return own.filter(pc.less_equal(own["recorded_at"], pa.scalar(through, own["recorded_at"].type)))
 
 
-def write_down(place: Workplace, found: DriftMeasurement, run_id: str, as_of: datetime, now: datetime) -> str | None:
+def write_down(context: Context, found: DriftMeasurement, run_id: str, as_of: datetime, now: datetime) -> str | None:
     """Writes a measurement to the ledger and to the champion's MLflow run; the same again changes nothing.
 
     Returns:
@@ -184,13 +184,13 @@ def write_down(place: Workplace, found: DriftMeasurement, run_id: str, as_of: da
     """
     name = None
     if found.champion and found.drifts:
-        place.registry.log_measurement(found.champion, found.metrics(), found.as_of)
+        context.registry.log_measurement(found.champion, found.metrics(), found.as_of)
         with tempfile.TemporaryDirectory(prefix="recsys-drift-") as folder:
             page = Path(folder) / f"drift_{found.as_of:%Y%m%dT%H%M%SZ}.html"
             page.write_text(report_of(found), encoding="utf-8")
-            place.registry.log_files(found.champion, "drift", [page])
+            context.registry.log_files(found.champion, "drift", [page])
         name = f"drift/{page.name}"
-    place.store.record_decision(Decision(run_id, STEP, found.verdict, found.reasons, as_of, now, found.as_dict()))
+    context.store.record_decision(Decision(run_id, STEP, found.verdict, found.reasons, as_of, now, found.as_dict()))
     return name
 
 
@@ -214,14 +214,14 @@ def title_of(drift: Drift) -> str:
     return TITLES[drift.name]
 
 
-def last_drift(place: Workplace, run_id: str, as_of: datetime) -> DriftEvidence | None:
+def last_drift(context: Context, run_id: str, as_of: datetime) -> DriftEvidence | None:
     """What was last measured of the champion up to a cut-off, for the trigger; None if nothing was.
 
     A measurement asks for one retraining: it is answered once another run has decided to retrain at or after it.
     """
-    asked = place.store.list_decisions
+    asked = context.store.list_decisions
     measured = next((one for one in asked(limit=RECENT, step=STEP) if one.as_of <= as_of), None)
-    if measured is None or measured.numbers["champion_version"] != audited_champion(place):
+    if measured is None or measured.numbers["champion_version"] != audited_champion(context):
         return None
     answers = [
         one for one in asked(limit=RECENT, step="check_backlog", verdict="retrain")

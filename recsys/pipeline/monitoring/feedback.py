@@ -9,19 +9,19 @@ from typing import Any
 from recsys.errors import NotFoundError
 from recsys.feedback.improvement import PERIOD_WEEKS, WEEK, VersionFeedback
 from recsys.feedback.patterns import Measurement, Pattern, Severity, identify_patterns
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 
 RATE_SIGNIFICANCE = 0.01  # of a version's dislike rate being above that of the version before
 MAX_ALERTS = 20
 
 
-def measure(place: Workplace, as_of: datetime, now: datetime) -> dict[str, Any]:
+def measure(context: Context, as_of: datetime, now: datetime) -> dict[str, Any]:
     """Writes patterns and numbers of versions as of a cut-off; returns a summary."""
-    found = identify_patterns(place.store, as_of, now)
-    versions = place.store.version_feedback(as_of, PERIOD_WEEKS * WEEK)
-    missing = [version.model_version for version in versions if not _log(place, version, as_of)]
+    found = identify_patterns(context.store, as_of, now)
+    versions = context.store.version_feedback(as_of, PERIOD_WEEKS * WEEK)
+    missing = [version.model_version for version in versions if not _log(context, version, as_of)]
     if missing:  # one that knew an erased user may have been removed on request: see `recsys.pipeline.erasure.purge`
-        purged = {version for erasure in place.store.list_erasures() for version in erasure.model_versions}
+        purged = {version for erasure in context.store.list_erasures() for version in erasure.model_versions}
         missing = [version for version in missing if version not in purged]
     alerts = alerts_of(found, versions, missing)
     return {
@@ -49,7 +49,7 @@ def alerts_of(found: Measurement, versions: Sequence[VersionFeedback], missing: 
     return [*_pattern_alerts(found.overall), *_rate_alerts(versions), *_bound_alerts(found), *unlogged]
 
 
-def _log(place: Workplace, version: VersionFeedback, as_of: datetime) -> bool:
+def _log(context: Context, version: VersionFeedback, as_of: datetime) -> bool:
     """Adds a point to the version's run; False if the registry has no such version any more."""
     numbers = {
         "served_dislike_rate": version.dislike_rate,
@@ -59,7 +59,7 @@ def _log(place: Workplace, version: VersionFeedback, as_of: datetime) -> bool:
     }
     known = {name: value for name, value in numbers.items() if value is not None}
     try:
-        place.registry.log_measurement(version.model_version, known, as_of)
+        context.registry.log_measurement(version.model_version, known, as_of)
     except NotFoundError:
         return False
     return True

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys.errors import InputError
 from recsys.pipeline.champion.aliases import champion_cut_off, require_registry
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.records import Decision
 
 STEP = "decide_promotion"
@@ -63,19 +63,19 @@ class LoopState:
         return max(0.0, (self.newest - self.known_through) / DAY)
 
 
-def watch(place: Workplace, as_of: datetime, config: WatchConfig) -> dict[str, Any]:
+def watch(context: Context, as_of: datetime, config: WatchConfig) -> dict[str, Any]:
     """Looks at the loop as of a cut-off; changes nothing.
 
     Returns:
         `alerts` in plain words, `num_refusals`, `champion_version`, `champion_days`.
     """
-    require_registry(place)
-    champion = place.registry.get_alias("champion")
+    require_registry(context)
+    champion = context.registry.get_alias("champion")
     state = LoopState(
-        refusals_in_a_row(place.store.list_decisions(limit=MAX_DECISIONS, step=STEP), as_of),
+        refusals_in_a_row(context.store.list_decisions(limit=MAX_DECISIONS, step=STEP), as_of),
         champion,
-        champion_cut_off(place, champion),
-        place.store.stream_summary(as_of).last_recorded_at,
+        champion_cut_off(context, champion),
+        context.store.stream_summary(as_of).last_recorded_at,
     )
     return {
         "as_of": as_of.isoformat(),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.retraining.recipes import current_recipe
 from recsys.records import Batch, Decision
 
@@ -30,7 +30,7 @@ class Pool:
 
 
 def pool_opinions(
-    place: Workplace, batch: Batch, own: pd.DataFrame, as_of: datetime, load: Callable[[Batch, Decision], Evidence]
+    context: Context, batch: Batch, own: pd.DataFrame, as_of: datetime, load: Callable[[Batch, Decision], Evidence]
 ) -> Pool:
     """The batch's own opinions and those that earlier verdicts on the same champion saw within `GateConfig.exposure_days`.
 
@@ -38,7 +38,7 @@ def pool_opinions(
     erased since is left out; so is evidence that is gone, and that is said.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch: what is evaluated.
         own: see `opinions.opinions_of`, with `recorded_at`; users by their pseudonyms, as in all evidence.
         as_of: end of its holdout, on the stream's clock.
@@ -51,7 +51,7 @@ def pool_opinions(
     earlier: list[pd.DataFrame] = []
     times: dict[str, datetime] = {}
     missing: list[str] = []
-    for other, decision in _earlier_verdicts(place, batch, since, as_of):
+    for other, decision in _earlier_verdicts(context, batch, since, as_of):
         try:
             evidence = load(other, decision)
             opinions = evidence.own_opinions[list(own)]
@@ -61,7 +61,7 @@ def pool_opinions(
                 f"its opinions of the days up to {decision.as_of:%Y-%m-%d %H:%M} UTC are left out."
             )
             continue
-        earlier.append(_without_erased(place, opinions))
+        earlier.append(_without_erased(context, opinions))
         times[other.batch_id] = evidence.as_of
     opinions = pooled(own, earlier, since)
     counts = opinions["batch_id"].value_counts()
@@ -74,13 +74,13 @@ def pool_opinions(
 
 
 def _earlier_verdicts(
-    place: Workplace, batch: Batch, since: datetime, as_of: datetime
+    context: Context, batch: Batch, since: datetime, as_of: datetime
 ) -> Iterator[tuple[Batch, Decision]]:
     """The last verdict on each other challenger of the recipe beside the champion, by the end of its holdout, newest first."""
     recipe = current_recipe(batch)
     decided = [
         one
-        for one in place.store.list_decisions(limit=None, step=STEP)
+        for one in context.store.list_decisions(limit=None, step=STEP)
         if since < one.as_of <= as_of and one.numbers.get("recipe") == recipe
     ]
     done = {batch.batch_id}
@@ -88,12 +88,12 @@ def _earlier_verdicts(
         if one.numbers["batch_id"] in done:
             continue
         done.add(one.numbers["batch_id"])
-        other = place.store.get_batch(one.numbers["batch_id"])
+        other = context.store.get_batch(one.numbers["batch_id"])
         if other.champion_version == batch.champion_version:
             yield other, one
 
 
-def _without_erased(place: Workplace, opinions: pd.DataFrame) -> pd.DataFrame:
+def _without_erased(context: Context, opinions: pd.DataFrame) -> pd.DataFrame:
     """Evidence is not rewritten when a user is erased; nothing of theirs goes into new evidence."""
-    erased = place.store.erased_hashes()
+    erased = context.store.erased_hashes()
     return opinions[~opinions["user_id"].isin(erased)] if erased else opinions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recsys.errors import ConflictError, DataCheckError
 from recsys.pipeline import kept_files
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.promotion.verdicts import newest_verdict
 from recsys.pipeline.retraining.evaluation import load_evidence, log_judged
 from recsys.pipeline.retraining.fits import fit_into, register
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
 MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
 
 
-def refit(place: Workplace, batch: Batch) -> str:
+def refit(context: Context, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
     from recsys.evaluation.reporting.pseudonyms import in_order
     from recsys.model.recommender import Recommender
 
-    load_evidence(place, batch)  # before hours of fitting: it is needed at the end
-    judged_recipe = place.registry.get_tags(str(batch.challenger_version)).get("recipe")
+    load_evidence(context, batch)  # before hours of fitting: it is needed at the end
+    judged_recipe = context.registry.get_tags(str(batch.challenger_version)).get("recipe")
     if judged_recipe != current_recipe(batch):
         raise ConflictError(
             f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
             "nothing is refitted. Start a new run, so that the new recipe is evaluated."
         )
-    place.make_pseudonyms()
-    folder = place.folder(batch.batch_id)
-    fit_into(place, batch, folder, "refit")
-    kept_files.record_fit(place, batch.batch_id, "refit")
-    histories = in_order(read_training_set(place, batch, folder).histories, place.pseudonym)
+    context.make_pseudonyms()
+    folder = context.folder(batch.batch_id)
+    fit_into(context, batch, folder, "refit")
+    kept_files.record_fit(context, batch.batch_id, "refit")
+    histories = in_order(read_training_set(context, batch, folder).histories, context.pseudonym)
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
     results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
-    version = register(place, batch, folder, "refit")
+    version = register(context, batch, folder, "refit")
     (folder / "refit" / "behaviour.json").write_text(
         json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
     )
-    log_judged(place, batch, version, metrics)
-    place.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
-    place.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
-    write_card(place, batch, "refit", version, newest_verdict(place, batch), load_evidence(place, batch))
+    log_judged(context, batch, version, metrics)
+    context.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
+    context.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    write_card(context, batch, "refit", version, newest_verdict(context, batch), load_evidence(context, batch))
     return version
 
 

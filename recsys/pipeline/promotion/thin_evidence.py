@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.records import Decision
 
 STEP, INSUFFICIENT = "decide_promotion", "insufficient_evidence"
@@ -15,7 +15,7 @@ MANY = 1.1  # times the users that a verdict takes: of some, the like was taken 
 
 
 def enough_now(
-    place: Workplace, as_of: datetime, holdout_begin: Callable[[datetime | None], datetime | None]
+    context: Context, as_of: datetime, holdout_begin: Callable[[datetime | None], datetime | None]
 ) -> str | None:
     """Why a run should evaluate anew: the holdout of the last refresh had too few users, a new one has enough.
 
@@ -23,23 +23,25 @@ def enough_now(
     the verdict of the run that follows is not that there are too few users, unless some of them take their likes back.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         as_of: cut-off of the run.
         holdout_begin: where the run's holdout would begin, from what the champion was trained through.
     """
     from recsys.evaluation.gate.config import GateConfig
     from recsys.model.eligible_items import barred_items, catalog_frame
 
-    waiting = _waiting(place)
+    waiting = _waiting(context)
     if waiting is None:
         return None
     num_users = math.ceil(MANY * GateConfig.min_refresh_users)
-    champion = str(audited_champion(place))
-    begin = holdout_begin(champion_cut_off(place, champion))
+    champion = str(audited_champion(context))
+    begin = holdout_begin(champion_cut_off(context, champion))
     if begin is None:
         return None
-    barred = barred_items(catalog_frame(place.store.catalog().values()), place.store.rule_of_version(champion), begin)
-    if place.store.holdout_begin(begin, as_of, num_users, barred) is None:
+    barred = barred_items(
+        catalog_frame(context.store.catalog().values()), context.store.rule_of_version(champion), begin
+    )
+    if context.store.holdout_begin(begin, as_of, num_users, barred) is None:
         return None
     return (
         f"Version {waiting.numbers.get('model_version')} could not be evaluated, with too few users; since then at least "
@@ -47,14 +49,16 @@ def enough_now(
     )
 
 
-def _waiting(place: Workplace) -> Decision | None:
+def _waiting(context: Context) -> Decision | None:
     """The last verdict, if it was on a refresh of today's champion that had too few users."""
     from recsys.evaluation.gate.config import GateConfig
 
-    for last in place.store.list_decisions(limit=1, step=STEP):
+    for last in context.store.list_decisions(limit=1, step=STEP):
         numbers = last.numbers
         is_thin = last.verdict == INSUFFICIENT and numbers.get("num_users", 0) < GateConfig.min_refresh_users
         if not is_thin or numbers.get("kind") != "refresh" or "superseded_by" in numbers:
             return None
-        return last if place.store.get_batch(numbers["batch_id"]).champion_version == audited_champion(place) else None
+        return (
+            last if context.store.get_batch(numbers["batch_id"]).champion_version == audited_champion(context) else None
+        )
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.errors import DigestError, InputError, NotFoundError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.retraining.evaluation import as_decided, load_evidence
 from recsys.records import Decision
 from recsys.store.json_text import from_json, to_json
@@ -45,15 +45,15 @@ def gate_config(numbers: dict[str, Any]) -> GateConfig:
     return GateConfig.from_dict(numbers["gate"])
 
 
-def replay(place: Workplace, decision: Decision) -> Replay | None:
+def replay(context: Context, decision: Decision) -> Replay | None:
     """Evaluates the stored evidence of a verdict of the gate again; None for any other decision."""
     if decision.step != STEP:
         return None
     from recsys.evaluation.gate.decide import decide
 
     try:
-        batch = place.store.get_batch(decision.numbers["batch_id"])
-        evidence = load_evidence(place, as_decided(batch, decision))
+        batch = context.store.get_batch(decision.numbers["batch_id"])
+        evidence = load_evidence(context, as_decided(batch, decision))
         people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
         verdict = decide(evidence, gate_config(decision.numbers), *people_said)
     except (DigestError, InputError, NotFoundError) as error:

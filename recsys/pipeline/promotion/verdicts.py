@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.errors import InputError
 from recsys.pipeline.champion.aliases import audited_champion
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.retraining.evaluation import judge, load_evidence
 from recsys.pipeline.retraining.model_card import write_card
 from recsys.records import Batch, Decision
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from recsys.evaluation.gate.evidence import Evidence
 
 
-def superseding_champion(place: Workplace, batch: Batch, run_id: str) -> str | None:
+def superseding_champion(context: Context, batch: Batch, run_id: str) -> str | None:
     """The version that has become champion since the batch was compared with another one, if any.
 
     What a first try of the run saw counts: run again, it decides the same, also after its own promotion.
     """
-    decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
+    decided = context.store.list_decisions(run_id=run_id, step="decide_promotion")
     if decided:
         return decided[0].numbers.get("superseded_by")
-    champion = audited_champion(place)
+    champion = audited_champion(context)
     return None if champion in (batch.champion_version, batch.refit_version) else champion
 
 
-def accepted_reason(place: Workplace, run_id: str) -> str | None:
+def accepted_reason(context: Context, run_id: str) -> str | None:
     """Why a person wanted what this run evaluated on too little evidence; None if the evidence was enough."""
-    decided = place.store.list_decisions(run_id=run_id, step="decide_promotion")
+    decided = context.store.list_decisions(run_id=run_id, step="decide_promotion")
     return decided[0].numbers.get("accepted_thin_evidence") if decided else None
 
 
 def record_verdict(
-    place: Workplace, batch: Batch, evidence: Evidence, verdict: Verdict, run_id: str, now: datetime
+    context: Context, batch: Batch, evidence: Evidence, verdict: Verdict, run_id: str, now: datetime
 ) -> Decision:
     """Writes a verdict into the ledger, on the challenger, and on its page.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch: of the challenger.
         evidence: behind the verdict.
         verdict: the gate's.
@@ -51,46 +51,46 @@ def record_verdict(
     version = str(batch.challenger_version)
     numbers = {
         "model_version": version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
-        "recipe": place.registry.get_tags(version).get("recipe"), **verdict.numbers,
+        "recipe": context.registry.get_tags(version).get("recipe"), **verdict.numbers,
     }  # fmt: skip
-    recorded = place.store.record_decision(
+    recorded = context.store.record_decision(
         Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, now, numbers)
     )
-    place.registry.set_tags(version, {"verdict": verdict.verdict})
-    describe_verdict(place, batch, verdict)
+    context.registry.set_tags(version, {"verdict": verdict.verdict})
+    describe_verdict(context, batch, verdict)
     return recorded
 
 
-def describe_verdict(place: Workplace, batch: Batch, verdict: Verdict) -> None:
+def describe_verdict(context: Context, batch: Batch, verdict: Verdict) -> None:
     """Writes the card of the judged fit: on its page in the registry, and whole among its artifacts."""
-    write_card(place, batch, "judged", str(batch.challenger_version), verdict, load_evidence(place, batch))
+    write_card(context, batch, "judged", str(batch.challenger_version), verdict, load_evidence(context, batch))
 
 
-def newest_verdict(place: Workplace, batch: Batch) -> Verdict:
+def newest_verdict(context: Context, batch: Batch) -> Verdict:
     """What the gate said last of the batch's challenger; what it would say now, where it has not been asked."""
     from recsys.evaluation.gate.decide import Verdict
 
-    for decided in place.store.list_decisions(step="decide_promotion"):
+    for decided in context.store.list_decisions(step="decide_promotion"):
         if decided.numbers.get("model_version") == batch.challenger_version:
             outcome: Any = decided.verdict
             return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
-    return judge(load_evidence(place, batch))
+    return judge(load_evidence(context, batch))
 
 
-def batch_of_version(place: Workplace, model_version: str) -> Batch:
+def batch_of_version(context: Context, model_version: str) -> Batch:
     """The batch that a version was fitted for, by the version's tags."""
-    return place.store.get_batch(place.registry.get_tags(model_version).get("batch_id", ""))
+    return context.store.get_batch(context.registry.get_tags(model_version).get("batch_id", ""))
 
 
-def passed_batch(place: Workplace, model_version: str, run_id: str) -> Batch:
+def passed_batch(context: Context, model_version: str, run_id: str) -> Batch:
     """The batch whose refit is `model_version`, if this run's recorded verdict on it is "promote".
 
     Raises:
         InputError: otherwise.
     """
-    tags = place.registry.get_tags(model_version)
-    batch = batch_of_version(place, model_version)
-    verdicts = [d for d in place.store.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
+    tags = context.registry.get_tags(model_version)
+    batch = batch_of_version(context, model_version)
+    verdicts = [d for d in context.store.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
     passed = any(
         d.verdict == "promote" and d.numbers.get("model_version") == batch.challenger_version for d in verdicts
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recsys.errors import InputError
 from recsys.files.digests import below
 from recsys.pipeline import kept_files
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure.refreezing import was_frozen_anew
 from recsys.pipeline.promotion.pooled_opinions import pool_opinions
 from recsys.pipeline.retraining.frozen_sets import read_training_set
@@ -29,7 +29,7 @@ SHOWN = ("systems.md", "systems.png")  # of the evidence: what a person looks at
 
 
 def evaluate(
-    place: Workplace,
+    context: Context,
     batch: Batch,
     folder: Path,
     training_set: TrainingSet | None = None,
@@ -38,7 +38,7 @@ def evaluate(
     """Lists of every system for the holdout's users, evaluated; the same histories and cut-off for all.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch: what is evaluated.
         folder: with its judged fit.
         training_set: holds the holdout; None: the one that the batch froze.
@@ -51,14 +51,14 @@ def evaluate(
     from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
 
-    training_set = training_set or read_training_set(place, batch, folder)
-    kept_files.require_fit(place, batch, folder, "judged")
+    training_set = training_set or read_training_set(context, batch, folder)
+    kept_files.require_fit(context, batch, folder, "judged")
     challenger = Recommender.load(folder / "judged" / "recommender")
     systems = {"challenger": challenger}
-    through = {"challenger": trained_through(place, batch.challenger_version, challenger)}
+    through = {"challenger": trained_through(context, batch.challenger_version, challenger)}
     if batch.champion_version is not None:
-        systems["champion"] = place.recommender(batch.champion_version)
-        through["champion"] = trained_through(place, batch.champion_version, systems["champion"])
+        systems["champion"] = context.recommender(batch.champion_version)
+        through["champion"] = trained_through(context, batch.champion_version, systems["champion"])
     holdout = Holdout(
         judgements=training_set.holdout,
         examples=training_set.examples_through(batch.fit_through),
@@ -70,24 +70,24 @@ def evaluate(
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
     pool = pool_opinions(
-        place, batch, keyed(judgement.opinions, place.pseudonym), as_of or batch.as_of,
-        load=lambda other, decision: load_evidence(place, as_decided(other, decision)),
+        context, batch, keyed(judgement.opinions, context.pseudonym), as_of or batch.as_of,
+        load=lambda other, decision: load_evidence(context, as_decided(other, decision)),
     )  # fmt: skip
     behaviour = run_behaviour_tests(
-        challenger, in_order(training_set.histories, place.pseudonym), seed=batch.config["seed"]
+        challenger, in_order(training_set.histories, context.pseudonym), seed=batch.config["seed"]
     )
     return Evidence(
         batch_id=batch.batch_id,
-        kind=_kind(place, batch),
+        kind=_kind(context, batch),
         as_of=as_of or batch.as_of,
         fit_through=batch.fit_through,
         champion_version=batch.champion_version,
         challenger_version=batch.challenger_version or "not registered",
-        per_user=keyed(judgement.per_user, place.pseudonym),
+        per_user=keyed(judgement.per_user, context.pseudonym),
         seed=batch.config["seed"],
         fidelity={k: v for r in behaviour for k, v in r.metrics.items() if k.startswith("fidelity_")},
         per_system=judgement.per_system,
-        slices=keyed(judgement.slices, place.pseudonym),
+        slices=keyed(judgement.slices, context.pseudonym),
         behaviour=[result.as_dict() for result in behaviour],
         challenger_trained_through=through["challenger"],
         champion_trained_through=through.get("champion"),
@@ -97,7 +97,7 @@ def evaluate(
     )
 
 
-def evaluate_batch(place: Workplace, batch: Batch) -> tuple[Batch, dict[str, float]]:
+def evaluate_batch(context: Context, batch: Batch) -> tuple[Batch, dict[str, float]]:
     """Evaluates, and keeps the evidence: in the batch's folder and in the challenger's run; the batch then names it.
 
     Of a set that was frozen anew it stands beside the evidence on the one before, which a verdict may rest on.
@@ -105,27 +105,27 @@ def evaluate_batch(place: Workplace, batch: Batch) -> tuple[Batch, dict[str, flo
     Returns:
         The batch, and the metrics that MLflow shows.
     """
-    place.make_pseudonyms()
-    folder = place.folder(batch.batch_id)
-    evidence = evaluate(place, batch, folder)
-    name = f"evidence_{batch.training_set_digest:.12}" if was_frozen_anew(place, batch) else "evidence"
+    context.make_pseudonyms()
+    folder = context.folder(batch.batch_id)
+    evidence = evaluate(context, batch, folder)
+    name = f"evidence_{batch.training_set_digest:.12}" if was_frozen_anew(context, batch) else "evidence"
     target = evidence.save(folder / name)
-    metrics = log_evidence(place, batch, evidence, target)
-    kept_files.record_evidence(place, batch.batch_id, target)
-    return place.store.get_batch(batch.batch_id), metrics
+    metrics = log_evidence(context, batch, evidence, target)
+    kept_files.record_evidence(context, batch.batch_id, target)
+    return context.store.get_batch(batch.batch_id), metrics
 
 
-def trained_through(place: Workplace, version: str | None, recommender: Recommender) -> datetime | None:
+def trained_through(context: Context, version: str | None, recommender: Recommender) -> datetime | None:
     """The newest event that a model may have seen: the later of what its own files and its tags say."""
-    tags = {} if version is None else place.registry.get_tags(version)
+    tags = {} if version is None else context.registry.get_tags(version)
     said = [recommender.recipe.get("cut_off"), tags.get("trained_through")]
     return max((datetime.fromisoformat(one) for one in said if one), default=None)
 
 
-def _kind(place: Workplace, batch: Batch) -> Any:
+def _kind(context: Context, batch: Batch) -> Any:
     if batch.champion_version is None:
         return "first"
-    same = place.registry.get_tags(batch.champion_version).get("recipe") == current_recipe(batch)
+    same = context.registry.get_tags(batch.champion_version).get("recipe") == current_recipe(batch)
     return "refresh" if same else "recipe_change"
 
 
@@ -177,7 +177,7 @@ def metrics_of(evidence: Evidence) -> dict[str, float]:
     return {**flat, **evidence.fidelity, **numbers}
 
 
-def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
+def log_evidence(context: Context, batch: Batch, evidence: Evidence, folder: Path) -> dict[str, float]:
     """Adds metrics, tables and plot, and the evidence itself, to the challenger's run; returns the metrics."""
     from recsys.evaluation.reporting.plots import plot_systems
     from recsys.evaluation.reporting.tables import behaviour_table, comparison_tables
@@ -187,28 +187,28 @@ def log_evidence(place: Workplace, batch: Batch, evidence: Evidence, folder: Pat
     (folder / "behaviour.md").write_text(behaviour_table(evidence.behaviour), encoding="utf-8")
     plot_systems(evidence, folder / "systems.png")
     longer_s = int((evidence.as_of - batch.as_of).total_seconds())  # 0, but for an extended holdout
-    place.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()), step=longer_s)
+    context.registry.log_evaluation(str(batch.challenger_version), metrics, sorted(folder.iterdir()), step=longer_s)
     return metrics
 
 
-def log_judged(place: Workplace, batch: Batch, version: str, own: Mapping[str, float]) -> None:
+def log_judged(context: Context, batch: Batch, version: str, own: Mapping[str, float]) -> None:
     """Adds what was measured on the judged fit to the refit's run, too: it is the refit that serves, and people look there.
 
     The tag `judged_version` of that run says which version the numbers were measured on.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch: of both fits.
         version: the refit.
         own: what was measured on the refit itself, which counts where both have a metric.
     """
-    evidence = load_evidence(place, batch)
-    folder = place.settings.locate(str(batch.evidence_uri))
+    evidence = load_evidence(context, batch)
+    folder = context.settings.locate(str(batch.evidence_uri))
     shown = [folder / name for name in SHOWN if (folder / name).is_file()]
-    place.registry.log_evaluation(version, {**metrics_of(evidence), **own}, shown)
+    context.registry.log_evaluation(version, {**metrics_of(evidence), **own}, shown)
 
 
-def load_evidence(place: Workplace, batch: Batch) -> Evidence:
+def load_evidence(context: Context, batch: Batch) -> Evidence:
     """The evidence that the batch's evaluation left behind; users have their pseudonyms, also where it was made before these.
 
     Raises:
@@ -222,9 +222,9 @@ def load_evidence(place: Workplace, batch: Batch) -> Evidence:
             f"Expected evidence for version {batch.challenger_version}, found none: run evaluate_challenger for batch "
             f"{batch.batch_id} first."
         )
-    folder = place.settings.locate(batch.evidence_uri)
-    known = below(place.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
-    return Evidence.load(folder, known).keyed(place.pseudonym)
+    folder = context.settings.locate(batch.evidence_uri)
+    known = below(context.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
+    return Evidence.load(folder, known).keyed(context.pseudonym)
 
 
 def as_decided(batch: Batch, decision: Decision) -> Batch:

@@ -13,7 +13,7 @@ from recsys.files.digests import NOTHING_KNOWN, Known, checked_bytes
 from recsys.foreign_text import in_code, in_markdown
 from recsys.pipeline import kept_files
 from recsys.pipeline.champion.aliases import require_registry
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN
 from recsys.pipeline.retraining.frozen_sets import read_training_set
 from recsys.pipeline.retraining.recipes import current_recipe, fit_config, rule_of
@@ -24,7 +24,7 @@ from recsys.settings import run_source
 from recsys.store.artifact_digests import ArtifactKind
 
 
-def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> None:
+def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> None:
     """Fits the best candidate on the frozen training set; writes model, numbers and plot to `folder/<fit_name>`.
 
     `judged` is fitted through `fit_through`, `refit` through `as_of`: the same candidate with the same ridges and the same
@@ -37,15 +37,15 @@ def fit_into(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> Non
     from recsys.training.selection import Settings, best_trial
 
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
-    training_set = read_training_set(place, batch, folder)
+    training_set = read_training_set(context, batch, folder)
     examples = training_set.examples_through(cut_off)
-    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.CANDIDATE, ArtifactKind.FIT)
+    known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.CANDIDATE, ArtifactKind.FIT)
     config, trials = fit_config(batch), trials_of(folder, batch, known)
     trial = best_trial(trials, config)
     settings = None
     if fit_name != "judged":
         judged = numbers_of(folder, "judged", known)
-        kept_files.require_fit(place, batch, folder, "judged")
+        kept_files.require_fit(context, batch, folder, "judged")
         trial = replace(trial, transition_reg=judged["params"]["transition_reg"])
         chosen = {name: value for name, value in judged["metrics"].items() if name.startswith("validation_")}
         settings = Settings.of(Recommender.load(folder / "judged" / "recommender"), trial, chosen)
@@ -82,26 +82,26 @@ def numbers_of(folder: Path, fit_name: str, known: Known = NOTHING_KNOWN) -> dic
     return kept_files.parsed(file, checked_bytes(file, known.get(f"{fit_name}/{file.name}"), NEW_RUN))
 
 
-def train(place: Workplace, batch: Batch, fit_name: str) -> str:
+def train(context: Context, batch: Batch, fit_name: str) -> str:
     """Fits and registers; returns the version."""
-    folder = place.folder(batch.batch_id)
-    fit_into(place, batch, folder, fit_name)
-    kept_files.record_fit(place, batch.batch_id, fit_name)
-    return register(place, batch, folder, fit_name)
+    folder = context.folder(batch.batch_id)
+    fit_into(context, batch, folder, fit_name)
+    kept_files.record_fit(context, batch.batch_id, fit_name)
+    return register(context, batch, folder, fit_name)
 
 
-def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str:
+def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str:
     """Logs one fit as a model version with everything that explains it."""
     import pandas as pd
 
-    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.FIT)
+    known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.FIT)
     numbers = numbers_of(folder, fit_name, known)
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
-    training_set = read_training_set(place, batch, folder)
+    training_set = read_training_set(context, batch, folder)
     trained_through = training_set.examples_through(cut_off)["recorded_at"].max()
-    require_registry(place)
-    place.registry.ensure()
-    return place.registry.log_version(
+    require_registry(context)
+    context.registry.ensure()
+    return context.registry.log_version(
         VersionSpec(
             batch_id=batch.batch_id,
             fit=fit_name,
@@ -127,7 +127,7 @@ def register(place: Workplace, batch: Batch, folder: Path, fit_name: str) -> str
             input_example=pd.DataFrame(numbers["input_example"]),
             source=run_source(),
         ),
-        kept_files.recorder_of_version(place, batch.batch_id, fit_name, known),
+        kept_files.recorder_of_version(context, batch.batch_id, fit_name, known),
     )
 
 

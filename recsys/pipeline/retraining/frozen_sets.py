@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.files.digests import NOTHING_KNOWN, below, require_same
 from recsys.pipeline import kept_files
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN, TRAINING_SET
 from recsys.records import Batch
 from recsys.store.artifact_digests import ArtifactKind
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recsys.training.dataset.training_set import TrainingSet, TrainingSetSummary
 
 
-def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
+def freeze_training_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummary:
     """Writes the inputs of the batch, or finds them: what a first try froze, a retry does not read again.
 
     Raises:
@@ -27,30 +27,30 @@ def freeze_training_set(place: Workplace, batch: Batch, folder: Path) -> Trainin
 
     if batch.training_set_digest is not None and folder.is_dir():
         known = below(
-            kept_files.known_files(place, batch.batch_id, folder.parent, ArtifactKind.TRAINING_SET), TRAINING_SET
+            kept_files.known_files(context, batch.batch_id, folder.parent, ArtifactKind.TRAINING_SET), TRAINING_SET
         )
         require_same(folder, known, NEW_RUN)
         existing = read_summary(folder, known)
         if existing is not None and existing.digest == batch.training_set_digest:
             return existing
-    return write_set(place, batch, folder)
+    return write_set(context, batch, folder)
 
 
-def write_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSetSummary:
+def write_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummary:
     """Writes the inputs of the batch as they are now, up to its cut-offs."""
     from recsys.model.eligible_items import catalog_frame
     from recsys.training.dataset.training_set import write_training_set
     from recsys.training.recipe.recipe import MAX_USER_SHARE
 
     half_life_days = batch.config["half_life_days"]
-    items = catalog_frame(place.store.catalog().values())
-    examples = place.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
-    histories = place.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
-    neutral = place.store.read_neutral_signals(batch.as_of)
+    items = catalog_frame(context.store.catalog().values())
+    examples = context.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
+    histories = context.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
+    neutral = context.store.read_neutral_signals(batch.as_of)
     return write_training_set(folder, examples, histories, neutral, items, MAX_USER_SHARE)
 
 
-def read_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingSet:
+def read_training_set(context: Context, batch: Batch, folder: Path) -> TrainingSet:
     """The frozen set in the batch's folder, compared with what was frozen; that of a dry run as it is.
 
     Raises:
@@ -59,46 +59,46 @@ def read_training_set(place: Workplace, batch: Batch, folder: Path) -> TrainingS
     """
     from recsys.training.dataset.training_set import TrainingSet
 
-    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.TRAINING_SET)
+    known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.TRAINING_SET)
     return TrainingSet.read(folder / TRAINING_SET, below(known, TRAINING_SET))
 
 
-def check_training_set(place: Workplace, batch: Batch, folder: Path) -> ValidationReport:
+def check_training_set(context: Context, batch: Batch, folder: Path) -> ValidationReport:
     """Runs the data checks against the last batch that was used. Rows that are shown have pseudonyms of their users."""
     from recsys.evaluation.reporting.pseudonyms import renamed
     from recsys.training.dataset.checks import ValidationConfig, validate_training_set
 
-    examples = read_training_set(place, batch, folder).examples
+    examples = read_training_set(context, batch, folder).examples
     return validate_training_set(
-        examples.assign(user_id=renamed(examples["user_id"], place.pseudonym)),
+        examples.assign(user_id=renamed(examples["user_id"], context.pseudonym)),
         as_of=batch.as_of,
         fit_through=batch.fit_through,
-        previous=_previous_batch(place, batch),
+        previous=_previous_batch(context, batch),
         config=ValidationConfig(),
         docs_folder=folder / "data_docs",
     )
 
 
-def check_batch(place: Workplace, batch: Batch) -> tuple[Batch, ValidationReport]:
+def check_batch(context: Context, batch: Batch) -> tuple[Batch, ValidationReport]:
     """The same for the batch's own folder; the batch then names its Data Docs."""
-    place.make_pseudonyms()
-    report = check_training_set(place, batch, place.folder(batch.batch_id))
-    uri = place.settings.reference(Path(report.data_docs))
-    return place.store.update_batch(batch.batch_id, data_docs_uri=uri), report
+    context.make_pseudonyms()
+    report = check_training_set(context, batch, context.folder(batch.batch_id))
+    uri = context.settings.reference(Path(report.data_docs))
+    return context.store.update_batch(batch.batch_id, data_docs_uri=uri), report
 
 
-def _previous_batch(place: Workplace, batch: Batch) -> Any:
+def _previous_batch(context: Context, batch: Batch) -> Any:
     from recsys.training.dataset.checks import PreviousBatch
     from recsys.training.dataset.training_set import read_summary
 
     if batch.champion_version is None:
         return None
-    made = place.store.find_maker(batch.champion_version)
+    made = context.store.find_maker(batch.champion_version)
     if made is None:
         return None
     before = made[0].batch_id
-    known = place.store.known_files(before, ArtifactKind.TRAINING_SET)
-    folder = place.folder(before) / TRAINING_SET
+    known = context.store.known_files(before, ArtifactKind.TRAINING_SET)
+    folder = context.folder(before) / TRAINING_SET
     summary = read_summary(folder, below(known, TRAINING_SET) if folder.is_dir() else NOTHING_KNOWN)
     if summary is None:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.eligibility import EligibilityRule
 from recsys.foreign_text import in_code, in_markdown
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.retraining.fits import numbers_of
 from recsys.records import Batch
 
@@ -78,12 +78,12 @@ def input_example(recommender: Recommender) -> list[dict[str, Any]]:
 
 
 def write_card(
-    place: Workplace, batch: Batch, fit_name: str, version: str, verdict: Verdict, evidence: Evidence
+    context: Context, batch: Batch, fit_name: str, version: str, verdict: Verdict, evidence: Evidence
 ) -> None:
     """Replaces the card of a fit.
 
     Args:
-        place: stores and folders.
+        context: stores and folders.
         batch: of the fit.
         fit_name: "judged" or "refit".
         version: of that fit.
@@ -92,12 +92,12 @@ def write_card(
     """
     from recsys.evaluation.reporting.model_card import as_page, as_text, model_card
 
-    folder = place.folder(batch.batch_id) / fit_name
+    folder = context.folder(batch.batch_id) / fit_name
     sections = model_card(verdict, evidence, _facts(batch, fit_name, version, folder, evidence))
     card = folder / CARD
     card.write_text(as_text(sections), encoding="utf-8")
-    place.registry.describe(version, as_page(sections))
-    place.registry.log_evaluation(version, {}, [card])
+    context.registry.describe(version, as_page(sections))
+    context.registry.log_evaluation(version, {}, [card])
 
 
 def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Evidence) -> CardFacts:

@@ -19,7 +19,7 @@ from recsys.feedback.triggers import (
     new_dislikes,
 )
 from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off, current_champion, past_promotion
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.monitoring.drift import last_drift
 from recsys.pipeline.promotion.thin_evidence import MANY, enough_now
 from recsys.pipeline.retraining import trials
@@ -86,43 +86,43 @@ class BacklogDecision:
         return {"backlog": self.backlog, "threshold": self.threshold, "triggers": reports, "held_back": bursts}
 
 
-def own_batch(place: Workplace, run_id: str) -> Batch | None:
+def own_batch(context: Context, run_id: str) -> Batch | None:
     """The batch that this run claimed before and did not lose: then it goes on with it, whatever the backlog is now."""
     try:
-        batch = place.store.get_batch(run_id)
+        batch = context.store.get_batch(run_id)
     except NotFoundError:
         return None
     return None if batch.status == BatchStatus.RELEASED else batch
 
 
-def has_decided(place: Workplace, run_id: str, step: str, verdict: str) -> bool:
+def has_decided(context: Context, run_id: str, step: str, verdict: str) -> bool:
     """Whether the ledger has this verdict of this run's step already, or the run went on from it."""
-    verdicts = [d.verdict for d in place.store.list_decisions(run_id=run_id) if d.step == step]
-    return verdict in verdicts or (bool(verdicts) and own_batch(place, run_id) is not None)
+    verdicts = [d.verdict for d in context.store.list_decisions(run_id=run_id) if d.step == step]
+    return verdict in verdicts or (bool(verdicts) and own_batch(context, run_id) is not None)
 
 
-def release_expired(place: Workplace, run_id: str, now: datetime) -> None:
+def release_expired(context: Context, run_id: str, now: datetime) -> None:
     """Gives back what a run that died still holds, once its lease is over: it counts as backlog again."""
-    holder = place.store.find_open_batch()
+    holder = context.store.find_open_batch()
     if holder is not None and holder.batch_id != run_id and holder.lease_expires_at < now:
-        place.store.release_batch(holder.batch_id, now)
+        context.store.release_batch(holder.batch_id, now)
 
 
 def backlog_decision(
-    place: Workplace, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
+    context: Context, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
 ) -> BacklogDecision:
     """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
-    drift = last_drift(place, run_id, as_of)
-    evidence = replace(place.store.backlog_evidence(as_of), drift=drift)
+    drift = last_drift(context, run_id, as_of)
+    evidence = replace(context.store.backlog_evidence(as_of), drift=drift)
     reports = evaluate_triggers(evidence, config)
-    retrain, reason = _retrain(place, run_id, evidence.num_examples, config, reports, force_reason)
-    if not retrain and past_promotion(place, run_id) is None:
-        waiting = enough_now(place, as_of, lambda through: _later_half(place.store, through, as_of))
+    retrain, reason = _retrain(context, run_id, evidence.num_examples, config, reports, force_reason)
+    if not retrain and past_promotion(context, run_id) is None:
+        waiting = enough_now(context, as_of, lambda through: _later_half(context.store, through, as_of))
         retrain, reason = waiting is not None, " ".join(filter(None, (reason, waiting)))
-    held_back = tuple(burst for burst in place.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
+    held_back = tuple(burst for burst in context.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
     if held_back:
         reason += " " + _held_back(held_back)
-    holder = place.store.find_open_batch()
+    holder = context.store.find_open_batch()
     if not retrain and holder is not None and holder.batch_id != run_id:
         other = holder.batch_id
         reason += (
@@ -142,7 +142,7 @@ def _held_back(bursts: tuple[FlaggedBurst, ...]) -> str:
 
 
 def _retrain(
-    place: Workplace,
+    context: Context,
     run_id: str,
     backlog: int,
     config: TriggerConfig,
@@ -150,12 +150,12 @@ def _retrain(
     force_reason: str | None,
 ) -> tuple[bool, str]:
     counted = f"{new_dislikes(backlog)}, threshold {config.threshold}"
-    if past := past_promotion(place, run_id):
+    if past := past_promotion(context, run_id):
         return False, (
             f"This run ended with the promotion of version {past.to_version}, and a later one, or a rollback, followed: "
             "nothing to do."
         )
-    if own_batch(place, run_id) is not None:
+    if own_batch(context, run_id) is not None:
         return True, f"This run had claimed its batch before and goes on with it ({counted} now)."
     fired = [report for report in reports if report.fired]
     if any(report.name == BACKLOG for report in fired):
@@ -171,21 +171,21 @@ def _retrain(
 
 
 def record_backlog_decision(
-    place: Workplace, run_id: str, decision: BacklogDecision, as_of: datetime, now: datetime
+    context: Context, run_id: str, decision: BacklogDecision, as_of: datetime, now: datetime
 ) -> None:
     """Writes a decision to the ledger, unless an earlier try of the run did.
 
     Run again, a step finds what came of the first try; the numbers that the first one saw are the ones that count.
     """
     verdict = "retrain" if decision.retrain else "skip"
-    if not has_decided(place, run_id, "check_backlog", verdict):
-        place.store.record_decision(
+    if not has_decided(context, run_id, "check_backlog", verdict):
+        context.store.record_decision(
             Decision(run_id, "check_backlog", verdict, (decision.reason,), as_of, now, decision.numbers)
         )
 
 
 def plan_batch(
-    place: Workplace, run_id: str, as_of: datetime, now: datetime, config: RunConfig, *, writes: bool = True
+    context: Context, run_id: str, as_of: datetime, now: datetime, config: RunConfig, *, writes: bool = True
 ) -> Batch:
     """Freezes what a run works on: cut-off, where the holdout begins, the champion to beat, the half-life.
 
@@ -200,13 +200,13 @@ def plan_batch(
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"Expected a seed from 0 to {MAX_SEED}, got {config.seed}.")
     FitConfig(families=tuple(config.families)).candidates()  # raises if one is unknown, or none is left
-    first_recorded_at, last_recorded_at = require_stream(place, as_of)
+    first_recorded_at, last_recorded_at = require_stream(context, as_of)
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
     as_of = min(as_of, last_recorded_at)
-    place.registry.aliases()  # a registry that is away is found out now, not after everything is trained
-    champion = current_champion(place, now) if writes else audited_champion(place)
-    through = champion_cut_off(place, champion)
+    context.registry.aliases()  # a registry that is away is found out now, not after everything is trained
+    champion = current_champion(context, now) if writes else audited_champion(context)
+    through = champion_cut_off(context, champion)
     if through is not None and through > as_of:
         raise InputError(
             f"Expected as_of after {through.isoformat()}, which champion version {champion} was trained through, got "
@@ -214,8 +214,8 @@ def plan_batch(
         )
     rule = config.eligible
     if rule is None:
-        rule = EligibilityRule() if champion is None else place.store.rule_of_version(champion)
-    fit_through = _fit_through(place.store, through, as_of, rule) or as_of
+        rule = EligibilityRule() if champion is None else context.store.rule_of_version(champion)
+    fit_through = _fit_through(context.store, through, as_of, rule) or as_of
     span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
     half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
     return Batch(
@@ -224,7 +224,7 @@ def plan_batch(
         config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
                 "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
                 "eligible": rule.as_dict(),
-                "kept_trial": _trial_of(place, champion) if config.keep_candidate else None},
+                "kept_trial": _trial_of(context, champion) if config.keep_candidate else None},
     )  # fmt: skip
 
 
@@ -254,7 +254,7 @@ def _later_half(store: FeedbackStore, after: datetime | None, as_of: datetime) -
     return store.recorded_at_quantile(after, as_of, 1.0 - HOLDOUT_SHARE)
 
 
-def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
+def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
     """What the champion's run measured of the candidate that won, and the ridge of T that it chose.
 
     None without a champion, or where its files are gone.
@@ -262,21 +262,21 @@ def _trial_of(place: Workplace, champion: str | None) -> dict[str, Any] | None:
     Raises:
         DigestError: if what was measured is not what is there.
     """
-    made = None if champion is None else place.store.find_maker(champion)
+    made = None if champion is None else context.store.find_maker(champion)
     if champion is None or made is None:
         return None
-    chosen = place.registry.get_params(champion)
-    trial = trials.measured_before(place, made[0], chosen["candidate"])
+    chosen = context.registry.get_params(champion)
+    trial = trials.measured_before(context, made[0], chosen["candidate"])
     return None if trial is None else replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
 
 
-def require_stream(place: Workplace, as_of: datetime) -> tuple[datetime, datetime]:
+def require_stream(context: Context, as_of: datetime) -> tuple[datetime, datetime]:
     """First and last `recorded_at` up to `as_of`.
 
     Raises:
         InputError: if there is none.
     """
-    summary = place.store.stream_summary(as_of)
+    summary = context.store.stream_summary(as_of)
     if summary.first_recorded_at is None or summary.last_recorded_at is None:
         raise InputError(
             f"Expected interactions recorded up to {as_of.isoformat()}, found none: import a stream first "

@@ -10,7 +10,7 @@ from recsys.errors import InputError
 from recsys.files.atomic import whole_folder
 from recsys.files.digests import NOTHING_KNOWN, Known, below, checked_bytes
 from recsys.pipeline import kept_files
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN, TRAINING_SET
 from recsys.pipeline.retraining.recipes import candidate_names, fit_config, kept_trial
 from recsys.records import Batch
@@ -59,12 +59,12 @@ def try_candidate(folder: Path, batch: Batch, name: str, known: Known = NOTHING_
     return trial
 
 
-def try_and_record(place: Workplace, batch: Batch, name: str) -> Trial:
+def try_and_record(context: Context, batch: Batch, name: str) -> Trial:
     """The same in the batch's own folder, whose files are compared with what was recorded of them."""
-    folder = place.folder(batch.batch_id)
-    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.TRAINING_SET, ArtifactKind.CANDIDATE)
+    folder = context.folder(batch.batch_id)
+    known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.TRAINING_SET, ArtifactKind.CANDIDATE)
     trial = try_candidate(folder, batch, name, known)
-    kept_files.record_candidate(place, batch.batch_id, name)
+    kept_files.record_candidate(context, batch.batch_id, name)
     return trial
 
 
@@ -83,14 +83,14 @@ def _read_trial(file: Path, batch: Batch, name: str, known: Known) -> Trial | No
     return None if is_of_another else Trial.from_dict(kept)
 
 
-def measured_before(place: Workplace, batch: Batch, name: str) -> Trial | None:
+def measured_before(context: Context, batch: Batch, name: str) -> Trial | None:
     """What an earlier run measured of a candidate; None where its files are gone.
 
     Raises:
         DigestError: if the file is not the one that was written.
     """
-    folder = place.folder(batch.batch_id)
-    known = kept_files.known_files(place, batch.batch_id, folder, ArtifactKind.CANDIDATE)
+    folder = context.folder(batch.batch_id)
+    known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.CANDIDATE)
     return _read_trial(_trial_file(folder, name), batch, name, known)
 
 

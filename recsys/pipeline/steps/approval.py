@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.promotion import approval
-from recsys.pipeline.step import moment, step
+from recsys.pipeline.step import step
+from recsys.times import parse_zoned_time
 
 
 @step
@@ -19,23 +20,23 @@ def request_approval(model_version: str, run_id: str, now: datetime | str) -> di
         run_id: names the run whose recorded verdict allows the promotion.
         now: wall clock, for the record.
     """
-    with Workplace.open() as place:
-        batch = approval.ask(place, model_version, run_id, moment(now))
+    with Context.open() as context:
+        batch = approval.ask(context, model_version, run_id, parse_zoned_time(now))
         return {"model_version": model_version, "as_of": batch.as_of.isoformat()}
 
 
 @step
 def show_verdict(model_version: str) -> dict[str, Any]:
     """What a person is shown of a version that waits: subject and markdown; and the run that it comes from."""
-    with Workplace.open() as place:
-        asked = approval.get_request(place, model_version)
+    with Context.open() as context:
+        asked = approval.get_request(context, model_version)
         return {
             "model_version": model_version,
             "run_id": asked.run_id,
             "as_of": asked.as_of.isoformat(),
             "subject": f"Shall version {model_version} become champion?",
-            "markdown": approval.describe_request(place, asked),
-            "link": place.registry.link(model_version),
+            "markdown": approval.describe_request(context, asked),
+            "link": context.registry.link(model_version),
         }
 
 
@@ -51,7 +52,7 @@ def record_answer(
         answered_by: who; None if nobody did in time.
         answered_at: when.
     """
-    with Workplace.open() as place:
-        asked = approval.get_request(place, model_version)
-        decided = approval.answer(place, asked, answer.lower(), answered_by, moment(answered_at))
+    with Context.open() as context:
+        asked = approval.get_request(context, model_version)
+        decided = approval.answer(context, asked, answer.lower(), answered_by, parse_zoned_time(answered_at))
     return {"verdict": decided.verdict, "reasons": list(decided.reasons), "model_version": model_version}

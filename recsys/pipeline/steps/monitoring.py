@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import holders, old_lists
 from recsys.pipeline.monitoring import drift, feedback, loop_health, pruning
 from recsys.pipeline.monitoring.loop_health import WatchConfig
-from recsys.pipeline.step import moment, step
+from recsys.pipeline.step import step
+from recsys.times import parse_zoned_time
 
 DRIFT_DAYS = 7.0
 
@@ -28,8 +29,8 @@ def measure_feedback(as_of: datetime | str, now: datetime | str) -> dict[str, An
     Returns:
         `alerts` in plain words; counts of patterns; `versions`: version -> dislike rate.
     """
-    with Workplace.open() as place:
-        return feedback.measure(place, moment(as_of), moment(now))
+    with Context.open() as context:
+        return feedback.measure(context, parse_zoned_time(as_of), parse_zoned_time(now))
 
 
 @step
@@ -50,10 +51,10 @@ def measure_drift(
     Returns:
         `alerts` in plain words, `verdict` (drift, stable or not_enough), `distances` by quantity, `report`.
     """
-    config, cut_off = drift.drift_config(drift_days), moment(as_of)
-    with Workplace.open() as place:
-        found = drift.measure(place, cut_off, config)
-        report = drift.write_down(place, found, run_id, cut_off, moment(now))
+    config, cut_off = drift.drift_config(drift_days), parse_zoned_time(as_of)
+    with Context.open() as context:
+        found = drift.measure(context, cut_off, config)
+        report = drift.write_down(context, found, run_id, cut_off, parse_zoned_time(now))
     return {
         "as_of": found.as_of.isoformat(),
         "alerts": found.alerts,
@@ -80,8 +81,8 @@ def watch_loop(
     Returns:
         `alerts` in plain words, `num_refusals`, `champion_version`, `champion_days`.
     """
-    with Workplace.open() as place:
-        return loop_health.watch(place, moment(as_of), WatchConfig(max_refusals, max_champion_days))
+    with Context.open() as context:
+        return loop_health.watch(context, parse_zoned_time(as_of), WatchConfig(max_refusals, max_champion_days))
 
 
 @step
@@ -101,8 +102,8 @@ def prune_lists(
     Returns:
         `num_lists`, `kept_versions`, `dry_run`, and `summary` in words.
     """
-    with Workplace.open() as place:
-        return old_lists.prune_lists(place, moment(now), keep_lists_days, dry_run=dry_run)
+    with Context.open() as context:
+        return old_lists.prune_lists(context, parse_zoned_time(now), keep_lists_days, dry_run=dry_run)
 
 
 @step
@@ -119,10 +120,10 @@ def prune_files(
     Returns:
         `num_runs` and `num_scratch_folders` of which something goes, `freed_mb`, `dry_run`.
     """
-    with Workplace.open() as place:
-        unneeded = pruning.find_unneeded(place.settings, place.store, moment(now), keep_files_days)
+    with Context.open() as context:
+        unneeded = pruning.find_unneeded(context.settings, context.store, parse_zoned_time(now), keep_files_days)
         if not prune_dry_run:
-            pruning.remove(place.store, unneeded)
+            pruning.remove(context.store, unneeded)
     return {
         "num_runs": len(unneeded.of_runs),
         "num_scratch_folders": len(unneeded.scratch),
@@ -145,5 +146,5 @@ def complete_erasures(now: datetime | str) -> dict[str, Any]:
         `num_completed`, `num_open`, and of the open ones `batches`, `model_versions`, `runs` (in MLflow, without a version),
         `files`, as far as there are any.
     """
-    with Workplace.open() as place:
-        return holders.complete_erasures(place, moment(now))
+    with Context.open() as context:
+        return holders.complete_erasures(context, parse_zoned_time(now))

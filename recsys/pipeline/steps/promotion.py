@@ -8,13 +8,14 @@ from typing import Any
 from recsys.errors import ConflictError, InputError
 from recsys.pipeline import kept_files
 from recsys.pipeline.champion import aliases as champions
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import refreezing, renewal
 from recsys.pipeline.erasure.old_lists import delete_retired_lists
 from recsys.pipeline.promotion import approval, holdout_extension, verdicts
 from recsys.pipeline.retraining import evaluation
-from recsys.pipeline.step import moment, step
+from recsys.pipeline.step import step
 from recsys.records import Promotion
+from recsys.times import parse_zoned_time
 
 
 @step
@@ -32,10 +33,10 @@ def extend_holdout(model_version: str, as_of: datetime | str) -> dict[str, Any]:
         ConflictError: if the champion changed since the challenger was compared with it.
         InputError: if `as_of` is not later than the holdout's end.
     """
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, renewal.batch_of(place, model_version), "extend_holdout")
-        batch = renewal.with_evidence(place, batch)
-        done = holdout_extension.extend(place, batch, moment(as_of))
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, renewal.batch_of(context, model_version), "extend_holdout")
+        batch = renewal.with_evidence(context, batch)
+        done = holdout_extension.extend(context, batch, parse_zoned_time(as_of))
         return {
             "model_version": batch.challenger_version,
             "extended": done.extended,
@@ -73,15 +74,15 @@ def decide_promotion(
     """
     if accept_thin_evidence is not None and not accept_thin_evidence.strip():
         raise InputError("Expected a reason to accept thin evidence, got an empty one: it goes into the audit.")
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, renewal.batch_of(place, model_version), "decide_promotion")
-        batch = renewal.with_evidence(place, batch)
-        evidence = evaluation.load_evidence(place, batch)
-        superseded_by = verdicts.superseding_champion(place, batch, run_id)
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, renewal.batch_of(context, model_version), "decide_promotion")
+        batch = renewal.with_evidence(context, batch)
+        evidence = evaluation.load_evidence(context, batch)
+        superseded_by = verdicts.superseding_champion(context, batch, run_id)
         verdict = evaluation.judge(
             evidence, accept_gain=accept_gain, superseded_by=superseded_by, accepted_thin_evidence=accept_thin_evidence
         )
-        verdicts.record_verdict(place, batch, evidence, verdict, run_id, moment(now))
+        verdicts.record_verdict(context, batch, evidence, verdict, run_id, parse_zoned_time(now))
     return {
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
@@ -101,15 +102,15 @@ def refit_challenger(model_version: str) -> dict[str, Any]:
         ConflictError: if the recipe has changed since the challenger was trained, or one that was trained again after an
             erasure does not pass the gate.
     """
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, renewal.batch_of(place, model_version), "refit_challenger")
-        batch = renewal.with_refit(place, batch)
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, renewal.batch_of(context, model_version), "refit_challenger")
+        batch = renewal.with_refit(context, batch)
         return {
             "model_version": str(batch.refit_version),
             "judged_version": str(batch.challenger_version),
             "batch_id": batch.batch_id,
             "as_of": batch.as_of.isoformat(),
-            "link": place.registry.link(str(batch.refit_version)),
+            "link": context.registry.link(str(batch.refit_version)),
         }
 
 
@@ -131,20 +132,20 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
             was accepted, and has not approved.
         InputError: if no verdict "promote" of this run stands behind the version.
     """
-    at = moment(now)
-    with Workplace.open() as place:
-        last = champions.finish_promotion(place, at)
+    at = parse_zoned_time(now)
+    with Context.open() as context:
+        last = champions.finish_promotion(context, at)
         if last is None or last.to_version != model_version or last.run_id != run_id:
-            model_version = _without_erased(place, model_version, run_id, at)
+            model_version = _without_erased(context, model_version, run_id, at)
         if last is not None and last.to_version == model_version and last.run_id == run_id:
             return _promoted(last)
-        batch = verdicts.passed_batch(place, model_version, run_id)
+        batch = verdicts.passed_batch(context, model_version, run_id)
         champion = None if last is None else last.to_version
-        champions.require_promotable(place, batch, champion)
-        kept_files.require_recommender(place, model_version)
-        accepted = verdicts.accepted_reason(place, run_id)
-        answer = approval.require_approval(place, model_version, None if accepted is None else run_id)
-        place.store.begin_promotion(
+        champions.require_promotable(context, batch, champion)
+        kept_files.require_recommender(context, model_version)
+        accepted = verdicts.accepted_reason(context, run_id)
+        answer = approval.require_approval(context, model_version, None if accepted is None else run_id)
+        context.store.begin_promotion(
             Promotion(
                 1 if last is None else last.sequence + 1, run_id, champion, model_version,
                 _why(batch.challenger_version, accepted), at, is_complete=False,
@@ -152,7 +153,7 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
                 approved_at=None if answer is None else answer.answered_at,
             )
         )  # fmt: skip
-        done = champions.finish_promotion(place, at)
+        done = champions.finish_promotion(context, at)
         if done is None or done.to_version != model_version:
             raise ConflictError(
                 f"Expected version {model_version} to be the newest promotion, got {done}: another came first."
@@ -160,15 +161,15 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         return _promoted(done)
 
 
-def _without_erased(place: Workplace, model_version: str, run_id: str, now: datetime) -> str:
+def _without_erased(context: Context, model_version: str, run_id: str, now: datetime) -> str:
     """The refit to promote: a new one, if a user of its training set was erased since. Who approved the old is asked again."""
-    batch = verdicts.batch_of_version(place, model_version)
-    batch = refreezing.require_forgotten(place, batch, "promote")
-    if batch.refit_version == model_version or not renewal.was_of(place, batch, model_version):
+    batch = verdicts.batch_of_version(context, model_version)
+    batch = refreezing.require_forgotten(context, batch, "promote")
+    if batch.refit_version == model_version or not renewal.was_of(context, batch, model_version):
         return model_version
-    refit = str(renewal.with_refit(place, batch).refit_version)
-    if approval.find_request(place, model_version) is not None:
-        approval.ask(place, refit, run_id, now)
+    refit = str(renewal.with_refit(context, batch).refit_version)
+    if approval.find_request(context, model_version) is not None:
+        approval.ask(context, refit, run_id, now)
     return refit
 
 
@@ -204,18 +205,18 @@ def publish_recommendations(
         InputError: if there is no champion yet.
         ConflictError: if `model_version` is not the champion, or the alias was moved by hand.
     """
-    with Workplace.open() as place:
-        champion = champions.current_champion(place, moment(now))
+    with Context.open() as context:
+        champion = champions.current_champion(context, parse_zoned_time(now))
         if champion is None:
             raise InputError(
                 "Expected a champion to publish from, found none: run `recsys run` until a version is promoted."
             )
         if model_version is not None and model_version != champion:
             raise ConflictError(f"Expected to publish the champion, version {champion}, got version {model_version}.")
-        champions.require_alias(place)
+        champions.require_alias(context)
         from recsys.serving.publishing import publish
 
-        recommender = place.recommender(champion)
-        delete_retired_lists(place, moment(now))
-        num_users = publish(place.store, recommender, champion, moment(as_of), moment(now))
-    return {"model_version": champion, "num_users": num_users, "as_of": moment(as_of).isoformat()}
+        recommender = context.recommender(champion)
+        delete_retired_lists(context, parse_zoned_time(now))
+        num_users = publish(context.store, recommender, champion, parse_zoned_time(as_of), parse_zoned_time(now))
+    return {"model_version": champion, "num_users": num_users, "as_of": parse_zoned_time(as_of).isoformat()}

@@ -10,11 +10,12 @@ from recsys.eligibility import EligibilityRule
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.triggers import TriggerConfig
 from recsys.pipeline import kept_files
-from recsys.pipeline.context import Workplace, scratch_folder
+from recsys.pipeline.context import Context, scratch_folder
 from recsys.pipeline.erasure import refreezing, renewal
 from recsys.pipeline.retraining import evaluation, fits, frozen_sets, planning, recipes, trials
 from recsys.pipeline.retraining.planning import RunConfig
-from recsys.pipeline.step import moment, step
+from recsys.pipeline.step import step
+from recsys.times import parse_zoned_time
 from recsys.training.recipe.recipe import FAMILIES
 
 
@@ -67,14 +68,14 @@ def check_backlog(
         threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
         feature_significance, feature_trigger, retrain_on_drift,
     )  # fmt: skip
-    with Workplace.open() as place:
-        cut_off = moment(as_of)
+    with Context.open() as context:
+        cut_off = parse_zoned_time(as_of)
         if record:
-            planning.release_expired(place, run_id, moment(now))
-            place.store.flag_brigading(cut_off, BrigadingConfig())
-        decision = planning.backlog_decision(place, run_id, cut_off, config, force_reason)
+            planning.release_expired(context, run_id, parse_zoned_time(now))
+            context.store.flag_brigading(cut_off, BrigadingConfig())
+        decision = planning.backlog_decision(context, run_id, cut_off, config, force_reason)
         if record:
-            planning.record_backlog_decision(place, run_id, decision, cut_off, moment(now))
+            planning.record_backlog_decision(context, run_id, decision, cut_off, parse_zoned_time(now))
     return {
         "retrain": decision.retrain,
         "backlog": decision.backlog,
@@ -103,12 +104,14 @@ def claim_backlog(
     Raises:
         ConflictError: if another run holds an open batch.
     """
-    with Workplace.open() as place:
-        batch = planning.own_batch(place, run_id)
+    with Context.open() as context:
+        batch = planning.own_batch(context, run_id)
         if batch is None:
             rule = None if eligible is None else EligibilityRule.from_dict(eligible)
             config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
-            batch = place.store.claim_backlog(planning.plan_batch(place, run_id, moment(as_of), moment(now), config))
+            batch = context.store.claim_backlog(
+                planning.plan_batch(context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), config)
+            )
     return {
         "batch_id": batch.batch_id,
         "as_of": batch.as_of.isoformat(),
@@ -122,11 +125,11 @@ def claim_backlog(
 @step
 def build_training_set(batch_id: str) -> dict[str, Any]:
     """Freezes the training examples, histories and catalog of the batch as Parquet, and names them by digest."""
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "build_training_set")
-        folder = place.folder(batch_id) / "training_set"
-        summary = frozen_sets.freeze_training_set(place, batch, folder)
-        uri = kept_files.record_training_set(place, batch_id, summary)
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "build_training_set")
+        folder = context.folder(batch_id) / "training_set"
+        summary = frozen_sets.freeze_training_set(context, batch, folder)
+        uri = kept_files.record_training_set(context, batch_id, summary)
     return {
         "uri": uri,
         "digest": summary.digest,
@@ -143,9 +146,9 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
     Raises:
         DataCheckError: naming the failing expectation, with sample rows.
     """
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "validate_training_set")
-        batch, report = frozen_sets.check_batch(place, batch)
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "validate_training_set")
+        batch, report = frozen_sets.check_batch(context, batch)
     return {
         "success": report.success,
         "num_expectations": report.num_expectations,
@@ -157,8 +160,8 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
 @step
 def list_candidates(batch_id: str) -> dict[str, Any]:
     """What `try_candidate` has to try: the grid of each family of the batch."""
-    with Workplace.open() as place:
-        return {"candidates": recipes.candidate_names(place.store.get_batch(batch_id))}
+    with Context.open() as context:
+        return {"candidates": recipes.candidate_names(context.store.get_batch(batch_id))}
 
 
 @step
@@ -172,9 +175,9 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
     Raises:
         InputError: if the candidate is none of the batch's.
     """
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "try_candidate")
-        trial = trials.try_and_record(place, batch, candidate)
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "try_candidate")
+        trial = trials.try_and_record(context, batch, candidate)
     return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
 
 
@@ -185,24 +188,24 @@ def train_challenger(batch_id: str) -> dict[str, Any]:
     Raises:
         InputError: if a candidate of the batch has not been tried.
     """
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "train_challenger")
-        batch = renewal.with_challenger(place, batch)
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "train_challenger")
+        batch = renewal.with_challenger(context, batch)
         if batch.challenger_version is None:
-            version = fits.train(place, batch, fit_name="judged")
-            batch = place.store.update_batch(batch_id, challenger_version=version)
+            version = fits.train(context, batch, fit_name="judged")
+            batch = context.store.update_batch(batch_id, challenger_version=version)
         version = str(batch.challenger_version)
-        place.registry.set_alias("challenger", version)
-        return {"model_version": version, "batch_id": batch_id, "link": place.registry.link(version)}
+        context.registry.set_alias("challenger", version)
+        return {"model_version": version, "batch_id": batch_id, "link": context.registry.link(version)}
 
 
 @step
 def evaluate_challenger(batch_id: str) -> dict[str, Any]:
     """Scores champion, challenger and baselines on the holdout; the evidence goes to the challenger's MLflow run."""
-    with Workplace.open() as place:
-        batch = refreezing.require_forgotten(place, place.store.get_batch(batch_id), "evaluate_challenger")
-        batch, metrics = evaluation.evaluate_batch(place, renewal.with_challenger(place, batch))
-        link = place.registry.link(str(batch.challenger_version))
+    with Context.open() as context:
+        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "evaluate_challenger")
+        batch, metrics = evaluation.evaluate_batch(context, renewal.with_challenger(context, batch))
+        link = context.registry.link(str(batch.challenger_version))
     return {
         "model_version": str(batch.challenger_version),
         "batch_id": batch_id,
@@ -216,8 +219,8 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
 @step
 def settle_backlog(batch_id: str, now: datetime | str) -> dict[str, Any]:
     """Marks the claimed examples as used if a challenger was registered from them, else gives them back."""
-    with Workplace.open() as place:
-        batch = place.store.settle_backlog(batch_id, moment(now))
+    with Context.open() as context:
+        batch = context.store.settle_backlog(batch_id, parse_zoned_time(now))
     return {
         "status": str(batch.status),
         "num_examples": batch.num_examples,
@@ -238,16 +241,18 @@ def dry_run(
     eligible: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The dry run: builds, validates, fits, evaluates and decides as a run would, in a scratch folder; nothing is kept."""
-    with Workplace.open() as place, scratch_folder() as folder:
+    with Context.open() as context, scratch_folder() as folder:
         rule = None if eligible is None else EligibilityRule.from_dict(eligible)
         config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
-        batch = planning.plan_batch(place, run_id, moment(as_of), moment(now), config, writes=False)
-        summary = frozen_sets.freeze_training_set(place, batch, folder / "training_set")
-        report = frozen_sets.check_training_set(place, batch, folder)
+        batch = planning.plan_batch(
+            context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), config, writes=False
+        )
+        summary = frozen_sets.freeze_training_set(context, batch, folder / "training_set")
+        report = frozen_sets.check_training_set(context, batch, folder)
         for candidate in recipes.candidate_names(batch):
             trials.try_candidate(folder, batch, candidate)
-        fits.fit_into(place, batch, folder, fit_name="judged")
-        evidence = evaluation.evaluate(place, batch, folder)
+        fits.fit_into(context, batch, folder, fit_name="judged")
+        evidence = evaluation.evaluate(context, batch, folder)
         verdict = evaluation.judge(evidence)
     return {
         "would": verdict.verdict,

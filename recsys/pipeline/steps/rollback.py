@@ -9,8 +9,9 @@ from typing import Any
 from recsys.errors import ConflictError
 from recsys.pipeline.champion import registry_check
 from recsys.pipeline.champion.rollback import RollbackRequest, roll_back
-from recsys.pipeline.context import Workplace
-from recsys.pipeline.step import moment, step
+from recsys.pipeline.context import Context
+from recsys.pipeline.step import step
+from recsys.times import parse_zoned_time
 
 
 @step
@@ -31,15 +32,15 @@ def rollback(
         NotFoundError: if the version was deleted from the registry.
         ConflictError: if a promotion or another rollback came first.
     """
-    with Workplace.open() as place:
+    with Context.open() as context:
         request = RollbackRequest(run_id, reason, model_version, requested_by)
-        done = roll_back(place, request, moment(now))
+        done = roll_back(context, request, parse_zoned_time(now))
         return {
             "from_version": done.from_version,
             "to_version": done.to_version,
             "sequence": done.sequence,
             "reason": done.reason,
-            "link": place.registry.link(done.to_version),
+            "link": context.registry.link(done.to_version),
         }
 
 
@@ -50,8 +51,8 @@ def check_registry(now: datetime | str, repair: bool = False) -> dict[str, Any]:
     Raises:
         ConflictError: if something is not as the audit says and was not repaired; the message says what, and what to do.
     """
-    with Workplace.open() as place:
-        findings = registry_check.check_registry(place, moment(now), repairs=repair)
+    with Context.open() as context:
+        findings = registry_check.check_registry(context, parse_zoned_time(now), repairs=repair)
     left = [finding.message for finding in findings if not finding.is_repaired]
     if left:
         raise ConflictError(f"Expected the registry as the audit has it, but: {' '.join(left)}")

@@ -16,7 +16,7 @@ import pytest
 
 from recsys.pipeline.champion.aliases import move_aliases
 from recsys.pipeline.champion.registry_check import check_registry
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.promotion.verdict_audit import replay
 from recsys.pipeline.retraining.fits import register
 from recsys.pipeline.retraining.planning import LEASE
@@ -32,14 +32,14 @@ RIVAL = "rival"
 
 
 def champion_of(settings: Settings) -> str | None:
-    with Workplace.open(settings) as place:
-        return place.registry.get_alias("champion")
+    with Context.open(settings) as context:
+        return context.registry.get_alias("champion")
 
 
 def findings_of(settings: Settings) -> list[str]:
     """What differs from the audit. The database of these tests was made beside the files, so it knows no digest of them."""
-    with Workplace.open(settings) as place:
-        found = check_registry(place, NOW, repairs=False)
+    with Context.open(settings) as context:
+        found = check_registry(context, NOW, repairs=False)
         return [finding.message for finding in found if finding.kind != "no_digest"]
 
 
@@ -114,17 +114,17 @@ def test_the_next_run_takes_over_from_a_dead_one_which_then_stops(second_night: 
 
 def promote_another(settings: Settings) -> None:
     """What another run does that was faster: version 1 becomes champion."""
-    with Workplace.open(settings) as place:
-        last = place.store.last_promotion()
+    with Context.open(settings) as context:
+        last = context.store.last_promotion()
         other = Promotion(last.sequence + 1, RIVAL, last.to_version, "1", "passed", NOW, is_complete=False)
-        place.store.begin_promotion(other)
-        move_aliases(place, NOW)
+        context.store.begin_promotion(other)
+        move_aliases(context, NOW)
 
 
 def judged_again(settings: Settings, run_id: str) -> list[Any]:
-    with Workplace.open(settings) as place:
-        (decision,) = place.store.list_decisions(run_id=run_id, step="decide_promotion")
-        again = replay(place, decision)
+    with Context.open(settings) as context:
+        (decision,) = context.store.list_decisions(run_id=run_id, step="decide_promotion")
+        again = replay(context, decision)
         return [again.verdict, list(again.differences)]
 
 
@@ -170,11 +170,11 @@ def two_passed(second_night: SecondNight) -> tuple[Path, Passed, Passed]:
 
 def register_rival(settings: Settings) -> list[str]:
     """Registers the models of the second night once more, as those of another run."""
-    with Workplace.open(settings) as place:
-        batch = place.store.get_batch(SECOND)
-        folder = shutil.copytree(place.folder(SECOND), place.folder(RIVAL))
+    with Context.open(settings) as context:
+        batch = context.store.get_batch(SECOND)
+        folder = shutil.copytree(context.folder(SECOND), context.folder(RIVAL))
         rival = Batch(**{**vars(batch), "batch_id": RIVAL})
-        return [register(place, rival, folder, fit_name) for fit_name in ("judged", "refit")]
+        return [register(context, rival, folder, fit_name) for fit_name in ("judged", "refit")]
 
 
 def let_pass(store: FeedbackStore, run: Passed, champion: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from recsys import pipeline
 from recsys.model.explainer import Explainer
 from recsys.model.recommender import Recommender
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import record_fit
 from recsys.pipeline.retraining.evaluation import evaluate
 from tests.integration.small_stream import GENRES, NOW, SECOND
@@ -31,13 +31,13 @@ class Judgement:
     """The second night, right before its challenger is judged; the steps of this process work on it."""
 
     night: SecondNight
-    place: Workplace
+    context: Context
     evidence: Path
     run_id: str
 
     @property
     def judged(self) -> Path:
-        return self.place.folder(SECOND) / "judged" / "recommender"
+        return self.context.folder(SECOND) / "judged" / "recommender"
 
     def put(self, sabotage: Sabotage) -> None:
         """Puts another model in the challenger's place, saved as any other."""
@@ -47,15 +47,15 @@ class Judgement:
 
     def verdict(self) -> dict[str, Any]:
         """What the gate says of the challenger; whatever it says, the champion stays until `promote`."""
-        batch = self.place.store.get_batch(SECOND)
+        batch = self.context.store.get_batch(SECOND)
         version = str(batch.challenger_version)
-        record_fit(self.place, SECOND, "judged")  # whatever was put there counts as what was trained
+        record_fit(self.context, SECOND, "judged")  # whatever was put there counts as what was trained
         # As `evaluate_challenger` does; but MLflow takes the metrics of a version's run only once.
-        evidence = evaluate(self.place, batch, self.place.folder(SECOND))
-        self.place.store.update_batch(SECOND, evidence_uri=evidence.save(self.evidence).as_uri())
-        before = self.place.registry.get_alias("champion")
+        evidence = evaluate(self.context, batch, self.context.folder(SECOND))
+        self.context.store.update_batch(SECOND, evidence_uri=evidence.save(self.evidence).as_uri())
+        before = self.context.registry.get_alias("champion")
         verdict = pipeline.decide_promotion(version, self.run_id, NOW)
-        assert self.place.registry.get_alias("champion") == before != version
+        assert self.context.registry.get_alias("champion") == before != version
         return verdict
 
     def refusal(self) -> str:
@@ -66,19 +66,19 @@ class Judgement:
 
 
 @pytest.fixture(scope="module")
-def evaluation(second_night: SecondNight) -> Iterator[tuple[SecondNight, Workplace]]:
+def evaluation(second_night: SecondNight) -> Iterator[tuple[SecondNight, Context]]:
     """Restored once: MLflow keeps its store open in this process."""
     second_night.restore(second_night.copy_before("evaluate_challenger"))
     with pytest.MonkeyPatch.context() as environment:
         for name, value in second_night.settings.as_environment().items():
             environment.setenv(name, value)
-        with Workplace.open(second_night.settings) as place:
-            yield second_night, place
+        with Context.open(second_night.settings) as context:
+            yield second_night, context
 
 
 @pytest.fixture
 def challenger(
-    evaluation: tuple[SecondNight, Workplace], tmp_path: Path, request: pytest.FixtureRequest
+    evaluation: tuple[SecondNight, Context], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Judgement]:
     found = Judgement(*evaluation, tmp_path / "evidence", run_id=request.node.name)
     shutil.copytree(found.judged, tmp_path / "as trained")

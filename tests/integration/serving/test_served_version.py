@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from recsys import pipeline
 from recsys.errors import InputError
-from recsys.pipeline.context import Workplace
+from recsys.pipeline.context import Context
 from recsys.pipeline.erasure.old_lists import delete_retired_lists
 from recsys.records import Dislike, Promotion, PromotionKind, RecommendationEntry, RecommendationSet, SetKind
 from recsys.serving.lists import serve_list
@@ -163,17 +163,17 @@ def test_publishing_another_champion_takes_the_space_of_the_retired_one(settings
     settings.use()
     migrate(settings.database_url)
     sizes, numbers = [], []
-    with Workplace.open(settings) as place:
-        place.store.upsert_items([MATRIX])
+    with Context.open(settings) as context:
+        context.store.upsert_items([MATRIX])
         for version in ("2", "4", "6", "8", "8", "10"):
-            last = place.store.last_promotion()
+            last = context.store.last_promotion()
             if last is None or last.to_version != version:
-                make_champion(place.store, version, TODAY)
-            delete_retired_lists(place, TODAY)
+                make_champion(context.store, version, TODAY)
+            delete_retired_lists(context, TODAY)
             entries = (replace(ENTRY, reason=random.Random(version).randbytes(1_000).hex()),)
             lists = [RecommendationSet(f"u{user}", version, NIGHT, TODAY, entries) for user in range(500)]
-            place.store.replace_recommendation_sets(version, NIGHT, lists)
-            with place.store.reading() as connection:
+            context.store.replace_recommendation_sets(version, NIGHT, lists)
+            with context.store.reading() as connection:
                 numbers.append(connection.scalar(select(func.count()).select_from(recommendation_sets)))
                 sizes.append(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
     assert numbers == [500, 1_000, 1_000, 1_000, 1_000, 1_000]

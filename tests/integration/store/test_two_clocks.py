@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 
 from recsys.feedback.patterns import get_dislike_pattern_analysis
 from recsys.feedback.reinforcement import get_feedback_improvement_metrics
-from recsys.pipeline.champion.lineage import reigns
+from recsys.pipeline.champion.lineage import tenures
 from recsys.records import (
     Batch,
     BatchStatus,
@@ -135,7 +135,7 @@ def test_no_order_and_no_duration_mixes_the_clocks(store: FeedbackStore, actions
 
     listed = store.list_decisions(limit=None)
     assert [one.decision_id for one in listed] == [one.decision_id for one in reversed(loop.decisions)]
-    for one in reigns(store.list_promotions()):
+    for one in tenures(store.list_promotions()):
         assert one.promotion.created_at <= one.started_at
         assert one.ended_at is None or one.started_at <= one.ended_at
 

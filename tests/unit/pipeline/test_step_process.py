@@ -27,22 +27,23 @@ from pathlib import Path
 
 sys.path.insert(0, os.environ["REAL_PACKAGE"])
 del sys.modules["recsys"]
-from recsys import errors, process
+from recsys import errors
+from recsys.pipeline import step_process
 
 _, command, name, _, arguments, _, result = sys.argv
 assert command == "step"
 given = json.loads(arguments)
 if name == "echo":
-    process.write_result(Path(result), value={"given": given, "pid": os.getpid()})
+    step_process.write_result(Path(result), value={"given": given, "pid": os.getpid()})
 elif name == "fail":
     kind = getattr(errors, given["kind"])
-    process.write_result(Path(result), error=kind.__new__(kind, given["message"]))
+    step_process.write_result(Path(result), error=kind.__new__(kind, given["message"]))
     sys.exit(1)
 elif name == "die":
     os.kill(os.getpid(), getattr(signal, given["signal"]))
 elif name == "die_while_writing":
     Path.rename = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
-    process.write_result(Path(result), value={"half": "written"})
+    step_process.write_result(Path(result), value={"half": "written"})
 else:
     sys.exit(given["code"])
 """

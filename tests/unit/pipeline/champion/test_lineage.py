@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.pipeline.champion.lineage import champion_line, reigns
+from recsys.pipeline.champion.lineage import champion_line, tenures
 from recsys.pipeline.champion.version_history import champions_at
 from recsys.records import Promotion, PromotionKind
 
@@ -74,15 +74,15 @@ def test_the_line_always_ends_with_the_newest_row(choices: list[tuple[bool, int]
 
 
 def test_reigns_follow_each_other_without_gaps() -> None:
-    times = reigns(audit("2", "!3", "4", "<2", "!5"))
-    assert [(reign.promotion.to_version, reign.started_at, reign.ended_at) for reign in times] == [
+    times = tenures(audit("2", "!3", "4", "<2", "!5"))
+    assert [(tenure.promotion.to_version, tenure.started_at, tenure.ended_at) for tenure in times] == [
         ("2", START + DAY, START + 3 * DAY), ("4", START + 3 * DAY, START + 4 * DAY), ("2", START + 4 * DAY, None),
     ]  # fmt: skip
 
 
 def test_a_reign_never_ends_before_it_began() -> None:
     early = audit("2", "4", days=-1)  # the later run was due before the other
-    assert [(reign.started_at, reign.ended_at) for reign in reigns(early)] == [
+    assert [(tenure.started_at, tenure.ended_at) for tenure in tenures(early)] == [
         (START - DAY, START - DAY),
         (START - DAY, None),
     ]
@@ -102,4 +102,4 @@ def test_a_reign_never_ends_before_it_began() -> None:
 )
 def test_who_was_champion_on_a_day(moment: datetime, is_day: bool, versions: str) -> None:
     found = champions_at(audit("2", "4", "6"), moment, is_day=is_day)
-    assert [reign.promotion.to_version for reign in found] == versions.split()
+    assert [tenure.promotion.to_version for tenure in found] == versions.split()

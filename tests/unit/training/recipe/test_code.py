@@ -82,6 +82,7 @@ def test_what_no_fit_executes_is_not(code: Path) -> None:
         "from __future__ import annotations",
         "from __future__ import annotations\n\nCHECK = 1",
     )
+    edit(code, "recsys/training/recipe/code.py", "found none: mend", "found nothing: mend")  # tells recipes apart
     edit(code, "recsys/__init__.py", "__version__ = ", "__version__ = '99' or ")
     edit(code, "sql/training_set.sql", "--", "-- a note\n--")
     edit(code, "sql/dislike_rates.sql", "SELECT", "SELECT 1,")
@@ -90,12 +91,12 @@ def test_what_no_fit_executes_is_not(code: Path) -> None:
 
 
 def test_a_moved_file_alone_is_not(code: Path) -> None:
-    (code / "recsys/statistics").mkdir()
-    (code / "recsys/statistics/__init__.py").touch()
-    shutil.move(code / "recsys/statistics/bootstrap.py", code / "recsys/statistics/intervals.py")
+    (code / "recsys/numbers").mkdir()
+    (code / "recsys/numbers/__init__.py").touch()
+    shutil.move(code / "recsys/statistics/bootstrap.py", code / "recsys/numbers/intervals.py")
     for file in code.rglob("*.py"):
         text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace("recsys.statistics.bootstrap", "recsys.statistics.intervals"), encoding="utf-8")
+        file.write_text(text.replace("recsys.statistics.bootstrap", "recsys.numbers.intervals"), encoding="utf-8")
 
     assert code_digest(code) == code_digest(REPOSITORY)
 
