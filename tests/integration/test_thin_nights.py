@@ -122,7 +122,7 @@ def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> No
 
 
 def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
-    from recsys.pipeline.promotion.pooled_opinions import pool_opinions
+    from recsys.pipeline.retraining.pooled_opinions import pool_opinions
 
     store, batch = nights.context.store, nights.context.store.backlog.get_batch("thin-3")
     evidence = nights.evidence("thin-3")

@@ -28,7 +28,7 @@ MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
 
 def refit(context: Context, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
-    from recsys.evaluation.reporting.pseudonyms import in_order
+    from recsys.evaluation.pseudonyms import in_order
     from recsys.model.recommender import Recommender
 
     load_evidence(context, batch)  # before hours of fitting: it is needed at the end

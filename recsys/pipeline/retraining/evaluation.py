@@ -12,9 +12,8 @@ from recsys.errors import InputError
 from recsys.files.digests import below
 from recsys.pipeline import kept_files
 from recsys.pipeline.context import Context
-from recsys.pipeline.erasure.refreezing import was_frozen_anew
-from recsys.pipeline.promotion.pooled_opinions import pool_opinions
-from recsys.pipeline.retraining.frozen_sets import read_training_set
+from recsys.pipeline.retraining.frozen_sets import read_training_set, was_frozen_anew
+from recsys.pipeline.retraining.pooled_opinions import pool_opinions
 from recsys.pipeline.retraining.recipes import current_recipe, rule_of
 from recsys.records import Batch, Decision
 from recsys.store.artifact_digests import ArtifactKind
@@ -47,7 +46,7 @@ def evaluate(
     from recsys.evaluation.behaviour.suite import run_behaviour_tests
     from recsys.evaluation.evaluate import Holdout, judge_systems
     from recsys.evaluation.gate.evidence import Evidence
-    from recsys.evaluation.reporting.pseudonyms import in_order, keyed
+    from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
 

@@ -32,7 +32,7 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     """
     from recsys.evaluation.reporting.plots import plot_training_set_age
     from recsys.model.recommender import Recommender
-    from recsys.pipeline.retraining.model_card import examples_of, input_example
+    from recsys.pipeline.retraining.examples import examples_of, input_example
     from recsys.training.fit import fit
     from recsys.training.selection import Settings, best_trial
 

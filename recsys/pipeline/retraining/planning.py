@@ -21,8 +21,8 @@ from recsys.feedback.triggers import (
 from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.pipeline.context import Context
 from recsys.pipeline.monitoring.drift import last_drift
-from recsys.pipeline.promotion.thin_evidence import MANY, enough_now
 from recsys.pipeline.retraining import trials
+from recsys.pipeline.retraining.thin_evidence import MANY, enough_now
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
