@@ -1,4 +1,4 @@
-"""Value types that cross module borders. Standard library only.
+"""Value types that cross module borders; of our own they know errors and checks only.
 
 All datetimes are timezone-aware UTC. Ids are strings, except database sequence numbers.
 """
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from recsys.validation import validate_dislike
 
 
 class DislikeReason(StrEnum):
@@ -94,6 +96,11 @@ class Dislike:
     store takes it from there, whatever stands here; `claimed_score` keeps what a client said, for the record only.
     `item_was_known`: set by the store; False if the catalog had no such film.
     `imported_at`: by the wall clock; None if it was recorded here when it happened.
+
+    One that exists is valid, wherever it came from: it is checked here and nowhere else.
+
+    Raises:
+        InputError: naming what was expected and what came.
     """
 
     user_id: str
@@ -112,6 +119,9 @@ class Dislike:
     cast: tuple[str, ...] = ()
     item_was_known: bool = True
     imported_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        validate_dislike(self)
 
     @property
     def known_at(self) -> datetime:

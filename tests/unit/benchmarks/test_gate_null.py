@@ -9,13 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from benchmarks.shown_dislikes import MANY_USERS, MORE, NIGHTS, Case, broken_promises, draw_opinions, shows_more
 from scipy.stats import binom
 
 from benchmarks.gate_null import null_test, shown_dislikes
 from benchmarks.gate_null.null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
 from benchmarks.gate_null.population import Population, demoted, synthetic_population
 from benchmarks.gate_null.report import power_figure, write_report
+from benchmarks.gate_null.shown_dislikes import (
+    MANY_USERS,
+    MORE,
+    NIGHTS,
+    Case,
+    broken_promises,
+    draw_opinions,
+    shows_more,
+)
 from recsys.evaluation.gate.config import GateConfig
 
 
