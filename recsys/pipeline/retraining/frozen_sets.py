@@ -42,7 +42,7 @@ def write_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummar
     from recsys.training.dataset.training_set import write_training_set
     from recsys.training.recipe.recipe import MAX_USER_SHARE
 
-    half_life_days = batch.config["half_life_days"]
+    half_life_days = batch.half_life_days
     items = catalog_frame(context.store.catalog.all_items().values())
     examples = context.store.stream.read_training_set(batch.as_of, batch.fit_through, half_life_days)
     histories = context.store.stream.read_histories(
