@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from recsys.config.eligibility import FIRST_YEAR, LAST_YEAR, EligibilityRule
+from recsys.config.eligibility import EligibilityRule
 from recsys.records import Item
 
-__all__ = ["FIRST_YEAR", "LAST_YEAR", "EligibilityRule", "is_eligible"]
+__all__ = ["EligibilityRule", "is_eligible"]
 
 
 def is_eligible(item: Item, rule: EligibilityRule, at: datetime) -> bool:

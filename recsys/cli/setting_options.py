@@ -64,7 +64,7 @@ def config_from_options(config: type[RunConfig], chosen: Sequence[NamedSetting],
     """
     values: dict[str, Any] = {}
     for one in chosen:
-        if one.is_rule:
+        if one.is_object:
             parts = {part.name: given.pop(part.name) for part in settings_of(one.kind)}
             values[one.name] = _rule(given.pop("all_items"), parts)
         else:
@@ -82,7 +82,7 @@ def _rule(all_items: bool, parts: dict[str, Any]) -> EligibilityRule | None:
 
 
 def _options(setting: NamedSetting, choices: Sequence[str]) -> Iterator[inspect.Parameter]:
-    if setting.is_rule:
+    if setting.is_object:
         for part in settings_of(setting.kind):
             yield _option(part, ())
         yield inspect.Parameter("all_items", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AllItems)

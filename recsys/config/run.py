@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from recsys.config.eligibility import EligibilityRule
-from recsys.config.setting import Setting, as_mapping, from_mapping, restored, validate
+from recsys.config.mapping import as_mapping, from_mapping, restored
+from recsys.config.setting import Setting, validate
 from recsys.config.triggers import TriggerConfig
 
 SECTION = "Model"

@@ -22,9 +22,9 @@ def full_text(setting: NamedSetting) -> str:
 
 
 def _type(setting: NamedSetting) -> dict[str, Any]:
-    name = OBJECT if setting.is_rule else KINDS[setting.kind][1]
+    name = OBJECT if setting.is_object else KINDS[setting.kind][1]
     found: dict[str, Any] = {"type": ["null", name] if setting.is_optional else name}
-    if setting.is_rule:
+    if setting.is_object:
         parts = settings_of(setting.kind)
         found |= {"properties": {one.name: _value(one) for one in parts}, "additionalProperties": False}
     if setting.kind is tuple:

@@ -17,11 +17,11 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from recsys.errors import InputError
 
-Config = TypeVar("Config")
+THOUSANDS_FROM = 10_000  # a year is written without a comma
 
 # What a value is called in an error, and in JSON Schema.
 KINDS: dict[type, tuple[str, str]] = {
@@ -107,7 +107,7 @@ class NamedSetting:
     setting: Setting
 
     @property
-    def is_rule(self) -> bool:
+    def is_object(self) -> bool:
         """Whether the value is a dataclass of settings of its own, in JSON an object."""
         return is_dataclass(self.kind)
 
@@ -119,7 +119,7 @@ class NamedSetting:
         """
         if value is None and self.is_optional:
             return None
-        if self.is_rule:
+        if self.is_object:
             return self._rule(value)
         if self.kind is tuple:
             return self._names(value)
@@ -148,13 +148,13 @@ class NamedSetting:
         return tuple(dict.fromkeys(one.strip() for one in value))
 
     def _error(self, value: Any) -> InputError:
-        kind = "an object, such as {}" if self.is_rule else KINDS[self.kind][0]
+        kind = "an object, such as {}" if self.is_object else KINDS[self.kind][0]
         what = " ".join(filter(None, (kind, self.setting.range)))
         return InputError(f"Expected {self.name} to be {what}{' or empty' * self.is_optional}, got {value!r}.")
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if value == int(value) else f"{value:g}"
+    return f"{value:,}" if value >= THOUSANDS_FROM else f"{value:g}"
 
 
 def settings_of(config: type) -> tuple[NamedSetting, ...]:
@@ -205,71 +205,3 @@ def validate(config: Any) -> None:
     for name, found in own_settings(type(config)).items():
         if isinstance(found, NamedSetting):
             object.__setattr__(config, name, found.checked(getattr(config, name)))
-
-
-def as_mapping(config: Any) -> dict[str, Any]:
-    """Setting -> value, JSON-able: what `from_mapping` reads."""
-    values: dict[str, Any] = {}
-    for name, found in own_settings(type(config)).items():
-        value = getattr(config, name)
-        if not isinstance(found, NamedSetting):
-            values |= as_mapping(value)
-        else:
-            values[name] = _json_able(found, value)
-    return values
-
-
-def _json_able(setting: NamedSetting, value: Any) -> Any:
-    if setting.is_rule and value is not None:
-        return value.as_dict()
-    return list(value) if isinstance(value, tuple) else value
-
-
-def from_mapping(config: type[Config], values: Any, what: str) -> Config:
-    """From names and values as a form, JSON or a person gives them; what is not named has its default.
-
-    Args:
-        config: a dataclass of settings.
-        values: setting -> value, those of dataclasses inside of it beside the others.
-        what: they are, for the error.
-
-    Raises:
-        InputError: for anything but names and values, an unknown name, or a value that its setting refuses.
-    """
-    known = [one.name for one in settings_of(config)]
-    if not isinstance(values, Mapping):
-        raise InputError(f"Expected {what} to be settings with their values, such as {{}}, got {values!r}.")
-    if unknown := sorted(str(name) for name in set(values) - set(known)):
-        raise InputError(f"Expected {what} out of {', '.join(known)}, got {', '.join(unknown)}.")
-    arguments = {
-        name: values[name] if isinstance(found, NamedSetting) else from_mapping(found, _part(found, values), what)
-        for name, found in own_settings(config).items()
-        if not isinstance(found, NamedSetting) or name in values
-    }
-    return config(**arguments)
-
-
-def _part(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {one.name: values[one.name] for one in settings_of(config) if one.name in values}
-
-
-def restored(config: type[Config], values: Mapping[str, Any]) -> Config:
-    """From what was written down once.
-
-    Settings that are unknown today are left out, those that were not there yet have their default, and a value that is out
-    of today's range stands as it is.
-    """
-    made = object.__new__(config)
-    for name, found in own_settings(config).items():
-        if not isinstance(found, NamedSetting):
-            value: Any = restored(found, values)
-        else:
-            value = _restored(found, values.get(name, found.default))
-        object.__setattr__(made, name, value)
-    return made
-
-
-def _restored(setting: NamedSetting, value: Any) -> Any:
-    if setting.is_rule and isinstance(value, Mapping):
-        return restored(setting.kind, value)
-    return tuple(value) if isinstance(value, list) else value

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys.config.eligibility import EligibilityRule
+from recsys.config.mapping import restored
 from recsys.config.run import RunConfig
-from recsys.config.setting import restored
 from recsys.records import Batch
 
 
