@@ -34,26 +34,29 @@ def takes_settings(
     chosen = [one for one in settings_of(config) if not names or one.name in names]
 
     def made_from_settings(command: Command) -> Command:
-        hints = get_type_hints(command, include_extras=True)
-        parameters: list[inspect.Parameter] = []
-        for name, own in inspect.signature(command).parameters.items():
-            if name == "config":
-                parameters += [made for one in chosen for made in _options(one, (choices or {}).get(one.name, ()))]
-            else:
-                parameters.append(
-                    own.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(name, own.annotation))
-                )
-
         @functools.wraps(command)
         def run(**given: Any) -> None:
             command(config=config_from_options(config, chosen, given), **given)
 
+        parameters = list(_parameters(command, chosen, choices or {}))
         del run.__wrapped__  # Typer would look there for types
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what Typer reads
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         return run
 
     return made_from_settings
+
+
+def _parameters(
+    command: Command, chosen: Sequence[NamedSetting], choices: Mapping[str, Sequence[str]]
+) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(command, include_extras=True)
+    for name, own in inspect.signature(command).parameters.items():
+        if name == "config":
+            for one in chosen:
+                yield from _options(one, choices.get(one.name, ()))
+        else:
+            yield own.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(name, own.annotation))
 
 
 def config_from_options(config: type[RunConfig], chosen: Sequence[NamedSetting], given: dict[str, Any]) -> RunConfig:
