@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from recsys.config.run import RunConfig
 from recsys.feedback.handler import save_dislikes
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.records import Dislike, Interaction, Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -84,7 +85,7 @@ def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]
     def take_copy(step: str) -> None:
         shutil.copytree(settings.home, copies / step)
 
-    options = NightOptions(families=[FAMILY])
+    options = RunConfig(families=[FAMILY])
     first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, options)
     assert first.outcome == "promote", first.reasons
     second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, options, on_step=take_copy)
@@ -100,7 +101,7 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
     refit = {"model_version": results["refit_challenger"]["model_version"]}
     return {
         "check_backlog": {**night, "as_of": SECOND_AS_OF},
-        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "families": [FAMILY]},
+        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "config": {"families": [FAMILY]}},
         "try_candidate": {**batch, "candidate": results["try_candidate"]["candidate"]},
         "settle_backlog": {**batch, "now": NOW},
         "decide_promotion": {**night, **judged},

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.pipeline.retraining.evaluation import load_evidence, trained_through
 from recsys.records import Batch
 from recsys.store import FeedbackStore, migrate
@@ -63,9 +64,9 @@ def held(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         with FeedbackStore.open(settings.database_url) as store:
             write_stream(store)
         options = {"families": [FAMILY], "force_reason": "a test"}
-        first = run_night("first", CHAMPION_AT, lambda: CHAMPION_AT, NightOptions(**options), publishes=False)
+        first = run_night("first", CHAMPION_AT, lambda: CHAMPION_AT, RunConfig(**options), publishes=False)
         assert first.outcome == "promote", first.reasons
-        changed = NightOptions(**options, half_life_days=30.0, keep_candidate=True)  # another recipe
+        changed = RunConfig(**options, half_life_days=30.0, keep_candidate=True)  # another recipe
         night = run_night("changed", HELD_AT, lambda: HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons
         with Context.open(settings) as context:

@@ -44,7 +44,7 @@ def refit(context: Context, batch: Batch) -> str:
     kept_files.record_fit(context, batch.batch_id, "refit")
     histories = in_order(read_training_set(context, batch, folder).histories, context.pseudonym)
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
-    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
+    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config.seed)
     version = register(context, batch, folder, "refit")
     (folder / "refit" / "behaviour.json").write_text(
         json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"

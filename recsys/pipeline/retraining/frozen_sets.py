@@ -45,7 +45,7 @@ def write_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummar
     from recsys.training.dataset.training_set import write_training_set
     from recsys.training.recipe.recipe import MAX_USER_SHARE
 
-    found = context.store.stream.snapshot(batch.as_of, batch.fit_through, batch.config["half_life_days"])
+    found = context.store.stream.snapshot(batch.as_of, batch.fit_through, batch.half_life_days)
     items = catalog_frame(found.items.values())
     return write_training_set(folder, found.examples, found.histories, found.neutral, items, MAX_USER_SHARE)
 

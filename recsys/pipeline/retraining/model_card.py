@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.eligibility import EligibilityRule
 from recsys.foreign_text import in_code, in_markdown
 from recsys.pipeline.context import Context
 from recsys.pipeline.retraining.fits import numbers_of
@@ -52,12 +51,12 @@ def _facts(batch: Batch, fit_name: str, version: str, folder: Path, evidence: Ev
     data = {
         "training set": f"{batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}`",
         "new dislikes behind it": str(batch.num_examples),
-        "half-life of sample weights": f"{batch.config['half_life_days']} days",
+        "half-life of sample weights": f"{batch.half_life_days} days",
         "champion it was compared with": batch.champion_version or "none",
-        "may recommend": in_markdown(str(EligibilityRule.from_dict(batch.config.get("eligible")))),
+        "may recommend": in_markdown(str(batch.rule)),
     }
-    if batch.config.get("force_reason"):
-        data["forced"] = in_markdown(str(batch.config["force_reason"]))
+    if batch.config.force_reason:
+        data["forced"] = in_markdown(batch.config.force_reason)
     return CardFacts(
         about=_about(batch, fit_name),
         data=data,
