@@ -26,6 +26,7 @@ from recsys.pipeline.retraining import trials
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
+from recsys.training.families.registry import candidates_of, find_family
 from recsys.training.recipe.recipe import FAMILIES, MAX_SEED, FitConfig
 
 DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
@@ -201,7 +202,7 @@ def plan_batch(
         raise InputError(f"Expected half_life_days > 0, got {config.half_life_days}.")
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"Expected a seed from 0 to {MAX_SEED}, got {config.seed}.")
-    FitConfig(families=tuple(config.families)).candidates()  # raises if one is unknown, or none is left
+    candidates_of(FitConfig(families=tuple(config.families)))  # raises if one is unknown, or none is left
     first_recorded_at, last_recorded_at = require_stream(context, as_of)
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
@@ -257,7 +258,7 @@ def _later_half(store: FeedbackStore, after: datetime | None, as_of: datetime) -
 
 
 def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
-    """What the champion's run measured of the candidate that won, and the ridge of T that it chose.
+    """What the champion's run measured of the candidate that won, and what is to be kept of the champion's fit.
 
     None without a champion, or where its files are gone.
 
@@ -269,7 +270,7 @@ def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
         return None
     chosen = context.registry.versions.get_params(champion)
     trial = trials.measured_before(context, made[0], chosen["candidate"])
-    return None if trial is None else replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
+    return None if trial is None else find_family(trial.candidate.family).keep(trial, chosen).as_dict()
 
 
 def require_stream(context: Context, as_of: datetime) -> tuple[datetime, datetime]:
