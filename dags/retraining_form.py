@@ -93,12 +93,12 @@ MODEL_FORM = {
     "families": Param(
         FAMILIES,
         type="array",
-        items={"enum": FAMILIES},
-        examples=FAMILIES,
+        items={"type": "string", "pattern": r"^[\w.-]+(:\w+)?$"},
         minItems=1,
         uniqueItems=True,
         title="Families",
-        description="Candidates of these families are tried; the best on validation becomes the challenger.",
+        description="Candidates of these families are tried; the best on validation becomes the challenger. One a line: ours, one "
+        "that an installed package brings, or package.module:Family.",
         section=MODEL,
     ),
     "keep_candidate": switch(

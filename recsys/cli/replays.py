@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys.cli.families import Families, require_families
 from recsys.cli.options import Json, parse_as_of, wall_clock
 from recsys.cli.output import flush, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
-from recsys.cli.run import Families, HalfLife, KeepCandidate, Seed, Threshold
+from recsys.cli.run import HalfLife, KeepCandidate, Seed, Threshold
 from recsys.training.recipe.recipe import FAMILIES
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def replay(
     from recsys.simulation import replay as simulated
     from recsys.simulation import replay_report
 
+    require_families(families or ())
     nights_at = simulated.nights_between(parse_as_of(first), parse_as_of(last))
     source = Settings.from_environment()
     scratch = Settings.under(source.home / "replay" / f"{nights_at[0]:%Y%m%d}_{nights_at[-1]:%Y%m%d}")

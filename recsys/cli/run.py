@@ -16,6 +16,7 @@ from recsys.cli.eligible_options import (
     Year,
     eligibility_rule,
 )
+from recsys.cli.families import Families, require_families
 from recsys.cli.options import AsOf, Json, parse_as_of, wall_clock
 from recsys.cli.output import count_of, number, print_json_lines, say, show, table
 from recsys.cli.progress import progress_bar
@@ -46,12 +47,6 @@ HalfLife = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of all random numbers in the fit.")]
-Families = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. Repeat the option for several."
-    ),
-]
 KeepCandidate = Annotated[
     bool,
     typer.Option(
@@ -110,6 +105,7 @@ def run(
     )  # fmt: skip
     from recsys.pipeline.night import NightOptions
 
+    require_families(families or ())
     options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate, rule)
     _require_stream(moment)
     if dry_run:
