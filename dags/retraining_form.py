@@ -97,8 +97,8 @@ MODEL_FORM = {
         minItems=1,
         uniqueItems=True,
         title="Families",
-        description="Candidates of these families are tried; the best on validation becomes the challenger. One a line: ours, one "
-        "that an installed package brings, or package.module:Family.",
+        description="Candidates of these families are tried; the best on validation becomes the challenger. One a line: ours, "
+        "one that an installed package brings, or package.module:Family.",
         section=MODEL,
     ),
     "keep_candidate": switch(

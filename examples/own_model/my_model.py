@@ -122,7 +122,9 @@ class TwoTower:
 
     def fit(self, trial, data, config, judged=None):
         recommender = self._fitted(trial.candidate, data, config)
-        return FitResult(recommender=recommender, params={**trial.candidate.settings, "num_items": len(recommender.item_ids)})
+        return FitResult(
+            recommender=recommender, params={**trial.candidate.settings, "num_items": len(recommender.item_ids)}
+        )
 
     def keep(self, trial, params):
         return trial

@@ -60,5 +60,7 @@ def main(
 
     log_to_stderr(logging.INFO if verbose else logging.WARNING)
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # where a model family of one's own may lie; last, so that nothing is hidden by it
+        sys.path.append(
+            str(Path.cwd())
+        )  # where a model family of one's own may lie; last, so that nothing is hidden by it
     keep_private(Settings.from_environment().home)

@@ -162,14 +162,23 @@ def is_exact(recommender: RecommenderProtocol) -> TypeGuard[ExactRecommender]:
 
 
 def save_recommender(recommender: RecommenderProtocol, folder: Path) -> Path:
-    """Saves a recommender with a note of the class that loads it; without one, as of old, it is ours."""
+    """Saves a recommender with a note of the class that loads it; without one, as of old, it is ours.
+
+    Raises:
+        InputError: if no other process could import that class.
+    """
     from recsys.model.recommender import Recommender
 
+    kind = type(recommender)
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if not isinstance(recommender, Recommender) and (kind.__module__ == "__main__" or not _CLASS.fullmatch(name)):
+        raise InputError(
+            f"Expected the class of a recommender at the top of a module that can be imported, got {name}: move it there, or "
+            "no other process can load the model."
+        )
     recommender.save(folder)
     if not isinstance(recommender, Recommender):
-        kind = type(recommender)
-        note = {"class": f"{kind.__module__}:{kind.__qualname__}"}
-        (folder / LOADED_BY).write_text(json.dumps(note, indent=2), encoding="utf-8")
+        (folder / LOADED_BY).write_text(json.dumps({"class": name}, indent=2), encoding="utf-8")
     return folder
 
 
