@@ -54,15 +54,19 @@ def find_family(name: str) -> Family:
 
 
 def _family(found: Any, name: str) -> Family:
-    family = found() if isinstance(found, type) else found
-    missing = [attribute for attribute in ASKED if not hasattr(family, attribute)]
+    missing = [attribute for attribute in ASKED if not hasattr(found, attribute)]
+    if not missing and isinstance(found, type):
+        try:
+            found = found()
+        except TypeError as error:
+            raise InputError(f"Expected the family {name} to be made without arguments, got {error}.") from error
     if missing:
         raise InputError(
             f"Expected {name} to be a family, but it has no {', no '.join(missing)}: see "
             "recsys.training.families.base.Family."
         )
-    loaded: Family = family
-    return loaded
+    family: Family = found
+    return family
 
 
 def additive_family(name: str) -> ItemItemFamily:
