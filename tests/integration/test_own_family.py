@@ -19,8 +19,10 @@ from recsys.pipeline.context import Context
 from recsys.records import DislikeReason
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
+from tests.integration.command_line import copy_home
+from tests.integration.conftest import Champion
 from tests.integration.serving.live_api import Api, serving
-from tests.integration.small_stream import write_stream
+from tests.integration.small_stream import SECOND_AS_OF, write_stream
 
 pytestmark = pytest.mark.slow
 
@@ -162,3 +164,26 @@ def test_a_folder_without_the_module_is_told_so(follower: Follower, tmp_path: Pa
     done = follower.types("recsys", "run", "--family", "my_model:TwoTower", folder=tmp_path)
     assert done.returncode == 2
     assert "start from the folder that does" in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.thorough
+def test_beside_a_champion_that_claims_more_only_a_person_lets_it_pass(champion: Champion, tmp_path: Path) -> None:
+    own, settings = tmp_path / "own", copy_home(champion.settings.home, tmp_path / "home")
+    own.mkdir()
+    shutil.copy(EXAMPLE / "my_model.py", own)
+    environment = settings.as_environment()
+    as_of = ("--as-of", SECOND_AS_OF.isoformat())
+    night = _run(("recsys", "run", *as_of, "--family", "my_model:TwoTower"), own, environment)
+    assert night.returncode == 0, night.stderr
+    with FeedbackStore.open(settings.database_url) as store:
+        decided = store.audit.list_decisions(step="decide_promotion")[0]
+    assert decided.verdict == "insufficient_evidence", decided.reasons
+    assert decided.reasons[0].startswith("Not claimed: the champion's contributions (version 2) are exact sums")
+    assert decided.numbers["claim"] == "better"
+    version = decided.numbers["model_version"]
+    assert f'recsys promote {version} --accept-thin-evidence "WHY"' in decided.reasons[0]
+    allowed = _run(
+        ("recsys", "promote", version, "--accept-thin-evidence", "read by people", "--by", "Ann"), own, environment
+    )
+    assert allowed.returncode == 0, allowed.stderr
+    assert "approved by Ann" in allowed.stdout
