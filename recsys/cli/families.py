@@ -26,9 +26,9 @@ def require_families(names: Iterable[str]) -> None:
     Raises:
         InputError: if there is none of a name, or it cannot be imported.
     """
-    from recsys.training.families.registry import find_family
+    from recsys.training.families.registry import find_family, installed_families
 
     for name in names:
-        if name not in FAMILIES:
-            load_for("try_candidate")
+        if name not in FAMILIES and (":" in name or name in installed_families()):
+            load_for("try_candidate")  # what it imports is its own affair; TensorFlow's greeting is nobody's
         find_family(name)

@@ -164,6 +164,9 @@ def test_a_folder_without_the_module_is_told_so(follower: Follower, tmp_path: Pa
     done = follower.types("recsys", "run", "--family", "my_model:TwoTower", folder=tmp_path)
     assert done.returncode == 2
     assert "start from the folder that does" in " ".join(done.stderr.replace("│", " ").split())
+    done = follower.types("recsys", "run", "--family", "matrix", folder=tmp_path)
+    assert done.returncode == 2
+    assert "Expected a family out of closed_form, embedding" in " ".join(done.stderr.replace("│", " ").split())
 
 
 @pytest.mark.thorough

@@ -49,7 +49,7 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     result = family.fit(trial, training_data(batch, training_set, cut_off), config, judged)
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
     numbers = {
-        "params": {"candidate": trial.candidate.name, "family": trial.candidate.family, **result.params},
+        "params": {**result.params, "candidate": trial.candidate.name, "family": trial.candidate.family},
         "metrics": {**result.metrics, **tried},
         "examples": examples_of(result.recommender, training_set.histories),
         "input_example": input_example(result.recommender),
