@@ -22,7 +22,7 @@ from recsys.evaluation.metrics.catalog import spread_of
 from recsys.evaluation.metrics.item_statistics import KnownItems
 from recsys.evaluation.metrics.lists import LIST_METRICS, describe_lists, tastes_of
 from recsys.evaluation.metrics.user_slices import slice_users
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol
 
 USER_METRICS = (*METRICS, "auc", *LIST_METRICS)
 
@@ -72,7 +72,7 @@ class Judgement:
     opinions: pd.DataFrame
 
 
-def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num_items: int) -> Judgement:
+def judge_systems(recommenders: Mapping[str, RecommenderProtocol], holdout: Holdout, num_items: int) -> Judgement:
     """Evaluates models and popularity baselines alike: the same users, the same histories, the same cut-off.
 
     Args:
@@ -108,7 +108,7 @@ def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num
     )  # fmt: skip
 
 
-def _aucs(recommenders: Mapping[str, Recommender], holdout: Holdout, histories: pd.DataFrame) -> pd.DataFrame:
+def _aucs(recommenders: Mapping[str, RecommenderProtocol], holdout: Holdout, histories: pd.DataFrame) -> pd.DataFrame:
     """`system`, `user_id` and `auc` of the users who have one."""
     users = users_with_both(holdout.judgements)
     judged = holdout.judgements[holdout.judgements["user_id"].isin(users)]

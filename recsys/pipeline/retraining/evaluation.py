@@ -21,7 +21,7 @@ from recsys.store.artifact_digests import ArtifactKind
 if TYPE_CHECKING:
     from recsys.evaluation.gate.decide import Verdict
     from recsys.evaluation.gate.evidence import Evidence
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import RecommenderProtocol
     from recsys.training.dataset.training_set import TrainingSet
 
 SHOWN = ("systems.md", "systems.png")  # of the evidence: what a person looks at and what the refit does not have itself
@@ -48,12 +48,12 @@ def evaluate(
     from recsys.evaluation.gate.evidence import Evidence
     from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import load_recommender
 
     training_set = training_set or read_training_set(context, batch, folder)
     kept_files.require_fit(context, batch, folder, "judged")
-    challenger = Recommender.load(folder / "judged" / "recommender")
-    systems = {"challenger": challenger}
+    challenger = load_recommender(folder / "judged" / "recommender")
+    systems: dict[str, RecommenderProtocol] = {"challenger": challenger}
     through = {"challenger": trained_through(context, batch.challenger_version, challenger)}
     if batch.champion_version is not None:
         systems["champion"] = context.recommender(batch.champion_version)
@@ -64,7 +64,7 @@ def evaluate(
         histories=training_set.histories,
         items=training_set.items,
         begins_at=batch.fit_through,
-        half_life_days=challenger.recipe["best_trend_half_life_days"],
+        half_life_days=challenger.recipe.get("best_trend_half_life_days", batch.half_life_days),
         barred=barred_items(training_set.items, batch.rule, batch.fit_through),
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
@@ -92,6 +92,7 @@ def evaluate(
         champion_trained_through=through.get("champion"),
         training_set_digest=batch.training_set_digest,
         is_keyed=True,
+        claims={name: system.claims_exact_contributions for name, system in systems.items()},
         **vars(pool),
     )
 
@@ -114,7 +115,7 @@ def evaluate_batch(context: Context, batch: Batch) -> tuple[Batch, dict[str, flo
     return context.store.backlog.get_batch(batch.batch_id), metrics
 
 
-def trained_through(context: Context, version: str | None, recommender: Recommender) -> datetime | None:
+def trained_through(context: Context, version: str | None, recommender: RecommenderProtocol) -> datetime | None:
     """The newest event that a model may have seen: the later of what its own files and its tags say."""
     tags = {} if version is None else context.registry.versions.get_tags(version)
     said = [recommender.recipe.get("cut_off"), tags.get("trained_through")]

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from recsys.errors import TerminalError
+from recsys.training.families.registry import candidates_of
 from recsys.training.fit import fit
 from recsys.training.recipe.code import ROOTS, code_digest, found_code, without_comments
+from recsys.training.recipe.identity import recipe_id
 from recsys.training.recipe.recipe import CLOSED_FORM, EMBEDDING, EmbeddingConfig, FitConfig, HeadConfig
 from tests.unit.training.test_fit import CUT_OFF, catalog, taste_stream
 
@@ -105,6 +107,9 @@ def test_a_moved_file_alone_is_not(code: Path) -> None:
 @pytest.mark.parametrize("family", [CLOSED_FORM, pytest.param(EMBEDDING, marks=pytest.mark.thorough)])
 def test_every_function_that_a_fit_executes_is_found(family: str) -> None:
     executed: set[str] = set()
+    config = replace(CONFIG, families=(family,))
+    candidates_of(config)  # loads the family, which is no part of a fit
+    recipe_id(config, 30.0)  # reads the code
 
     def watch(frame: FrameType, event: str, argument: Any) -> None:
         file = frame.f_code.co_filename
@@ -113,7 +118,7 @@ def test_every_function_that_a_fit_executes_is_found(family: str) -> None:
 
     sys.settrace(watch)
     try:
-        fit(taste_stream(num_users=60), catalog(), CUT_OFF, 30.0, replace(CONFIG, families=(family,)))
+        fit(taste_stream(num_users=60), catalog(), CUT_OFF, 30.0, config)
     finally:
         sys.settrace(None)
 
