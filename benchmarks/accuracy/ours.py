@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.accuracy.judging import Scorer, Train
-from recsys.training.fit import AdditiveFit, fit
+from recsys.training.families.additive.fit import AdditiveFit, fit
 from recsys.training.recipe.recipe import FitConfig
 
 SPAN_SHARE = 0.25  # the loop's default half-life of sample weights: a quarter of the stream

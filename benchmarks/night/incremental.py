@@ -26,12 +26,12 @@ from benchmarks.accuracy.streams import Stream, read_stream
 from benchmarks.night.report import write_report
 from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.nearest_items import sparse_item_item_weights
-from recsys.training.families.linked_state import LinkedState
-from recsys.training.families.linked_state_files import load_state, save_state
+from recsys.training.families.additive.fit import fit
+from recsys.training.families.additive.fit_data import FitData
+from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.linked_state_files import load_state, save_state
+from recsys.training.families.additive.solving import solve
 from recsys.training.families.registry import additive_family, candidates_of
-from recsys.training.families.solving import solve
-from recsys.training.fit import fit
-from recsys.training.fit_data import FitData
 from recsys.training.recipe.recipe import FitConfig, Trial
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -35,8 +35,8 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     from recsys.evaluation.reporting.plots import plot_training_set_age
     from recsys.model.protocol import save_recommender
     from recsys.pipeline.retraining.examples import examples_of, input_example
+    from recsys.training.families.additive.selection import best_trial
     from recsys.training.families.registry import find_family
-    from recsys.training.selection import best_trial
 
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
     training_set = read_training_set(context, batch, folder)
@@ -106,7 +106,7 @@ def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str
     """Logs one fit as a model version with everything that explains it."""
     import pandas as pd
 
-    from recsys.training.recipe.foreign import code_of
+    from recsys.training.families.foreign import code_of
 
     known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.FIT)
     numbers = numbers_of(folder, fit_name, known)

@@ -49,7 +49,7 @@ def training_data(batch: Batch, training_set: TrainingSet, cut_off: datetime) ->
 
 def current_recipe(batch: Batch) -> str:
     """Names the recipe that this code would fit the batch with."""
-    from recsys.training.recipe.identity import recipe_id
+    from recsys.training.families.identity import recipe_id
 
     return recipe_id(fit_config(batch), batch.config.half_life_days)
 

@@ -14,7 +14,7 @@ def recipe_id(config: FitConfig, half_life_days: float | None) -> str:
     """Names a recipe: the configuration and exactly the code that a fit executes, without the seed or what validation chooses.
 
     Two fits with one recipe differ in their data only; the gate calls the second a refresh of the first. See
-    `recsys.training.recipe.code` for what counts as a change of the code, and `recsys.training.recipe.foreign` for that of a
+    `recsys.training.recipe.code` for what counts as a change of the code, and `recsys.training.families.foreign` for that of a
     family which is not ours.
 
     Args:
@@ -30,6 +30,6 @@ def recipe_id(config: FitConfig, half_life_days: float | None) -> str:
 
 
 def _digest(name: str, config: FitConfig) -> str:
-    from recsys.training.recipe.foreign import foreign_digest
+    from recsys.training.families.foreign import foreign_digest
 
     return foreign_digest(name, config)

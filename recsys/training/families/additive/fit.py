@@ -12,14 +12,14 @@ import pandas as pd
 
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
+from recsys.training.families.additive.fit_data import FitData
+from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.selection import Selection, Settings, best_trial, build_model
+from recsys.training.families.additive.solving import solve
 from recsys.training.families.base import FitResult
-from recsys.training.families.linked_state import LinkedState
 from recsys.training.families.registry import additive_family, candidates_of
-from recsys.training.families.solving import solve
-from recsys.training.fit_data import FitData
 from recsys.training.head.adjustment_power import choose_power, histories_of
 from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
-from recsys.training.selection import Selection, Settings, best_trial, build_model
 
 Progress = Callable[[str], None]
 

@@ -18,11 +18,11 @@ from recsys.model.protocol import RecommenderProtocol
 from recsys.model.recommender import Recommender
 from recsys.model.sums import Sums
 from recsys.training.dataset.events import Events
+from recsys.training.families.additive.fit_data import FitData
+from recsys.training.families.additive.linked_items import LinkedItems, signed_gram
+from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.solving import disliked_together, transitions
 from recsys.training.families.base import ItemItemFamily
-from recsys.training.families.linked_items import LinkedItems, signed_gram
-from recsys.training.families.linked_state import LinkedState
-from recsys.training.families.solving import disliked_together, transitions
-from recsys.training.fit_data import FitData
 from recsys.training.head.examples import HeadExamples, collect_examples, validation_splits
 from recsys.training.head.fit import Head, fit_head, opinions_of
 from recsys.training.head.search import best_of, search_setting

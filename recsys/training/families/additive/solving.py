@@ -11,8 +11,8 @@ from recsys.model.nearest_items import sparse_item_item_weights, sparse_transiti
 from recsys.model.sums import Sums
 from recsys.model.transitions import transition_weights
 from recsys.training.dataset.events import Events
-from recsys.training.families.item_vectors import embedding_weights
-from recsys.training.families.linked_items import LinkedItems
+from recsys.training.families.additive.item_vectors import embedding_weights
+from recsys.training.families.additive.linked_items import LinkedItems
 from recsys.training.recipe.recipe import Candidate, FitConfig
 
 

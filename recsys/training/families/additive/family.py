@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recsys.model.linked_weights import Associations
     from recsys.model.sums import Sums
     from recsys.training.dataset.events import Events
-    from recsys.training.selection import Selection
+    from recsys.training.families.additive.selection import Selection
 
 
 class AdditiveFamily:
@@ -41,7 +41,7 @@ class AdditiveFamily:
 
     def try_candidate(self, candidate: Candidate, data: TrainingData, config: FitConfig) -> Trial:
         """See `Family`."""
-        from recsys.training.fit import try_candidate
+        from recsys.training.families.additive.fit import try_candidate
 
         return try_candidate(
             candidate, data.examples, data.items, data.cut_off, data.half_life_days, config, data.neutral
@@ -49,8 +49,8 @@ class AdditiveFamily:
 
     def fit(self, trial: Trial, data: TrainingData, config: FitConfig, judged: FitResult | None = None) -> FitResult:
         """See `Family`. Of a fit that was evaluated the head is kept, too."""
-        from recsys.training.fit import fit
-        from recsys.training.selection import Settings
+        from recsys.training.families.additive.fit import fit
+        from recsys.training.families.additive.selection import Settings
 
         settings = None
         if judged is not None:

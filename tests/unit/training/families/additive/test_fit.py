@@ -7,10 +7,11 @@ import pytest
 
 from recsys.errors import InputError
 from recsys.evaluation.behaviour.suite import run_behaviour_tests
-from recsys.training.families.linked_state import TOLERANCE
+from recsys.training.families.additive.fit import AdditiveFit, fit
+from recsys.training.families.additive.linked_state import TOLERANCE
+from recsys.training.families.additive.selection import best_trial
+from recsys.training.families.identity import recipe_id
 from recsys.training.families.registry import candidates_of
-from recsys.training.fit import AdditiveFit, fit
-from recsys.training.recipe.identity import recipe_id
 from recsys.training.recipe.recipe import (
     CLOSED_FORM,
     EMBEDDING,
@@ -20,7 +21,6 @@ from recsys.training.recipe.recipe import (
     HeadConfig,
     Trial,
 )
-from recsys.training.selection import best_trial
 
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
 CLOSED = FitConfig(families=(CLOSED_FORM,))
