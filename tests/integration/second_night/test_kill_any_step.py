@@ -170,7 +170,9 @@ def test_a_killed_rollback_is_finished_by_running_it_again_and_the_loop_goes_on_
     for point in (
         Point(f"{STORE}.audit:Audit.begin_promotion", "before"),
         Point(f"{STORE}.audit:Audit.begin_promotion", "after"),
-        Point(f"{REGISTRY}.delete_alias", "after"),  # `previous_champion`: there is none before the first
+        Point(
+            "recsys.registry.aliases:Aliases.delete_alias", "after"
+        ),  # `previous_champion`: there is none before the first
         Point("recsys.registry.aliases:Aliases.set_alias", "after"),  # `champion`
         Point(f"{STORE}.audit:Audit.finish_promotion", "after"),
     ):

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from tests.unit.training.test_fit import CUT_OFF, catalog, taste_stream
 
 from recsys.errors import TerminalError
 from recsys.training.families.additive.fit import fit
@@ -20,6 +19,7 @@ from recsys.training.families.identity import recipe_id
 from recsys.training.families.registry import candidates_of
 from recsys.training.recipe.code import ROOTS, code_digest, found_code, without_comments
 from recsys.training.recipe.recipe import CLOSED_FORM, EMBEDDING, EmbeddingConfig, FitConfig, HeadConfig
+from tests.unit.training.families.additive.test_fit import CUT_OFF, catalog, taste_stream
 
 NOT_FITTING = ("training/recipe/code.py", "training/recipe/code_modules.py")  # they only tell recipes apart
 REPOSITORY = Path(__file__).resolve().parents[4]
