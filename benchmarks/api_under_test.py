@@ -69,7 +69,7 @@ def fill(url: str) -> Filled:
     subprocess.run(command, env=os.environ | {"RECSYS_DATABASE_URL": url}, check=True, stdout=subprocess.DEVNULL)
     with FeedbackStore.open(url) as store:
         now = datetime.now(UTC)
-        with store.reading() as connection:
+        with store.database.reading() as connection:
             liked = "SELECT item_id FROM interactions WHERE is_like GROUP BY item_id ORDER BY count(*) DESC LIMIT 300"
             users = f"SELECT user_id FROM interactions GROUP BY user_id ORDER BY count(*) DESC LIMIT {NUM_LISTS}"
             popular, user_ids = list(connection.scalars(text(liked))), list(connection.scalars(text(users)))
@@ -78,12 +78,12 @@ def fill(url: str) -> Filled:
             RecommendationSet(user_id, "1", now, now, _entries(random_.sample(popular, LIST_LENGTH)))
             for user_id in user_ids
         ]
-        store.replace_recommendation_sets("1", now, sets)
-        with store.reading() as connection:
+        store.lists.replace_recommendation_sets("1", now, sets)
+        with store.database.reading() as connection:
             query = "SELECT user_id, recommendation_set_id FROM recommendation_sets"
             numbers = {row.user_id: row.recommendation_set_id for row in connection.execute(text(query))}
-        catalog = store.catalog()
-        _, token = store.write(lambda c: create_key(c, "load", [Scope.ACT_FOR_USERS], now))
+        catalog = store.catalog.all_items()
+        _, token = store.database.write(lambda c: create_key(c, "load", [Scope.ACT_FOR_USERS], now))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")  # what the server does by itself within minutes
         connection.execute("CHECKPOINT")  # the import's pages reach the disk now, not in the middle of a measurement

@@ -104,7 +104,7 @@ def measure(filled: Filled, server: Server, rate: float, seconds: float, run: st
 
 def server_version(url: str) -> str:
     """Of PostgreSQL; refuses one that does not wait for the disk, for its numbers would mean nothing."""
-    with FeedbackStore.open(url) as store, store.reading() as connection:
+    with FeedbackStore.open(url) as store, store.database.reading() as connection:
         shown = {
             name: connection.scalar(text(f"SHOW {name}")) for name in ("server_version", "fsync", "synchronous_commit")
         }
@@ -117,7 +117,7 @@ def read_stored(url: str, run: str) -> dict[tuple[str, str], list[int]]:
     """The rows of a run's keys: (user_id, key) -> numbers."""
     query = text("SELECT user_id, idempotency_key, dislike_id FROM user_dislikes WHERE idempotency_key LIKE :keys")
     found: dict[tuple[str, str], list[int]] = {}
-    with FeedbackStore.open(url) as store, store.reading() as connection:
+    with FeedbackStore.open(url) as store, store.database.reading() as connection:
         for row in connection.execute(query, {"keys": f"{run}-%"}):
             found.setdefault((row.user_id, row.idempotency_key), []).append(row.dislike_id)
     return found

@@ -143,11 +143,13 @@ def show_all(told: story.Story, done: Tonight, log: Path, settings: Settings) ->
     from recsys.pipeline.retraining.evaluation import load_evidence
 
     with Context.open() as context:
-        champion = str(context.registry.get_alias("champion"))
+        champion = str(context.registry.aliases.get_alias("champion"))
         results.show_decisions(context, out)
-        results.show_systems(load_evidence(context, context.store.get_batch(FIRST_RUN)), "The first champion", out)
+        results.show_systems(
+            load_evidence(context, context.store.backlog.get_batch(FIRST_RUN)), "The first champion", out
+        )
         if done.batch_id is not None:
-            batch = context.store.get_batch(done.batch_id)
+            batch = context.store.backlog.get_batch(done.batch_id)
             results.show_batch(context, batch, done.checks, out)
             results.show_systems(load_evidence(context, batch), "Tonight's challenger", out)
         results.show_lists(context, champion, out)

@@ -69,12 +69,12 @@ def prepare(url: str) -> str:
         for rank in range(1, LIST_LENGTH + 1)
     )
     with FeedbackStore.open(url) as store:
-        store.upsert_items([
+        store.catalog.upsert_items([
             Item(f"film-{n}", f"Film {n}", ("Action", "Drama"), ("Actor 1",), tmdb_id=n) for n in range(NUM_ITEMS)
         ])  # fmt: skip
         sets = [RecommendationSet(user, "1", now, now, entries) for user in (None, *USERS)]
-        store.replace_recommendation_sets("1", now, sets)
-        return store.write(lambda c: create_key(c, "fuzz", list(Scope), now))[1]
+        store.lists.replace_recommendation_sets("1", now, sets)
+        return store.database.write(lambda c: create_key(c, "fuzz", list(Scope), now))[1]
 
 
 @contextmanager

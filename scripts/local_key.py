@@ -26,7 +26,7 @@ def ensure_local_key(settings: Settings) -> str:
         token = path.read_text(encoding="ascii").strip() if path.is_file() else ""
         if _holds(store, token):
             return token
-        _, token = store.write(lambda c: create_key(c, "make up", list(Scope), datetime.now(UTC)))
+        _, token = store.database.write(lambda c: create_key(c, "make up", list(Scope), datetime.now(UTC)))
     partial = path.with_suffix(".partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
         file.write(token + "\n")
@@ -38,6 +38,6 @@ def _holds(store: FeedbackStore, token: str) -> bool:
     parts = split_token(token)
     if parts is None:
         return False
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         key = find_key(connection, parts[0])
     return key is not None and key.accepts(parts[1]) and key.scopes == frozenset(Scope)

@@ -73,6 +73,6 @@ def has_events(settings: Settings) -> bool:
         return False
     try:
         with FeedbackStore.open(settings.database_url) as store:
-            return store.stream_summary(datetime.max.replace(tzinfo=UTC)).last_recorded_at is not None
+            return store.stream.stream_summary(datetime.max.replace(tzinfo=UTC)).last_recorded_at is not None
     except RecsysError:
         return True

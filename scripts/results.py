@@ -22,7 +22,7 @@ def show_decisions(context: Any, out: Console) -> None:
     table = Table(title="What was decided, and why")
     for heading in ("run", "step", "verdict", "why"):
         table.add_column(heading, overflow="fold")
-    for decision in sorted(context.store.list_decisions(limit=50), key=lambda found: found.decision_id):
+    for decision in sorted(context.store.audit.list_decisions(limit=50), key=lambda found: found.decision_id):
         cells = (decision.run_id, decision.step, decision.verdict, "\n".join(decision.reasons))
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
@@ -78,10 +78,10 @@ def show_systems(evidence: Any, title: str, out: Console) -> None:
 
 def published_lists(store: Any, num_users: int) -> dict[str, Any]:
     """User -> the list that is served, of so many users who have liked something, those with the most likes first."""
-    histories = store.read_histories(datetime.max.replace(tzinfo=UTC), HALF_LIFE_DAYS)
+    histories = store.stream.read_histories(datetime.max.replace(tzinfo=UTC), HALF_LIFE_DAYS)
     likes = histories[histories["signal"] == "like"].groupby("user_id").size()
     users = likes.reset_index(name="likes").sort_values(["likes", "user_id"], ascending=[False, True])["user_id"]
-    found = {user_id: store.get_recommendations(user_id) for user_id in users[:num_users]}
+    found = {user_id: store.lists.get_recommendations(user_id) for user_id in users[:num_users]}
     return {user_id: one for user_id, one in found.items() if one is not None and one.entries}
 
 
@@ -89,7 +89,7 @@ def show_lists(context: Any, version: str, out: Console) -> None:
     """The first recommendations of some users with a history, each with its reason, and how many films there are in all."""
     lists = published_lists(context.store, COUNTED_USERS)
     users = sorted(lists)[:: max(1, len(lists) // SHOWN_USERS)][:SHOWN_USERS]
-    catalog = context.store.catalog()
+    catalog = context.store.catalog.all_items()
     table = Table(title=f"Lists of version {version}")
     for heading in ("user", "#", "film", "score", "why"):
         table.add_column(heading, overflow="fold")

@@ -149,7 +149,7 @@ def choose_user(settings: Settings) -> str:
     Of those the one with the most personal list: the most films that are there because of what the user liked.
     """
     with FeedbackStore.open(settings.database_url) as store:
-        lists, catalog = published_lists(store, NUM_ASKED), store.catalog()
+        lists, catalog = published_lists(store, NUM_ASKED), store.catalog.all_items()
 
     def personal(user_id: str) -> tuple[int, str]:
         liked = [entry for entry in lists[user_id].entries[:LENGTH] if entry.reason.startswith("Because you liked")]

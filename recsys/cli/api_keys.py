@@ -43,7 +43,7 @@ def create(
 
     scopes = _scopes(scope)
     with FeedbackStore.open(Settings.from_environment().database_url) as store:
-        key, token = store.write(lambda c: api_keys.create_key(c, name, scopes, datetime.now(UTC)))
+        key, token = store.database.write(lambda c: api_keys.create_key(c, name, scopes, datetime.now(UTC)))
     if as_json:
         print_json_lines([{**_as_dict(key), "token": token}])
     else:
@@ -68,7 +68,7 @@ def list_all(k: K = 100, as_json: Json = False) -> None:
     """Show all keys, without their secrets."""
     from recsys.store import FeedbackStore, api_keys
 
-    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
+    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.database.reading() as connection:
         found = api_keys.list_keys(connection)[:k]
     if as_json:
         print_json_lines(map(_as_dict, found))
@@ -96,7 +96,7 @@ def revoke(
     from recsys.store import FeedbackStore, api_keys
 
     with FeedbackStore.open(Settings.from_environment().database_url) as store:
-        key = store.write(lambda c: api_keys.revoke_key(c, key_id, datetime.now(UTC)))
+        key = store.database.write(lambda c: api_keys.revoke_key(c, key_id, datetime.now(UTC)))
     if as_json:
         print_json_lines([_as_dict(key)])
     else:

@@ -22,8 +22,8 @@ def list_bursts(k: K = 20, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        bursts = context.store.list_bursts()[:k]
-        items = context.store.items(burst.item_id for burst in bursts)
+        bursts = context.store.brigading.list_bursts()[:k]
+        items = context.store.catalog.get_items(burst.item_id for burst in bursts)
     if as_json:
         print_json_lines({**asdict(burst), "title": items[burst.item_id].title} for burst in bursts)
         return
@@ -47,8 +47,8 @@ def release_burst(
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        count = context.store.release_flagged(item_id, note, datetime.now(UTC))
-        items = context.store.items([item_id])
+        count = context.store.brigading.release_flagged(item_id, note, datetime.now(UTC))
+        items = context.store.catalog.get_items([item_id])
     if as_json:
         print_json_lines([{"item_id": item_id, "num_released": count}])
     else:

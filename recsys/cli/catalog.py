@@ -38,7 +38,7 @@ def list_items(title: Title = "", k: K = 20, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
     from recsys.store.directory import find_items
 
-    with Context.open() as context, context.store.reading() as connection:
+    with Context.open() as context, context.store.database.reading() as connection:
         found = find_items(connection, title, k)
     if as_json:
         print_json_lines(
@@ -65,8 +65,8 @@ def show_item(item_id: ItemId, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        item = context.store.items([item_id]).get(item_id)
-        changes = context.store.list_item_changes(item_id)
+        item = context.store.catalog.get_items([item_id]).get(item_id)
+        changes = context.store.catalog.list_item_changes(item_id)
     if item is None:
         raise NotFoundError(f"Expected an item of the catalog, got {item_id!r}: `recsys import items` brings items in.")
     if as_json:
@@ -111,7 +111,7 @@ def set_item(
     if not values:
         raise InputError("Expected something to change, got no option: see `recsys items set --help`.")
     with Context.open() as context:
-        changed = context.store.change_item(item_id, values, datetime.now(UTC))
+        changed = context.store.catalog.change_item(item_id, values, datetime.now(UTC))
     if as_json:
         print_json_lines([asdict(changed)])
     else:

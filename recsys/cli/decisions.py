@@ -46,7 +46,7 @@ def list_decisions(
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        rows = context.store.list_decisions(limit=k, run_id=run_id, verdict=verdict, since=start)
+        rows = context.store.audit.list_decisions(limit=k, run_id=run_id, verdict=verdict, since=start)
     if as_json:
         print_json_lines(_as_dict(row) for row in rows)
         return
@@ -71,7 +71,7 @@ def show(
     from recsys.pipeline.promotion import verdict_audit
 
     with Context.open() as context:
-        decision = context.store.get_decision(decision_id)
+        decision = context.store.audit.get_decision(decision_id)
         again = verdict_audit.replay(context, decision)
     if as_json:
         replayed = None if again is None else {

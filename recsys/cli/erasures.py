@@ -36,7 +36,7 @@ def erase_user(
     if not yes:
         confirm(f"Delete everything about user {user_id}? This cannot be undone.")
     with Context.open() as context:
-        erasure = context.store.erase_user(user_id, requested_by, datetime.now(UTC))
+        erasure = context.store.erasures.erase_user(user_id, requested_by, datetime.now(UTC))
     _show_proofs([erasure], as_json)
 
 
@@ -49,7 +49,7 @@ def bring_back(
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        erasure = context.store.bring_back(user_id, requested_by, datetime.now(UTC))
+        erasure = context.store.erasures.bring_back(user_id, requested_by, datetime.now(UTC))
     if as_json:
         _show_proofs([erasure], as_json)
     else:
@@ -69,7 +69,7 @@ def list_erasures(
     if ctx.invoked_subcommand is not None:
         return
     with Context.open() as context:
-        found = context.store.list_erasures(user_id)[:k]
+        found = context.store.erasures.list_erasures(user_id)[:k]
     _show_proofs(found, as_json)
     if not found and not as_json:
         say("Nobody was erased." if user_id is None else "This user was never erased.")

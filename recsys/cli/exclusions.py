@@ -22,7 +22,7 @@ def exclude(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        found = context.store.exclude_item(user_id, item_id, datetime.now(UTC))
+        found = context.store.catalog.exclude_item(user_id, item_id, datetime.now(UTC))
     if as_json:
         print_json_lines([asdict(found)])
     else:
@@ -35,7 +35,7 @@ def include(user_id: UserId, item_id: ItemId, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        context.store.include_item(user_id, item_id, datetime.now(UTC))
+        context.store.catalog.include_item(user_id, item_id, datetime.now(UTC))
     if as_json:
         print_json_lines([{"user_id": user_id, "item_id": item_id, "is_excluded": False}])
     else:
@@ -48,8 +48,8 @@ def list_excluded(user_id: UserId, k: K = 100, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        found = context.store.list_exclusions(user_id)[:k]
-        titles = context.store.items([one.item_id for one in found])
+        found = context.store.catalog.list_exclusions(user_id)[:k]
+        titles = context.store.catalog.get_items([one.item_id for one in found])
     if as_json:
         print_json_lines(map(asdict, found))
         return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def titles_of_reasons(context: Context, entries: Iterable[RecommendationEntry]) -> dict[str, str]:
     """Item id -> title, of the items that contributions name; without those that are missing in the catalog."""
     named = {item_id for entry in entries for item_id in cited_items(entry.contributions)}
-    return {item_id: item.title for item_id, item in context.store.items(named).items()}
+    return {item_id: item.title for item_id, item in context.store.catalog.get_items(named).items()}
 
 
 def contribution_rows(contributions: Mapping[str, float], titles: Mapping[str, str]) -> list[str]:
@@ -45,7 +45,7 @@ def counterfactual_sentences(context: Context, given: RecommendationSet, k: int)
         bar.update(task, description=f"loading version {given.model_version}")
         recommender = eligible_as_of(context.store, context.recommender(given.model_version), given.as_of)
         half_life_days = float(recommender.recipe["half_life_days"])
-        histories = context.store.read_histories(given.as_of, half_life_days, [given.user_id])
+        histories = context.store.stream.read_histories(given.as_of, half_life_days, [given.user_id])
         shown = [entry.item_id for entry in given.entries[:k]]
 
         def on_item(done: int, total: int) -> None:

@@ -34,7 +34,7 @@ def patterns(
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        analysis = get_dislike_pattern_analysis(context.store, user, as_of=moment)
+        analysis = get_dislike_pattern_analysis(context.store.insights, user, as_of=moment)
     if as_json:
         print_json_lines([analysis])
         return
@@ -66,7 +66,7 @@ def feedback_metrics(as_json: Json = False, as_of: AsOf = None) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        metrics = get_feedback_improvement_metrics(context.store, moment)
+        metrics = get_feedback_improvement_metrics(context.store.insights, moment)
     if as_json:
         print_json_lines([metrics])
         return

@@ -41,7 +41,7 @@ def list_models(
     moment = None if at is None else parse_as_of(at)
     with Context.open() as context:
         if at is not None and moment is not None:
-            found = version_history.champions_at(context.store.list_promotions(), moment, is_day=len(at) == A_DAY)
+            found = version_history.champions_at(context.store.audit.list_promotions(), moment, is_day=len(at) == A_DAY)
             _show_champions([version_history.tenure_as_dict(tenure) for tenure in found], at, as_json)
             return
         rows = [version.as_dict() for version in version_history.version_histories(context)]

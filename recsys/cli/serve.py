@@ -78,7 +78,7 @@ def _check(settings: ApiSettings) -> bool:
     TokenVerifier(config)
     RateLimits(config)
     parse_limit("RECSYS_RATE_LIMIT_FAILURES", config.rate_limit_failures)
-    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.reading() as connection:
+    with FeedbackStore.open(Settings.from_environment().database_url) as store, store.database.reading() as connection:
         has_keys = any(key.revoked_at is None for key in list_keys(connection))
     if not (has_keys or config.has_jwt) and not _is_loopback(settings.host):
         raise InputError(

@@ -41,11 +41,11 @@ def status(as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        backlog = context.store.count_backlog(datetime.now(UTC))
-        holder = context.store.find_open_batch()
-        promotion = context.store.last_promotion()
-        decisions = context.store.list_decisions(limit=1)
-        shifts = context.store.list_stream_shifts()
+        backlog = context.store.backlog.count_backlog(datetime.now(UTC))
+        holder = context.store.backlog.find_open_batch()
+        promotion = context.store.audit.last_promotion()
+        decisions = context.store.audit.list_decisions(limit=1)
+        shifts = context.store.stream.list_stream_shifts()
         home = context.settings.home
     last = decisions[0] if decisions else None
     champion = None if promotion is None else promotion.to_version
@@ -109,11 +109,11 @@ def recommend(
     with Context.open() as context:
         found = current_list(context.store, user_id, datetime.now(UTC), k)
         shown = found.entries[:k]
-        items = context.store.items(entry.item_id for entry in shown)
+        items = context.store.catalog.get_items(entry.item_id for entry in shown)
         titles = titles_of_reasons(context, shown)
         without = counterfactual_sentences(context, found, k) if counterfactuals else {}
-        champion = context.store.last_promotion()
-        has_own = context.store.get_recommendations(user_id) is not None
+        champion = context.store.audit.last_promotion()
+        has_own = context.store.lists.get_recommendations(user_id) is not None
     if as_json:
         print_json_lines(_as_dict(found, entry, items, without) for entry in shown)
         return
@@ -152,7 +152,7 @@ def release(
     from recsys.pipeline.context import Context
 
     with Context.open() as context:
-        batch = context.store.release_batch(batch_id, datetime.now(UTC))
+        batch = context.store.backlog.release_batch(batch_id, datetime.now(UTC))
     if as_json:
         print_json_lines([{"run_id": batch.batch_id, "status": batch.status, "num_dislikes": batch.num_examples}])
     else:

@@ -25,7 +25,7 @@ def users(k: K = 20, as_json: Json = False) -> None:
     from recsys.pipeline.context import Context
     from recsys.store.directory import active_users
 
-    with Context.open() as context, context.store.reading() as connection:
+    with Context.open() as context, context.store.database.reading() as connection:
         found = active_users(connection, k)
     if as_json:
         print_json_lines(map(asdict, found))
@@ -86,7 +86,7 @@ def undo(
         if (dislike_id is None) is not last:
             raise InputError(_which(context.store, user_id))
         number = newest_dislike(context.store, user_id).dislike_id if dislike_id is None else dislike_id
-        stored = context.store.retract_dislike(user_id, number, datetime.now(UTC))
+        stored = context.store.feedback.retract_dislike(user_id, number, datetime.now(UTC))
     if as_json:
         print_json_lines([_as_dict(stored)])
         return
@@ -96,7 +96,7 @@ def undo(
 
 
 def _which(store: FeedbackStore, user_id: str) -> str:
-    newest = [f"{one.dislike_id} ({one.dislike.movie_title})" for one in store.list_dislikes(user_id, SHOWN)]
+    newest = [f"{one.dislike_id} ({one.dislike.movie_title})" for one in store.feedback.list_dislikes(user_id, SHOWN)]
     there = f"The newest {count_of(len(newest), 'dislike')} of {user_id}: {', '.join(newest)}." if newest else (
         f"User {user_id} has no dislike that could be taken back."
     )  # fmt: skip

@@ -151,7 +151,7 @@ def _require_no_run(home: Path, settings: Settings, now: datetime) -> None:
     if is_under(settings.database_url, home) and not database_file(settings.database_url).is_file():
         return
     with FeedbackStore.open(settings.database_url) as store:
-        batch = store.find_open_batch()
+        batch = store.backlog.find_open_batch()
     if batch is not None and batch.lease_expires_at > now:
         raise ConflictError(
             f"Expected no run to be under way, but {batch.batch_id} holds a batch since {batch.claimed_at.isoformat()}: "

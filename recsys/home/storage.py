@@ -60,7 +60,7 @@ def version_sizes(settings: Settings) -> dict[str, int]:
 
 
 def _databases(settings: Settings, store: FeedbackStore) -> Iterator[Kind]:
-    lists = store.lists_size()
+    lists = store.lists.lists_size()
     file = database_file(settings.database_url)
     total = (
         sum(map(size_of, file.parent.glob(f"{file.name}*"))) if is_under(settings.database_url, settings.home) else 0

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def erased_users(parsed: Parsed, store: FeedbackStore) -> frozenset[str]:
     """Who of the users in the files is erased."""
-    return store.erased_users(parsed.feedback["user_id"].unique().tolist())
+    return store.erasures.erased_users(parsed.feedback["user_id"].unique().tolist())
 
 
 def without(parsed: Parsed, user_ids: frozenset[str]) -> Parsed:
@@ -34,7 +34,7 @@ def bring_back(store: FeedbackStore, user_ids: frozenset[str], what: str, now: d
     num_users = 0
     for user_id in sorted(user_ids):
         try:
-            store.bring_back(user_id, what, now)
+            store.erasures.bring_back(user_id, what, now)
         except NotFoundError:
             continue  # somebody else did meanwhile
         num_users += 1

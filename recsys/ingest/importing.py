@@ -217,15 +217,15 @@ def _report(parsed: Parsed, num_placeholders: int, written: Written, seconds: fl
 def _shift_of(
     store: FeedbackStore, parsed: Parsed, path: Path, request: ShiftRequest, imported_at: datetime
 ) -> StreamShift:
-    name, kept = path.resolve().name, store.list_stream_shifts()
-    days = choose_days(parsed.source, name, request.days_for(parsed), kept, has_feedback=store.has_feedback())
+    name, kept = path.resolve().name, store.stream.list_stream_shifts()
+    days = choose_days(parsed.source, name, request.days_for(parsed), kept, has_feedback=store.stream.has_feedback())
     return StreamShift(parsed.source, name, days, imported_at)
 
 
 def _keep(store: FeedbackStore, shift: StreamShift) -> None:
     """Before the first row is written. A file that stays where it is needs a record only beside one that was moved."""
-    if shift.shift_days or any(one.source == shift.source for one in store.list_stream_shifts()):
-        store.keep_stream_shift(shift)
+    if shift.shift_days or any(one.source == shift.source for one in store.stream.list_stream_shifts()):
+        store.stream.keep_stream_shift(shift)
 
 
 def _with_defaults(options: ImportOptions, default: Thresholds) -> Thresholds:

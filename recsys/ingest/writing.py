@@ -37,7 +37,7 @@ def placeholders_of(parsed: Parsed, store: FeedbackStore) -> list[Item]:
     """Items that feedback names and nobody knows: neither the files nor the catalog."""
     named = pd.unique(parsed.feedback["item_id"]).tolist()
     unknown = [item_id for item_id in named if item_id not in parsed.items]
-    known = store.catalog() if unknown else {}
+    known = store.catalog.all_items() if unknown else {}
     return [Item(item_id=item_id, title=item_id, is_placeholder=True) for item_id in unknown if item_id not in known]
 
 
@@ -53,18 +53,18 @@ def write(
 
     `imported_at` goes to the rows, and to the history of what may be recommended.
     """
-    items = [*_changed_items(parsed, store.catalog()), *placeholders]
+    items = [*_changed_items(parsed, store.catalog.all_items()), *placeholders]
     total = len(items) + len(parsed.feedback)
     done = num_items = num_feedback = 0
     for batch in _batches(items, rows_per_batch):
-        num_items += store.upsert_items(batch, imported_at)
+        num_items += store.catalog.upsert_items(batch, imported_at)
         done += len(batch)
         _tell(watch, done, total)
     kept = ErasedMeanwhile()
     for start in range(0, len(parsed.feedback), rows_per_batch):
         rows = parsed.feedback.iloc[start : start + rows_per_batch]
         num_feedback += kept.write(partial(_save_interactions, store), list(_interactions(rows, imported_at)))
-        recorded = kept.write(partial(save_dislikes, store), list(_dislikes(rows, parsed.source, imported_at)))
+        recorded = kept.write(partial(save_dislikes, store.feedback), list(_dislikes(rows, parsed.source, imported_at)))
         num_feedback += sum(dislike.is_new for dislike in recorded)
         done += len(rows)
         _tell(watch, done, total)
@@ -73,7 +73,7 @@ def write(
 
 def _save_interactions(store: FeedbackStore, rows: list[Interaction]) -> int:
     # A placeholder that was there a moment ago may have gone with an erased user.
-    return store.insert_interactions(rows, makes_placeholders=True)
+    return store.feedback.insert_interactions(rows, makes_placeholders=True)
 
 
 def _changed_items(parsed: Parsed, catalog: dict[str, Item]) -> Iterator[Item]:

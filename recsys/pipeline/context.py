@@ -42,14 +42,14 @@ class Context:
     def folder(self, batch_id: str) -> Path:
         """Where the steps of a batch leave their files."""
         try:
-            batch = self.store.get_batch(batch_id)
+            batch = self.store.backlog.get_batch(batch_id)
         except NotFoundError:  # the registry may hold versions of another database
             return self.settings.batch_folder(batch_id)
         return self.settings.batch_folder(batch_id, (batch.training_set_uri, batch.evidence_uri))
 
     @cached_property
     def _user_key(self) -> UserKey:
-        return self.store.user_key() or UserKey(secrets.token_bytes(KEY_BYTES))
+        return self.store.erasures.user_key() or UserKey(secrets.token_bytes(KEY_BYTES))
 
     def pseudonym(self, user_id: str) -> str:
         """What a user is called in files that are kept: a hash under the key of the database, the same in every night.
@@ -60,7 +60,7 @@ class Context:
 
     def make_pseudonyms(self) -> None:
         """Makes the key if there is none, so that pseudonyms are the same for good."""
-        self.store.make_user_key()
+        self.store.erasures.make_user_key()
         vars(self).pop("_user_key", None)
 
     def recommender(self, version: str) -> Recommender:
@@ -71,7 +71,7 @@ class Context:
         """
         known = recommender_files(self, version)
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as folder:
-            local = self.registry.download(version, Path(folder))
+            local = self.registry.files.download(version, Path(folder))
             require_same(local, known, version_advice(version))
             from recsys.model.recommender import Recommender
 

@@ -40,7 +40,7 @@ def version_advice(version: str) -> str:
 
 def known_files(context: Context, batch_id: str, folder: Path, *kinds: ArtifactKind) -> dict[str, FileDigest]:
     """What is known of the files in a batch's folder; nothing in any other, such as that of a dry run."""
-    return context.store.known_files(batch_id, *kinds) if folder == context.folder(batch_id) else {}
+    return context.store.backlog.known_files(batch_id, *kinds) if folder == context.folder(batch_id) else {}
 
 
 def record_training_set(context: Context, batch_id: str, summary: TrainingSetSummary) -> str:
@@ -54,7 +54,7 @@ def record_training_set(context: Context, batch_id: str, summary: TrainingSetSum
     """
     folder = context.folder(batch_id) / TRAINING_SET
     uri = context.settings.reference(folder)
-    context.store.record_files(
+    context.store.backlog.record_files(
         ArtifactKind.TRAINING_SET, batch_id, TRAINING_SET, digest_folder(folder, TRAINING_SET),
         training_set_uri=uri, training_set_digest=summary.digest, num_rows=summary.num_rows,
     )  # fmt: skip
@@ -65,12 +65,14 @@ def record_candidate(context: Context, batch_id: str, name: str) -> None:
     """Records what was measured of a candidate."""
     path = f"candidates/{name}"
     files = digest_folder(context.folder(batch_id) / path, path)
-    context.store.record_files(ArtifactKind.CANDIDATE, batch_id, path, files)
+    context.store.backlog.record_files(ArtifactKind.CANDIDATE, batch_id, path, files)
 
 
 def record_fit(context: Context, batch_id: str, fit_name: str) -> None:
     """Records a fitted recommender and its numbers."""
-    context.store.record_files(ArtifactKind.FIT, batch_id, fit_name, fit_files(context.folder(batch_id) / fit_name))
+    context.store.backlog.record_files(
+        ArtifactKind.FIT, batch_id, fit_name, fit_files(context.folder(batch_id) / fit_name)
+    )
 
 
 def fit_files(folder: Path) -> dict[str, FileDigest]:
@@ -87,7 +89,7 @@ def record_evidence(context: Context, batch_id: str, folder: Path) -> str:
         ConflictError: if the batch was released or taken over.
     """
     uri, files = context.settings.reference(folder), digest_folder(folder, folder.name)
-    context.store.record_files(ArtifactKind.EVIDENCE, batch_id, folder.name, files, evidence_uri=uri)
+    context.store.backlog.record_files(ArtifactKind.EVIDENCE, batch_id, folder.name, files, evidence_uri=uri)
     return uri
 
 
@@ -114,18 +116,18 @@ def recorder_of_version(
                     f"{found or 'no such file'}: nothing was registered. {NEW_RUN}"
                 )
         own = {path: replace(one, path=path) for name, one in files.items() for path in [f"{fit_name}/{name}"]}
-        context.store.record_files(ArtifactKind.VERSION, batch_id, fit_name, own)
+        context.store.backlog.record_files(ArtifactKind.VERSION, batch_id, fit_name, own)
 
     return on_saved
 
 
 def files_of_version(context: Context, version: str) -> dict[str, FileDigest]:
     """What is known of the model of a version: paths in it -> digest."""
-    made = context.store.find_maker(version)
+    made = context.store.backlog.find_maker(version)
     if made is None:
         return {}
     batch, fit_name = made
-    return below(context.store.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
+    return below(context.store.backlog.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
 
 
 def recommender_files(context: Context, version: str) -> dict[str, FileDigest]:
@@ -145,7 +147,7 @@ def require_recommender(context: Context, version: str) -> None:
         DigestError: if it is not the one that was registered.
     """
     if known := recommender_files(context, version):
-        with context.registry.model_files(version, IN_VERSION) as folder:
+        with context.registry.files.model_files(version, IN_VERSION) as folder:
             require_same(folder, known, version_advice(version))
 
 

@@ -20,11 +20,11 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 def status() -> dict[str, Any]:
     """What the status page shows: backlog, last decisions, champion and those before it, and where MLflow is."""
     with Context.open() as context:
-        promotions = context.store.list_promotions()
+        promotions = context.store.audit.list_promotions()
         promotion = promotions[-1] if promotions else None
-        decisions = context.store.list_decisions(limit=10)
+        decisions = context.store.audit.list_decisions(limit=10)
         return {
-            "backlog": context.store.count_backlog(LATEST),
+            "backlog": context.store.backlog.count_backlog(LATEST),
             "threshold": DEFAULT_THRESHOLD,
             "last_decisions": [
                 {
@@ -46,7 +46,7 @@ def feedback_report(as_of: datetime) -> dict[str, Any]:
     """What the page shows of the feedback of all users: `analysis`, patterns as last `identified`, `metrics`."""
     with Context.open() as context:
         return {
-            "analysis": get_dislike_pattern_analysis(context.store, as_of=as_of),
-            "identified": [pattern.as_dict() for pattern in context.store.list_patterns(None, as_of)],
-            "metrics": get_feedback_improvement_metrics(context.store, as_of),
+            "analysis": get_dislike_pattern_analysis(context.store.insights, as_of=as_of),
+            "identified": [pattern.as_dict() for pattern in context.store.insights.list_patterns(None, as_of)],
+            "metrics": get_feedback_improvement_metrics(context.store.insights, as_of),
         }

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys.errors import InputError
 from recsys.registry.errors import check_reachable
-from recsys.registry.local_store import make_store, missing_store, require_own_home, require_readable
+from recsys.registry.local_store import make_store, missing_store, require_own_home, require_readable, require_whole
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -49,54 +49,74 @@ class MlflowConnection:
             artifact_root: folder of the artifacts of a store in this process; a server keeps its own.
             link_url: what links start with, if a browser reaches the server elsewhere; default: `tracking_uri`.
         """
-        self._tracking_uri = tracking_uri
-        self._artifact_root = artifact_root
-        self._link_url = link_url or tracking_uri
+        self.tracking_uri = tracking_uri
+        self.artifact_root = artifact_root
+        self.link_url = link_url or tracking_uri
 
     @property
-    def _is_server(self) -> bool:
-        return self._tracking_uri.startswith(("http://", "https://"))
+    def is_server(self) -> bool:
+        """Whether MLflow is a server."""
+        return self.tracking_uri.startswith(("http://", "https://"))
 
     @property
     def is_local(self) -> bool:
         """Whether its store is in this process, on this machine's disk."""
-        return self._file is not None
+        return self.file is not None
 
     @property
-    def _file(self) -> Path | None:
+    def file(self) -> Path | None:
         """File of a store in this process."""
         prefix = "sqlite:///"
-        return Path(self._tracking_uri.removeprefix(prefix)) if self._tracking_uri.startswith(prefix) else None
+        return Path(self.tracking_uri.removeprefix(prefix)) if self.tracking_uri.startswith(prefix) else None
 
-    def _make_store(self) -> None:
+    def make_store(self) -> None:
         """Makes the file of a store in this process; whoever only reads makes none, since what they look for is not there."""
-        if self._file is None:
+        if self.file is None:
             return
-        if not self._file.exists():
+        if not self.file.exists():
             prepare_environment()
             quieten()
-        make_store(self._file, self._artifact_root)
+        make_store(self.file, self.artifact_root)
 
     @cached_property
-    def _client(self) -> Any:
+    def client(self) -> Any:
         """MLflow's client; importing MLflow takes seconds.
 
         Raises:
             TerminalError: if there is no store in this process, or its file is damaged or was moved.
         """
         prepare_environment()
-        if self._is_server:
-            check_reachable(self._tracking_uri)
-        elif self._file is None:
+        if self.is_server:
+            check_reachable(self.tracking_uri)
+        elif self.file is None:
             raise InputError(
-                f"Expected MLFLOW_TRACKING_URI to be sqlite:///FILE or http(s)://HOST, got {self._tracking_uri!r}."
+                f"Expected MLFLOW_TRACKING_URI to be sqlite:///FILE or http(s)://HOST, got {self.tracking_uri!r}."
             )
         from mlflow import MlflowClient
 
         quieten()
-        if self._file is not None:
-            if not self._file.exists():
-                raise missing_store(self._file)
-            require_readable(self._file)
-            require_own_home(self._file, self._artifact_root)
-        return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._tracking_uri)
+        if self.file is not None:
+            if not self.file.exists():
+                raise missing_store(self.file)
+            require_readable(self.file)
+            require_own_home(self.file, self.artifact_root)
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def has_store(self) -> bool:
+        """False where a store in this process has not been made yet."""
+        return self.file is None or self.file.exists()
+
+    def require_store(self, *, reads_all: bool = False) -> None:
+        """Refuses a store in this process that is gone or damaged; for whoever knows that there are versions.
+
+        Args:
+            reads_all: also reads a whole file, which takes as long as it is large.
+
+        Raises:
+            TerminalError: naming the file.
+        """
+        if self.file is None:
+            return
+        if not self.file.exists():
+            raise missing_store(self.file)
+        (require_whole if reads_all else require_readable)(self.file)

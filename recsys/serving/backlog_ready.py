@@ -176,19 +176,19 @@ class BacklogAnnouncer:
             TransientError: if Airflow or the database is not available.
         """
         now = self._clock()
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             after_batch = newest_used_batch(connection)
             known = find_announcement(connection, after_batch)
         if known is not None and known.posted_at is not None:
             return False
-        backlog = self._store.count_backlog(now)
+        backlog = self._store.backlog.count_backlog(now)
         if backlog < self._config.threshold:
             return False
         wanted, stale_since = Announcement(after_batch, backlog, now), now - timedelta(seconds=self._config.retry_s)
-        if not self._store.write(lambda c: take_announcement(c, wanted, stale_since)):
+        if not self._store.database.write(lambda c: take_announcement(c, wanted, stale_since)):
             return False
         self._airflow.post_event(BACKLOG_READY_URI, {"backlog": backlog, "after_batch": after_batch})
-        self._store.write(lambda c: mark_posted(c, after_batch, self._clock()))
+        self._store.database.write(lambda c: mark_posted(c, after_batch, self._clock()))
         log.info("announced to Airflow: %d dislikes are waiting", backlog)
         return True
 

@@ -58,8 +58,8 @@ def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -
             return replace(served, entries=shown)
         set_id = served.recommendation_set_id
         if set_id is None:
-            set_id = store.add_list(served)
-        if set_id is not None and store.add_exposure(set_id, len(shown), now):
+            set_id = store.lists.add_list(served)
+        if set_id is not None and store.lists.add_exposure(set_id, len(shown), now):
             return replace(served, recommendation_set_id=set_id, entries=shown)
         # What was read holds no more: the user was erased, or a newer list took the place of one that nobody was shown.
 
@@ -72,7 +72,7 @@ def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> R
     Raises:
         NotFoundError: if nothing was ever published.
     """
-    lists = store.served_lists(user_id)
+    lists = store.lists.served_lists(user_id)
     own, strangers = (None, None) if lists is None else (lists.own, lists.strangers)
     published = own or strangers
     if lists is None or published is None:
@@ -82,17 +82,17 @@ def current_list(store: FeedbackStore, user_id: str, now: datetime, k: int) -> R
     barred = barred_entries(store, user_id, [one for one in (own, strangers) if one is not None], now)
     if lists.is_erased:
         return _for_anybody(strangers or replace(published, user_id=None, entries=()), barred)
-    changed_at = store.feedback_changed_at(user_id, now)  # as below: what is later than now does not act yet
+    changed_at = store.stream.feedback_changed_at(user_id, now)  # as below: what is later than now does not act yet
     is_current = own is not None and (changed_at is None or changed_at <= own.as_of)
     if own is not None and is_current and len(own.entries) >= k and not _holds(own, barred):
         return own
     publication = lists.publication
-    catalog_changed_at = store.items_changed_at(entry.item_id for entry in published.entries)
+    catalog_changed_at = store.catalog.items_changed_at(entry.item_id for entry in published.entries)
     after = max((moment for moment in (changed_at, catalog_changed_at) if moment is not None), default=None)
-    made = store.get_adjusted_list(user_id, publication.publication_id, after=after)
+    made = store.lists.get_adjusted_list(user_id, publication.publication_id, after=after)
     if made is not None and len(made.entries) >= k and not _holds(made, barred):
         return made
-    signals = store.user_signals(user_id, now)
+    signals = store.stream.user_signals(user_id, now)
     entries = _adjusted(store, published, strangers, signals, now, k, barred)
     return RecommendationSet(
         user_id, published.model_version, now, now, entries, kind=SetKind.ADJUSTED, calibration=published.calibration,
@@ -121,9 +121,9 @@ def barred_entries(
         lists: published, of one version or of several.
         now: what is available then.
     """
-    items = store.items(entry.item_id for one in lists for entry in one.entries)
-    rules = {version: store.rule_of_version(version) for version in {one.model_version for one in lists}}
-    excluded = {exclusion.item_id for exclusion in store.list_exclusions(user_id)}
+    items = store.catalog.get_items(entry.item_id for one in lists for entry in one.entries)
+    rules = {version: store.catalog.rule_of_version(version) for version in {one.model_version for one in lists}}
+    excluded = {exclusion.item_id for exclusion in store.catalog.list_exclusions(user_id)}
     return frozenset(
         entry.item_id
         for one in lists
@@ -146,8 +146,8 @@ def _adjusted(
     met = {signal.item_id for signal in signals}
     candidates = [entry for entry in published.entries if entry.item_id not in barred]
     fillers = [] if strangers is None else [entry for entry in strangers.entries if entry.item_id not in barred]
-    items = store.items(met | {entry.item_id for entry in (*candidates, *fillers)} | _cited(candidates))
-    adjustments = current_adjustments(signals, items, store.half_life_of_version(published.model_version), now)
+    items = store.catalog.get_items(met | {entry.item_id for entry in (*candidates, *fillers)} | _cited(candidates))
+    adjustments = current_adjustments(signals, items, store.backlog.half_life_of_version(published.model_version), now)
     holds = {f"{signal.signal}:{signal.item_id}" for signal in signals}
     holds |= {f"recent:{signal.item_id}" for signal in signals if signal.signal != "dislike"}
     state = _Now(

@@ -61,7 +61,7 @@ class _Backlog(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
-            backlog = self._store.count_backlog(datetime.now(UTC))
+            backlog = self._store.backlog.count_backlog(datetime.now(UTC))
         except RecsysError as error:  # the counters are worth most when the database is away
             log.warning("no backlog for this scrape: %s", error)
             return

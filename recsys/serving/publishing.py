@@ -32,11 +32,11 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
     what they have seen or disliked by then. What the catalog hides, what is not available at `as_of`, what the version's
     rule does not admit and what a user excludes is in no list: the catalog and the exclusions count as they are now.
     """
-    known = store.catalog().keys()
+    known = store.catalog.all_items().keys()
     try:
         return _publish(store, recommender, version, as_of, now)
     except InputError:
-        if store.catalog().keys() >= known:
+        if store.catalog.all_items().keys() >= known:
             raise
         # An item went meanwhile, with the user who had named it: it is in no list of the second try.
         return _publish(store, recommender, version, as_of, now)
@@ -44,20 +44,22 @@ def publish(store: FeedbackStore, recommender: Recommender, version: str, as_of:
 
 def _publish(store: FeedbackStore, recommender: Recommender, version: str, as_of: datetime, now: datetime) -> int:
     recommender = eligible_as_of(store, recommender, as_of)
-    newest = store.stream_summary(as_of).last_recorded_at
-    histories = store.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
+    newest = store.stream.stream_summary(as_of).last_recorded_at
+    histories = store.stream.read_histories(min(as_of, newest or as_of), float(recommender.recipe["half_life_days"]))
     users = sorted(histories["user_id"].unique())
     lists = chain(
         recommender.explained_lists(histories, PUBLISHED_LENGTH, users),
         recommender.explained_lists(histories[:0], STRANGERS_LENGTH, [STRANGER]),
     )
-    num_lists = store.replace_recommendation_sets(version, as_of, _sets(lists, recommender, version, as_of, now), now)
+    num_lists = store.lists.replace_recommendation_sets(
+        version, as_of, _sets(lists, recommender, version, as_of, now), now
+    )
     return num_lists - 1  # one is for everybody else
 
 
 def eligible_as_of(store: FeedbackStore, recommender: Recommender, as_of: datetime) -> Recommender:
     """The same model, whose lists hold what its rule admits and the catalog, as it is now, makes available at `as_of`."""
-    catalog = store.catalog()
+    catalog = store.catalog.all_items()
     barred = barred_items(catalog_frame(catalog.values()), recommender.rule, as_of)
     return recommender.without_items(barred | (frozenset(recommender.item_ids) - catalog.keys()))
 

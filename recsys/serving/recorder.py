@@ -125,7 +125,7 @@ class DislikeRecorder:
 
     def _outcomes(self, dislikes: list[Dislike]) -> Sequence[Outcome]:
         try:
-            return self._store.record_and_read(dislikes)
+            return self._store.feedback.record_and_read(dislikes)
         except ErasedError as error:
             return self._without(error.user_ids, dislikes)
         except TransientError as error:
@@ -136,7 +136,7 @@ class DislikeRecorder:
 
     def _one_by_one(self, dislikes: list[Dislike]) -> Sequence[Outcome]:
         try:
-            return self._store.record_each(dislikes)
+            return self._store.feedback.record_each(dislikes)
         except TransientError as error:
             return [TransientError(*error.args) for _ in dislikes]
 

@@ -41,7 +41,7 @@ def record_dislike(
         raise InputError(
             f"Expected {'.'.join(map(str, first['loc']))} to be what the API takes, but: {first['msg']}. Nothing was written."
         ) from error
-    if item_id not in store.items([item_id]):
+    if item_id not in store.catalog.get_items([item_id]):
         raise NotFoundError(
             f"Expected the id of an item, got {item_id!r}, which is none: `recsys items --title WORDS` finds ids. Nothing was "
             "written."
@@ -50,7 +50,7 @@ def record_dislike(
         user_id=user_id, created_at=now, recorded_at=now, item_id=asked.item_id, reason=asked.reason,
         feedback_text=asked.feedback_text,
     )  # fmt: skip
-    ((stored, _),) = store.record_and_read([dislike])
+    ((stored, _),) = store.feedback.record_and_read([dislike])
     return stored
 
 
@@ -60,7 +60,7 @@ def newest_dislike(store: FeedbackStore, user_id: str) -> StoredDislike:
     Raises:
         NotFoundError: if there is none.
     """
-    found = store.list_dislikes(user_id, limit=1)
+    found = store.feedback.list_dislikes(user_id, limit=1)
     if not found:
         raise NotFoundError(f"Expected a dislike of user {user_id}, found none that was not taken back.")
     return found[0]

@@ -78,7 +78,7 @@ def check_stream(source: Settings, nights: list[datetime]) -> None:
         InputError: if it does not.
     """
     with FeedbackStore.open(source.database_url) as store:
-        summary = store.stream_summary(datetime.max.replace(tzinfo=UTC))
+        summary = store.stream.stream_summary(datetime.max.replace(tzinfo=UTC))
     first, last = summary.first_recorded_at, summary.last_recorded_at
     if first is None or last is None or first >= nights[0] or last <= nights[-1]:
         held = "none" if first is None or last is None else f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
@@ -118,7 +118,7 @@ def replay(
             on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
         with Context.open() as context:
-            version = context.registry.get_alias("champion")
+            version = context.registry.aliases.get_alias("champion")
             if version is None:
                 raise InputError(
                     f"Expected the first night, {name}, to end with a champion, but its challenger was not promoted: "
@@ -146,9 +146,9 @@ def score_day(
     from recsys.model.eligible_items import barred_items, catalog_frame
 
     half_life_days = float(champion.recipe["half_life_days"])
-    examples = store.read_training_set(as_of + DAY, as_of, half_life_days).to_pandas()
-    histories = store.read_histories(as_of, half_life_days, excluded_through=as_of)
-    barred = barred_items(catalog_frame(store.catalog().values()), champion.rule, as_of)
+    examples = store.stream.read_training_set(as_of + DAY, as_of, half_life_days).to_pandas()
+    histories = store.stream.read_histories(as_of, half_life_days, excluded_through=as_of)
+    barred = barred_items(catalog_frame(store.catalog.all_items().values()), champion.rule, as_of)
     past, ahead = examples[examples["split"] == "fit"], examples[examples["split"] == "holdout"]
     known = pd.MultiIndex.from_frame(histories[["user_id", "item_id"]])
     ahead = ahead[~pd.MultiIndex.from_frame(ahead[["user_id", "item_id"]]).isin(known)]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from recsys.errors import ConflictError, TransientError
 from recsys.store.database_errors import database_errors, parse_url
-from recsys.store.engine import make_engine, reading, writing
+from recsys.store.engine import make_engine, reading, wipe_log, writing
 from recsys.store.schema import require_schema
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Database:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     @classmethod
     def open(cls, database_url: str) -> Self:
@@ -50,11 +50,16 @@ class Database:
 
     def require_ready(self) -> None:
         """Checks now that the database can be reached and has the newest schema and its key; raises as `open` does."""
-        require_schema(self._engine)
+        require_schema(self.engine)
 
     def close(self) -> None:
         """Closes all connections."""
-        self._engine.dispose()
+        self.engine.dispose()
+
+    def wipe_log(self) -> bool:
+        """Empties SQLite's write-ahead log; False while somebody uses it."""
+        with database_errors(self.engine.url):
+            return wipe_log(self.engine)
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +72,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """One snapshot to read from."""
-        with database_errors(self._engine.url), reading(self._engine) as connection:
+        with database_errors(self.engine.url), reading(self.engine) as connection:
             yield connection
 
     def write(
@@ -86,7 +91,7 @@ class Database:
         return self._write_once(work, passing)
 
     def _write_once(self, work: Callable[[Connection], T], passing: Callable[[], AbstractContextManager[None]]) -> T:
-        with database_errors(self._engine.url), passing(), writing(self._engine) as connection:
+        with database_errors(self.engine.url), passing(), writing(self.engine) as connection:
             return work(connection)
 
     def write_against_others(self, work: Callable[[Connection], T], what: str) -> T:
@@ -114,7 +119,7 @@ class Database:
     def _one(self, connection: Connection, row: R, work: Callable[[Connection, R], T]) -> T | Exception:
         for attempt in range(MAX_ATTEMPTS):
             try:
-                with database_errors(self._engine.url), connection.begin_nested():
+                with database_errors(self.engine.url), connection.begin_nested():
                     return work(connection, row)
             except TransientError:
                 raise

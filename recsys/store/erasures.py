@@ -41,7 +41,7 @@ class Erasure:
     """Proof that a user was erased; a row of `erasures`.
 
     Attributes:
-        user_hash: names the user, under this deployment's key; see `store.user_key`.
+        user_hash: names the user, under this deployment's key; see `recsys.store.user_key`.
         requested_by: who asked: the user, or the name of an API key or a person.
         erased_at: when.
         num_rows: table -> rows deleted.

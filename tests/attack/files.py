@@ -118,7 +118,7 @@ def _import(
 
 def num_rows(store: FeedbackStore) -> dict[str, int]:
     """Rows of feedback, and items."""
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         counts = {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (interactions, user_dislikes, items)

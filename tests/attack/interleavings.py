@@ -25,8 +25,8 @@ def attack(url: str, folder: Path, seed: int, count: int, tally: Tally, moved: C
         moved: called after each.
     """
     with InterleavedStore.open(url) as store:
-        store.watch()
-        store.upsert_items(FILMS)
+        store.database.watch()
+        store.catalog.upsert_items(FILMS)
         for number in range(seed * SEQUENCES_PER_SEED, seed * SEQUENCES_PER_SEED + count):
             try:
                 world = run_sequence(store, folder, number)

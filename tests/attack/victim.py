@@ -49,13 +49,13 @@ class Victim:
     def marks(self) -> dict[str, int]:
         """Text of a dislike -> how many rows have it."""
         text = user_dislikes.c.feedback_text
-        with FeedbackStore.open(self.url) as store, store.reading() as connection:
+        with FeedbackStore.open(self.url) as store, store.database.reading() as connection:
             rows = connection.execute(select(text, func.count()).where(text.is_not(None)).group_by(text))
             return {str(mark): int(number) for mark, number in rows}
 
     def dislike_ids(self) -> set[int]:
         """Numbers of all dislikes, taken back or not."""
-        with FeedbackStore.open(self.url) as store, store.reading() as connection:
+        with FeedbackStore.open(self.url) as store, store.database.reading() as connection:
             return set(connection.scalars(select(user_dislikes.c.dislike_id)))
 
     def log_says(self) -> list[str]:
@@ -100,14 +100,14 @@ def attacked(url: str, folder: Path) -> Iterator[Victim]:
     now = datetime.now(UTC)
     users = [f"victim-{uuid.uuid4().hex}" for _ in range(NUM_VICTIMS)]
     with FeedbackStore.open(url) as store:
-        weak = store.write(lambda c: create_key(c, "weak", [Scope.METRICS_READ], now))[1]
+        weak = store.database.write(lambda c: create_key(c, "weak", [Scope.METRICS_READ], now))[1]
         dislikes = [
             Dislike(
                 user, now, now, item_id="film-1", reason=DislikeReason.WRONG_GENRE, feedback_text=f"{SECRET}-{user}"
             )
             for user in users
         ]
-        stored = store.record_dislikes(dislikes)
+        stored = store.feedback.record_dislikes(dislikes)
     victims = {user: one.dislike_id for user, one in zip(users, stored, strict=True)}
     with fuzz_api.service(url, folder) as address:
         yield Victim(url, int(address.rsplit(":", 1)[1]), token, weak, victims, folder / "serve.log")

@@ -73,14 +73,16 @@ def test_an_empty_store_is_shown_as_such(plugin: ModuleType, settings: Settings)
 def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: Settings) -> None:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
-        store.record_dislikes([Dislike("u1", NOW, NOW, movie_title=f"film {number}") for number in range(3)])
+        store.feedback.record_dislikes([Dislike("u1", NOW, NOW, movie_title=f"film {number}") for number in range(3)])
         reason = "NDCG@10 is <b>not</b> worse & exposure is lower"
-        store.record_decision(Decision("nightly-1", "decide_promotion", "insufficient_evidence", (reason,), NOW, WALL))
-        store.begin_promotion(Promotion(1, "nightly-1", None, "4", "passed", NOW, is_complete=False))
-        store.finish_promotion(NOW + timedelta(seconds=1), lambda rows: None)
+        store.audit.record_decision(
+            Decision("nightly-1", "decide_promotion", "insufficient_evidence", (reason,), NOW, WALL)
+        )
+        store.audit.begin_promotion(Promotion(1, "nightly-1", None, "4", "passed", NOW, is_complete=False))
+        store.audit.finish_promotion(NOW + timedelta(seconds=1), lambda rows: None)
         back = Promotion(2, "back", "4", "2", "<b>worse</b>", NOW, is_complete=False, kind=PromotionKind.ROLLBACK)
-        store.begin_promotion(replace(back, approved_by="ann"))
-        store.finish_promotion(NOW + timedelta(days=1), lambda rows: None)
+        store.audit.begin_promotion(replace(back, approved_by="ann"))
+        store.audit.finish_promotion(NOW + timedelta(days=1), lambda rows: None)
     page = show(plugin)
     assert "3 new dislikes; retraining starts at 20" in page
     link = "http://127.0.0.1:5000/#/models/feedback-recommender/versions/2?workflowType=machine_learning"
@@ -99,16 +101,16 @@ def test_backlog_champion_and_decisions_are_shown(plugin: ModuleType, settings: 
 def test_patterns_and_rates_are_shown(plugin: ModuleType, settings: Settings) -> None:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
-        store.upsert_items([Item("i1", "One", ("Horror",)), Item("i2", "Two", ("Comedy",))])
+        store.catalog.upsert_items([Item("i1", "One", ("Horror",)), Item("i2", "Two", ("Comedy",))])
         entries = tuple(RecommendationEntry(rank, f"i{rank}", 1.0, "x", {}, 0.75) for rank in (1, 2))
         for version, at in (("7", NOW), ("8", NOW + timedelta(hours=1))):
-            store.replace_recommendation_sets(version, NOW, [RecommendationSet("u1", version, NOW, at, entries)])
-            given = store.get_recommendations("u1")
+            store.lists.replace_recommendation_sets(version, NOW, [RecommendationSet("u1", version, NOW, at, entries)])
+            given = store.lists.get_recommendations("u1")
             assert given is not None
             for _ in range(5):
-                store.add_exposure(given.recommendation_set_id or 0, 2, at)
-        store.record_dislikes([Dislike("u1", NOW, NOW + timedelta(hours=2), item_id="i1")])
-        store.replace_patterns(NOW, [Pattern(None, "genre", "<i>Horror</i>", 12, 2.5, Severity.HIGH, NOW)])
+                store.lists.add_exposure(given.recommendation_set_id or 0, 2, at)
+        store.feedback.record_dislikes([Dislike("u1", NOW, NOW + timedelta(hours=2), item_id="i1")])
+        store.insights.replace_patterns(NOW, [Pattern(None, "genre", "<i>Horror</i>", 12, 2.5, Severity.HIGH, NOW)])
     page = show(plugin)
     assert page.count("<rect") == 2
     assert "Version 7" in page

@@ -46,18 +46,18 @@ def test_nights_of_2013_are_recorded_when_they_were_run(loop: AuditedLoop, run: 
     champion = None
     for night in NIGHTS[:2]:
         champion = loop.night(champion)
-        batch = loop.context.store.get_batch(f"run-{champion}")
+        batch = loop.context.store.backlog.get_batch(f"run-{champion}")
         assert run("model_promotion", night, model_version=batch.challenger_version)[0] == "success"
     assert run("champion_rollback", NIGHTS[2], reason="lists are worse")[0] == "success"
     assert run("feedback_monitoring", NIGHTS[0])[0] == "success"
     ended = datetime.now(UTC)
 
-    promotions = loop.context.store.list_promotions()
+    promotions = loop.context.store.audit.list_promotions()
     assert [one.to_version for one in promotions] == ["2", "4", "2"]
     stamps = [at for one in promotions for at in (one.created_at, one.completed_at) if at is not None]
     assert [began, *stamps, ended] == sorted([began, *stamps, ended])
     assert began <= (promotions[-1].approved_at or began) <= ended
-    decisions = [one for one in loop.context.store.list_decisions() if not one.run_id.startswith("run-")]
+    decisions = [one for one in loop.context.store.audit.list_decisions() if not one.run_id.startswith("run-")]
     assert {one.step for one in decisions} == {"check_backlog", "decide_promotion", "measure_drift"}
     assert all(began <= one.recorded_at <= ended for one in decisions)
     assert {one.as_of.year for one in decisions} == {2013}

@@ -25,8 +25,8 @@ LIKED_AT = datetime(2024, 3, 1, tzinfo=UTC)
 def test_a_folder_with_somebody_s_feedback_is_left_alone(fresh: bool, settings: Settings) -> None:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
-        store.upsert_items([Item("i1", "Item 1")])
-        store.insert_interactions([Interaction("u1", "i1", "like", LIKED_AT, LIKED_AT, is_like=True)])
+        store.catalog.upsert_items([Item("i1", "Item 1")])
+        store.feedback.insert_interactions([Interaction("u1", "i1", "like", LIKED_AT, LIKED_AT, is_like=True)])
     before = state(settings.home)
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "demo.py"), *(["--fresh"] if fresh else [])],

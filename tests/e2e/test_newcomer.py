@@ -95,7 +95,7 @@ def test_the_click_of_the_story_did_what_it_says(demo: Demo) -> None:
     assert shared
     assert all(after_score.get(e["item_id"], -math.inf) < e["score"] for e in shared), "what shares its genre falls"
     with FeedbackStore.open(Settings.under(demo.home).database_url) as store:
-        assert store.get_dislikes([demo.story["dislike_id"]])[demo.story["dislike_id"]].retracted_at is None
+        assert store.feedback.get_dislikes([demo.story["dislike_id"]])[demo.story["dislike_id"]].retracted_at is None
 
 
 def test_everybody_has_a_list_of_their_own(demo: Demo) -> None:
@@ -146,7 +146,7 @@ def test_every_place_says_the_same(demo: Demo, stack: RunningStack) -> None:
     since, now = datetime.fromisoformat(tenure["from"]), datetime.now(UTC)
     assert now - timedelta(hours=3) < made <= since <= now
     with Context.open(Settings.under(demo.home)) as context:
-        assert context.store.list_promotions()[-1].completed_at == since
+        assert context.store.audit.list_promotions()[-1].completed_at == since
     assert f"{since:%Y-%m-%d %H:%M}" in page
 
 

@@ -47,39 +47,39 @@ class AuditedLoop:
         refit = self._register(self._next(), "refit", judged_version=judged)
         run_id, at = f"run-{refit}", self.later()
         batch = Batch(run_id, at, at - HOUR / 2, champion, BatchStatus.CLAIMED, 0, {}, at, at + HOUR)
-        self.context.store.claim_backlog(batch)
+        self.context.store.backlog.claim_backlog(batch)
         evidence = make_evidence(batch, judged).save(self.folder / run_id)
-        self.context.store.update_batch(run_id, challenger_version=judged, refit_version=refit)
+        self.context.store.backlog.update_batch(run_id, challenger_version=judged, refit_version=refit)
         record_evidence(self.context, run_id, evidence)
-        self.context.store.settle_backlog(run_id, at)
+        self.context.store.backlog.settle_backlog(run_id, at)
         self.pass_gate(run_id, run_id)
         return refit
 
     def pass_gate(self, run_id: str, batch_id: str) -> None:
         """Writes what `decide_promotion` writes in the ledger."""
-        batch = self.context.store.get_batch(batch_id)
+        batch = self.context.store.backlog.get_batch(batch_id)
         verdict = decide(Evidence.load(self.folder / batch_id), GateConfig())
         assert verdict.verdict == "promote", verdict.reasons
         numbers = {"model_version": batch.challenger_version, "batch_id": batch_id, **verdict.numbers}
-        self.context.store.record_decision(
+        self.context.store.audit.record_decision(
             Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, self.later(), numbers)
         )
 
     def accept_thin_evidence(self, batch_id: str, reason: str) -> str:
         """A run in which a person wants a challenger that too few users could judge; its id."""
-        batch, run_id = self.context.store.get_batch(batch_id), f"accepted-{batch_id}"
+        batch, run_id = self.context.store.backlog.get_batch(batch_id), f"accepted-{batch_id}"
         evidence = Evidence.load(self.folder / batch_id)
         few = evidence.per_user[evidence.per_user["user_id"] < "u005"]
         verdict = decide(replace(evidence, per_user=few), GateConfig(), None, reason)
         numbers = {"model_version": batch.challenger_version, "batch_id": batch_id, **verdict.numbers}
-        self.context.store.record_decision(
+        self.context.store.audit.record_decision(
             Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, batch.as_of, self.later(), numbers)
         )
         return run_id
 
     def reason_of(self, run_id: str, step: str) -> str:
         """The first reason of a decision."""
-        return next(d.reasons[0] for d in self.context.store.list_decisions(run_id=run_id) if d.step == step)
+        return next(d.reasons[0] for d in self.context.store.audit.list_decisions(run_id=run_id) if d.step == step)
 
     def promote(self, version: str, run_id: str | None = None) -> None:
         pipeline.promote(version, run_id or f"run-{version}", self.later())
@@ -94,26 +94,26 @@ class AuditedLoop:
 
     def aliases(self) -> tuple[str | None, str | None]:
         """Where `champion` and `previous_champion` are."""
-        found = self.context.registry.aliases()
+        found = self.context.registry.aliases.all_aliases()
         return found.get("champion"), found.get("previous_champion")
 
     def audit(self) -> list[tuple[str, str, bool]]:
         """(kind, version, whether its aliases were moved), in order."""
-        return [(str(row.kind), row.to_version, row.is_complete) for row in self.context.store.list_promotions()]
+        return [(str(row.kind), row.to_version, row.is_complete) for row in self.context.store.audit.list_promotions()]
 
     def delete(self, version: str) -> None:
         """What a person does in MLflow's UI; MLflow takes the aliases away, too."""
-        self.context.registry._client.delete_model_version(MODEL_NAME, version)
+        self.context.registry.connection.client.delete_model_version(MODEL_NAME, version)
 
     def _next(self) -> int:
-        return 1 + max((int(one.version) for one in self.context.registry.list_versions()), default=0)
+        return 1 + max((int(one.version) for one in self.context.registry.versions.list_versions()), default=0)
 
     def _register(self, number: int, fit: str, **tags: str) -> str:
         run_id = f"run-{number + (fit == 'judged')}"
         tags |= {"batch_id": run_id, "fit": fit, "as_of": self.now.isoformat(), "verdict": "promote"}
         registry = self.context.registry
-        run = registry._client.create_run(registry._experiment_id).info
-        made = registry._client.create_model_version(
+        run = registry.connection.client.create_run(registry._experiment_id).info
+        made = registry.connection.client.create_model_version(
             MODEL_NAME, source=f"{run.artifact_uri}/model", run_id=run.run_id, tags=tags, await_creation_for=0
         )
         assert int(made.version) == number
@@ -122,7 +122,7 @@ class AuditedLoop:
         recommender.mkdir(parents=True)
         for name in FILES:
             (recommender / name).write_text(f"{name} of version {number}, which nobody loads")
-        self.context.store.record_files(ArtifactKind.VERSION, run_id, fit, digest_folder(folder, fit))
+        self.context.store.backlog.record_files(ArtifactKind.VERSION, run_id, fit, digest_folder(folder, fit))
         return str(made.version)
 
 

@@ -46,7 +46,7 @@ def write_stream(
         without: users who were never there; of the others everything is the same.
     """
     rng = np.random.default_rng(seed)
-    store.upsert_items([
+    store.catalog.upsert_items([
         Item(f"f{n:02d}", f"Film {n}", (GENRES[n % len(GENRES)],), release_year=2024) for n in range(NUM_ITEMS)
     ])  # fmt: skip
     likes: list[Interaction] = []
@@ -62,8 +62,8 @@ def write_stream(
                 likes.append(Interaction(who, what, "like", at, at, is_like=True))
             elif rng.random() < 0.5:
                 dislikes.append(Dislike(who, at, at, item_id=what))
-    store.insert_interactions([like for like in likes if like.user_id not in without])
-    save_dislikes(store, [dislike for dislike in dislikes[:max_dislikes] if dislike.user_id not in without])
+    store.feedback.insert_interactions([like for like in likes if like.user_id not in without])
+    save_dislikes(store.feedback, [dislike for dislike in dislikes[:max_dislikes] if dislike.user_id not in without])
 
 
 def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:

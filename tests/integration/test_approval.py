@@ -30,9 +30,9 @@ def test_who_approved_and_when_is_in_the_audit_and_the_ledger(loop: AuditedLoop)
     at = loop.now
     ask(loop, refit)  # a cleared task: what was answered stays
     loop.promote(refit, shown["run_id"])
-    row = loop.context.store.list_promotions()[-1]
+    row = loop.context.store.audit.list_promotions()[-1]
     assert (row.to_version, row.approved_by, row.approved_at) == (refit, "ann", at)
-    (decision,) = loop.context.store.list_decisions(step="await_approval")
+    (decision,) = loop.context.store.audit.list_decisions(step="await_approval")
     assert (decision.run_id, decision.verdict, decision.reasons) == (
         "run-4", "approve", ("Version 4: Approved by ann.",)
     )  # fmt: skip
@@ -82,7 +82,7 @@ def test_only_what_passed_the_gate_is_asked_about(loop: AuditedLoop) -> None:
     for answer, by in (("maybe", "ann"), ("Approve", None)):
         with pytest.raises(InputError, match="Expected approve or reject, and a name with the first"):
             pipeline.record_answer(refit, answer, by, loop.later())
-    assert loop.context.store.list_decisions(step="await_approval")[0].verdict == "pending"
+    assert loop.context.store.audit.list_decisions(step="await_approval")[0].verdict == "pending"
 
 
 def test_what_passed_on_thin_evidence_takes_a_person_by_name_in_that_very_run(loop: AuditedLoop) -> None:
@@ -104,6 +104,6 @@ def test_what_passed_on_thin_evidence_takes_a_person_by_name_in_that_very_run(lo
     assert loop.aliases() == (champion, None)
     pipeline.record_answer(refit, "Approve", "cid", loop.later())
     loop.promote(refit, run_id)
-    last = loop.context.store.list_promotions()[-1]
+    last = loop.context.store.audit.list_promotions()[-1]
     assert (last.run_id, last.approved_by) == (run_id, "cid")
     assert last.reason == "thin evidence about version 3 was accepted: a recall"

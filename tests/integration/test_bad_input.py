@@ -283,8 +283,8 @@ def test_a_place_that_cannot_be_written_gives_the_claim_back(settings: Settings)
 def assert_given_back(settings: Settings) -> None:
     """The batch of run r is released, and its dislikes wait for the next run."""
     with FeedbackStore.open(settings.database_url) as store:
-        assert store.get_batch("r").status == BatchStatus.RELEASED
-        assert store.count_backlog(FIRST_AS_OF) == store.stream_summary(FIRST_AS_OF).num_dislikes > 0
+        assert store.backlog.get_batch("r").status == BatchStatus.RELEASED
+        assert store.backlog.count_backlog(FIRST_AS_OF) == store.stream.stream_summary(FIRST_AS_OF).num_dislikes > 0
 
 
 class Relay(socketserver.ThreadingTCPServer):

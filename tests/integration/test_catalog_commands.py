@@ -22,7 +22,7 @@ def home(tmp_path: Path) -> Settings:
     settings = Settings.under(tmp_path / "home")
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
-        store.upsert_items([Item("1", "Film [a]", ("Drama",), release_year=1999)])
+        store.catalog.upsert_items([Item("1", "Film [a]", ("Drama",), release_year=1999)])
     return settings
 
 
@@ -39,8 +39,8 @@ def test_an_item_is_changed_and_shown(home: Settings) -> None:
     found = json.loads(quick(home, "items", "show", "1", "--json").out)
     assert [change["is_hidden"] for change in found["changes"]] == [False, True]
     with FeedbackStore.open(home.database_url) as store:
-        assert store.catalog()["1"] == Item("1", "Film [a]", ("Drama",), release_year=1999)
-        assert abs((store.list_item_changes("1")[0].recorded_at - datetime.now(UTC)).total_seconds()) < 600
+        assert store.catalog.all_items()["1"] == Item("1", "Film [a]", ("Drama",), release_year=1999)
+        assert abs((store.catalog.list_item_changes("1")[0].recorded_at - datetime.now(UTC)).total_seconds()) < 600
 
 
 def test_what_cannot_be_changed_is_said(home: Settings) -> None:

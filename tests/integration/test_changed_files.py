@@ -30,7 +30,9 @@ def check(loop: AuditedLoop, *, adopts: bool = False) -> list[Finding]:
 
 
 def model_folder(loop: AuditedLoop, version: str) -> Path:
-    return Path(loop.context.registry.model_location(version).removeprefix("file://")) / "artifacts" / "recommender"
+    return (
+        Path(loop.context.registry.files.model_location(version).removeprefix("file://")) / "artifacts" / "recommender"
+    )
 
 
 def edit(file: Path) -> None:
@@ -117,14 +119,14 @@ def test_no_verdict_rests_on_evidence_that_was_changed(
     change(loop.folder / "run-2" / name)
     with pytest.raises(DigestError, match=name):
         pipeline.decide_promotion("1", "again", loop.later())
-    decision = next(one for one in loop.context.store.list_decisions() if one.run_id == "run-2")
+    decision = next(one for one in loop.context.store.audit.list_decisions() if one.run_id == "run-2")
     again = replay(loop.context, decision)
     assert again is not None
     assert not again.is_same
     assert name in again.differences[0]
     (finding,) = check(loop)
     assert finding.kind == "file_differs"
-    assert not loop.context.store.list_decisions(run_id="again")
+    assert not loop.context.store.audit.list_decisions(run_id="again")
 
 
 def test_evidence_that_the_loop_writes_again_is_recorded_again(loop: AuditedLoop) -> None:
@@ -141,9 +143,9 @@ def test_what_was_made_before_digests_were_kept_is_used_and_adopted(
     loop: AuditedLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop.champions(1)
-    loop.context.store.write(lambda c: c.execute(artifact_digests.delete()))
+    loop.context.store.database.write(lambda c: c.execute(artifact_digests.delete()))
     refit = loop.night("2")
-    loop.context.store.write(lambda c: c.execute(artifact_digests.delete()))
+    loop.context.store.database.write(lambda c: c.execute(artifact_digests.delete()))
     loop.promote(refit)
     assert f"No digest is recorded of version {refit}" in caplog.text
     found = check(loop)
@@ -188,16 +190,16 @@ def test_a_model_that_somebody_puts_into_mlflow_is_not_loaded(
     shutil.copy(sqlite_template, settings.home / "feedback.db")
     settings = replace(settings, tracking_uri=mlflow_server)
     with Context.open(settings) as context:
-        context.store.claim_backlog(
+        context.store.backlog.claim_backlog(
             Batch("r", START, START - HOUR, None, BatchStatus.CLAIMED, 0, {}, START, START + HOUR)
         )
         spec = make_spec(tmp_path, "r", dataset_digest="d2" * 32)  # MLflow keeps one source of a digest
         version = context.registry.log_version(spec, recorder_of_version(context, "r", "judged", {}))
-        context.store.update_batch("r", challenger_version=version)
-        with context.registry.model_files(version) as folder:
+        context.store.backlog.update_batch("r", challenger_version=version)
+        with context.registry.files.model_files(version) as folder:
             assert (folder / "artifacts" / "recommender" / "model.keras").is_file()
         assert check_registry(context, START, repairs=False) == []
-        location = context.registry.model_location(version).removeprefix("mlflow-artifacts:/")
+        location = context.registry.files.model_location(version).removeprefix("mlflow-artifacts:/")
         folder_url = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{location}/artifacts/recommender"
         url = f"{folder_url}/model.keras"
         put = urllib.request.Request(url, data=b"weights of somebody else", method="PUT")

@@ -291,8 +291,8 @@ def test_a_proof_says_what_holds_the_user_and_when_nothing_does(settings: Settin
     asked = ("erase-user", "ann", "--requested-by", "ann", "--yes")
     assert re.search(r"state +open\n.*known to +no version", quick(settings, *asked).out, re.DOTALL)
     with FeedbackStore.open(settings.database_url) as store:
-        (proof,) = store.list_erasures("ann")
-        store.note_remaining(int(proof.erasure_id or 0), {}, proof.erased_at)
+        (proof,) = store.erasures.list_erasures("ann")
+        store.erasures.note_remaining(int(proof.erasure_id or 0), {}, proof.erased_at)
     assert re.search(r"state +complete since .*was known to +no version", quick(settings, "erasures").out, re.DOTALL)
     assert quick(settings, "bring-back", "ann", "--requested-by", "ann").code == 0
     assert re.search(r"state +brought back at .* by ann", quick(settings, "erasures").out)

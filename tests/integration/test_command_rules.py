@@ -77,8 +77,8 @@ def looked_at(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> S
     database = copy_database(champion.settings.home, folder)
     settings = Settings(champion.settings.home, f"sqlite:///{database}", champion.settings.tracking_uri)
     with FeedbackStore.open(settings.database_url) as store:
-        store.write(lambda c: api_keys.create_key(c, "shop", [api_keys.Scope.METRICS_READ], START))
-        store.erase_user("u749", "the user", START)
+        store.database.write(lambda c: api_keys.create_key(c, "shop", [api_keys.Scope.METRICS_READ], START))
+        store.erasures.erase_user("u749", "the user", START)
     return settings
 
 
@@ -130,12 +130,16 @@ def odd(settings: Settings) -> Settings:
     """A store whose ids, titles and genres look like Rich's markup, and longer than a terminal is wide."""
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
-        store.upsert_items([
+        store.catalog.upsert_items([
             Item("[red]i[/red]", "[bold]Title[/bold] [/nothing]", ("[blink]",)), Item("long", "word" * 40), Item("x" * 120, "X")
         ])  # fmt: skip
         for item_id in ("[red]i[/red]", "long"):
             save_dislike(
-                store, user_id="[link=http://x]u[/link]", recorded_at=START, item_id=item_id, reason="wrong_genre"
+                store.feedback,
+                user_id="[link=http://x]u[/link]",
+                recorded_at=START,
+                item_id=item_id,
+                reason="wrong_genre",
             )
     return settings
 
@@ -178,8 +182,8 @@ def test_a_dislike_is_recorded_as_the_api_does_it_and_can_be_undone(served: Sett
     shown = quick(served, "dislike", "u001", entry["item_id"], "--reason", "wrong_genre", "--text", "not mine")
     assert (shown.code, shown.err) == (0, "")
     with FeedbackStore.open(served.database_url) as store:
-        stored = store.list_dislikes("u001", 1)[0]
-        backlog = store.count_backlog(stored.dislike.recorded_at)
+        stored = store.feedback.list_dislikes("u001", 1)[0]
+        backlog = store.backlog.count_backlog(stored.dislike.recorded_at)
     given = stored.dislike
     assert (given.item_id, given.reason, given.feedback_text) == (entry["item_id"], "wrong_genre", "not mine")
     assert given.predicted_score == entry["predicted_score"], "from the list that showed it, not from the command"
@@ -190,9 +194,9 @@ def test_a_dislike_is_recorded_as_the_api_does_it_and_can_be_undone(served: Sett
     taken = quick(served, "undo", "u001", "--last", "--json")
     assert json.loads(taken.out)["dislike_id"] == stored.dislike_id
     with FeedbackStore.open(served.database_url) as store:
-        retracted_at = store.get_dislikes([stored.dislike_id])[stored.dislike_id].retracted_at
+        retracted_at = store.feedback.get_dislikes([stored.dislike_id])[stored.dislike_id].retracted_at
         assert retracted_at is not None
-        assert store.count_backlog(retracted_at) == backlog - 1
+        assert store.backlog.count_backlog(retracted_at) == backlog - 1
     again = quick(served, "undo", "u001", str(stored.dislike_id))
     assert (again.code, again.err) == (0, "")
 
@@ -218,9 +222,9 @@ def test_users_and_items_are_listed_by_what_is_known_of_them(looked_at: Settings
     users = [json.loads(line) for line in quick(looked_at, "users", "--json", "-k", "10000").out.splitlines()]
     with FeedbackStore.open(looked_at.database_url) as store:
         user = next(user for user in users if user["user_id"] == "u001")
-        signals = store.user_signals("u001", SECOND_AS_OF)
+        signals = store.stream.user_signals("u001", SECOND_AS_OF)
         assert user["num_items"] == len(signals)
-        assert user["num_dislikes"] == len({one.dislike.item_id for one in store.list_dislikes("u001")})
+        assert user["num_dislikes"] == len({one.dislike.item_id for one in store.feedback.list_dislikes("u001")})
     assert [one["num_items"] for one in users] == sorted((one["num_items"] for one in users), reverse=True)
     assert "u749" not in {one["user_id"] for one in users}, "erased"
     found = [json.loads(line) for line in quick(looked_at, "items", "--json", "--title", "FILM 5").out.splitlines()]

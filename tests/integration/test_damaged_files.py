@@ -62,7 +62,7 @@ class Home:
             return settings.batch_folder(self.batch_id) / rest
         if where in ("judged", "refit"):
             with Context.open(settings) as context:
-                location = context.registry.model_location(getattr(self, where))
+                location = context.registry.files.model_location(getattr(self, where))
             return Path(location.removeprefix("file://")) / rest
         return settings.home / name
 
@@ -79,8 +79,8 @@ def home(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> Home:
         database.execute("DELETE FROM registered_model_aliases")
         database.commit()
     with Context.open(served) as context:
-        (batch,) = context.store.list_batches()
-        (decision,) = context.store.list_decisions(step="decide_promotion")
+        (batch,) = context.store.backlog.list_batches()
+        (decision,) = context.store.audit.list_decisions(step="decide_promotion")
     return Home(
         served, waiting, batch.batch_id, str(batch.challenger_version), str(batch.refit_version),
         int(decision.decision_id or 0),
@@ -94,7 +94,7 @@ def old_home(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     served, waiting = (copy_home(one.home, folder / one.home.name) for one in (home.served, home.waiting))
     for settings in (served, waiting):
         with Context.open(settings) as context:
-            context.store.write(lambda connection: connection.execute(artifact_digests.delete()))
+            context.store.database.write(lambda connection: connection.execute(artifact_digests.delete()))
     return replace(home, served=served, waiting=waiting)
 
 
@@ -322,17 +322,17 @@ def test_a_champion_whose_weights_were_negated_serves_nobody(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with Context.open(home.served) as context:
-        before = context.store.served_lists(USER)
+        before = context.store.lists.served_lists(USER)
     assert before is not None
     for reader in (PUBLISH, PROMOTE, CHECK, WHY):
         file = home.file(home.waiting if reader.is_waiting else home.served, "refit/artifacts/recommender/model.keras")
         with replaced(file, negate, tmp_path / "kept"):
             assert "model.keras" in outcome(reader, home, monkeypatch)
     with Context.open(home.served) as context:
-        assert context.store.served_lists(USER) == before
-        assert len(context.store.list_promotions()) == 1
+        assert context.store.lists.served_lists(USER) == before
+        assert len(context.store.audit.list_promotions()) == 1
     with Context.open(home.waiting) as context:
-        assert context.store.list_promotions() == []
+        assert context.store.audit.list_promotions() == []
 
 
 @pytest.mark.slow

@@ -44,18 +44,18 @@ def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         with FeedbackStore.open(settings.database_url) as store:
             write_stream(store)
             for item_id in SHELVED:
-                store.change_item(item_id, {"tags": ("shelved",)}, FIRST_AS_OF)
-            store.change_item(HIDDEN, {"is_hidden": True}, FIRST_AS_OF)
-            store.change_item(EXPIRED, {"available_until": FIRST_AS_OF - timedelta(days=20)}, FIRST_AS_OF)
-            store.change_item(COMING, {"available_from": FIRST_AS_OF}, FIRST_AS_OF)  # when the holdout is over
-            store.exclude_item(USER, EXCLUDED, FIRST_AS_OF)
+                store.catalog.change_item(item_id, {"tags": ("shelved",)}, FIRST_AS_OF)
+            store.catalog.change_item(HIDDEN, {"is_hidden": True}, FIRST_AS_OF)
+            store.catalog.change_item(EXPIRED, {"available_until": FIRST_AS_OF - timedelta(days=20)}, FIRST_AS_OF)
+            store.catalog.change_item(COMING, {"available_from": FIRST_AS_OF}, FIRST_AS_OF)  # when the holdout is over
+            store.catalog.exclude_item(USER, EXCLUDED, FIRST_AS_OF)
         found = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, NightOptions(families=[FAMILY], eligible=RULE))
         assert found.outcome == "promote", found.reasons
         yield found
 
 
 def batch_of(context: Context) -> Batch:
-    return context.store.get_batch(FIRST)
+    return context.store.backlog.get_batch(FIRST)
 
 
 def training_set_of(context: Context) -> TrainingSet:
@@ -65,13 +65,13 @@ def training_set_of(context: Context) -> TrainingSet:
 def listed(context: Context) -> pd.DataFrame:
     sets, entries = recommendation_sets.c, recommendation_entries.c
     query = select(sets.user_id, entries.item_id).join_from(recommendation_sets, recommendation_entries)
-    with context.store.reading() as connection:
+    with context.store.database.reading() as connection:
         return pd.DataFrame(connection.execute(query).all(), columns=["user_id", "item_id"])
 
 
 def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
     with Context.open() as context:
-        found, catalog = listed(context), context.store.catalog()
+        found, catalog = listed(context), context.store.catalog.all_items()
         assert found["user_id"].nunique() > 700
         assert all(is_eligible(catalog[item], RULE, FIRST_AS_OF) for item in found["item_id"].unique())
         assert {HIDDEN, EXPIRED, *SHELVED} & set(found["item_id"]) == set()
@@ -88,7 +88,9 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
         free = TrainingSet.read(tmp_path / "training_set")
         challenger = context.recommender(str(batch.challenger_version))
         half_life_days = batch.config["half_life_days"]
-        known = context.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
+        known = context.store.stream.read_histories(
+            batch.fit_through, half_life_days, excluded_through=batch.fit_through
+        )
     for name in ("examples", "neutral", "items"):
         pd.testing.assert_frame_equal(getattr(own, name), getattr(free, name))
     assert {HIDDEN, EXPIRED, *SHELVED[:4]} <= set(own.examples["item_id"])
@@ -100,7 +102,7 @@ def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
 
 def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: Night) -> None:
     with Context.open() as context:
-        batch, own, catalog = batch_of(context), training_set_of(context), context.store.catalog()
+        batch, own, catalog = batch_of(context), training_set_of(context), context.store.catalog.all_items()
         per_user = evaluation.load_evidence(context, batch).per_user
         names = {user_id: context.pseudonym(user_id) for user_id in own.holdout["user_id"]}
     could = [is_eligible(catalog[item], RULE, batch.fit_through) for item in own.holdout["item_id"]]
@@ -116,19 +118,19 @@ def test_a_retry_reads_what_was_frozen(night: Night) -> None:
     """Something is hidden while a run is on its way: it goes on with what it began with."""
     with Context.open() as context:
         before = training_set_of(context).items
-        context.store.change_item("f07", {"is_hidden": True}, FIRST_AS_OF)
+        context.store.catalog.change_item("f07", {"is_hidden": True}, FIRST_AS_OF)
         digest = pipeline.build_training_set(FIRST)["digest"]
         assert digest == batch_of(context).training_set_digest
         pd.testing.assert_frame_equal(training_set_of(context).items, before)
-        context.store.change_item("f07", {"is_hidden": False}, FIRST_AS_OF)
+        context.store.catalog.change_item("f07", {"is_hidden": False}, FIRST_AS_OF)
 
 
 def test_a_version_knows_its_rule(night: Night) -> None:
     with Context.open() as context:
         version = str(batch_of(context).refit_version)
-        assert context.store.rule_of_version(version) == RULE
+        assert context.store.catalog.rule_of_version(version) == RULE
         assert context.recommender(version).rule == RULE
-        assert context.registry.get_tags(version)["eligible"] == '{"without_tags": ["SHELVED"]}'
+        assert context.registry.versions.get_tags(version)["eligible"] == '{"without_tags": ["SHELVED"]}'
         card = (context.folder(FIRST) / "refit" / "model_card.md").read_text(encoding="utf-8")
     assert "no tag SHELVED" in card
 
@@ -150,7 +152,7 @@ def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night:
 
     with Context.open() as context:
         kept, same, lifted = planned(None), planned(RULE), planned(EligibilityRule())
-        recipe = context.registry.get_tags(str(batch_of(context).refit_version))["recipe"]
+        recipe = context.registry.versions.get_tags(str(batch_of(context).refit_version))["recipe"]
     assert kept.config["eligible"] == same.config["eligible"] == RULE.as_dict()
     assert lifted.config["eligible"] == {}
     assert recipes.current_recipe(kept) == recipes.current_recipe(same) == recipe
@@ -162,22 +164,22 @@ def test_what_is_hidden_after_publishing_is_served_no_more(night: Night) -> None
         before = [
             entry.item_id for entry in serve_list(context.store, USER, FIRST_AS_OF + timedelta(minutes=1)).entries
         ]
-        context.store.change_item(before[0], {"is_hidden": True}, FIRST_AS_OF + timedelta(minutes=2))
+        context.store.catalog.change_item(before[0], {"is_hidden": True}, FIRST_AS_OF + timedelta(minutes=2))
         after = [entry.item_id for entry in serve_list(context.store, USER, FIRST_AS_OF + timedelta(minutes=3)).entries]
-        context.store.change_item(before[0], {"is_hidden": False}, FIRST_AS_OF + timedelta(minutes=4))
+        context.store.catalog.change_item(before[0], {"is_hidden": False}, FIRST_AS_OF + timedelta(minutes=4))
     assert after[:9] == before[1:]
     assert len(after) == 10
 
 
 def test_the_command_line_shows_what_may_be_recommended_now(night: Night) -> None:
     with Context.open() as context:
-        published = context.store.get_recommendations(USER)
+        published = context.store.lists.get_recommendations(USER)
         assert published is not None
-        first = context.store.catalog()[published.entries[0].item_id]
+        first = context.store.catalog.all_items()[published.entries[0].item_id]
         settings = context.settings
-        context.store.exclude_item(USER, first.item_id, FIRST_AS_OF)
+        context.store.catalog.exclude_item(USER, first.item_id, FIRST_AS_OF)
         excluded = quick(settings, "recommend", USER)
-        context.store.include_item(USER, first.item_id, FIRST_AS_OF)
+        context.store.catalog.include_item(USER, first.item_id, FIRST_AS_OF)
     assert excluded.code == 0, excluded.err
     assert not excluded.shows(f"{first.title} ")
     assert quick(settings, "recommend", USER).shows(f"1 {first.title}")
@@ -187,4 +189,4 @@ def test_a_rule_that_cannot_be_understood_claims_nothing(night: Night) -> None:
     with pytest.raises(InputError, match="Expected an eligibility rule of min_year"):
         pipeline.claim_backlog("other", SECOND_AS_OF, SECOND_AS_OF, eligible={"before": 2011})
     with Context.open() as context:
-        assert context.store.find_open_batch() is None
+        assert context.store.backlog.find_open_batch() is None

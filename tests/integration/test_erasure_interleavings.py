@@ -92,7 +92,7 @@ class World:
         """Everybody has a history and a list; of some, a version has learned already."""
         clear(self.store)
         now = self.moment()
-        self.store.insert_interactions(
+        self.store.feedback.insert_interactions(
             [Interaction(u, self.film(), "like", now, now, is_like=True) for u in self.users]
         )
         self.record([dislike for user in self.users for dislike in (self.known(user), self.new(user))])
@@ -103,10 +103,10 @@ class World:
     # What interleaves
 
     def erase(self, user: str) -> None:
-        self.store.erase_user(user, "a test", self.moment())
+        self.store.erasures.erase_user(user, "a test", self.moment())
 
     def bring_back(self, user: str) -> None:
-        self.store.bring_back(user, "a test", self.moment())
+        self.store.erasures.bring_back(user, "a test", self.moment())
 
     def get(self, user: str) -> None:
         served = serve_list(self.store, user, self.moment(), k=self.choice.choice([2, 5]))
@@ -115,7 +115,7 @@ class World:
     def like(self, user: str) -> None:
         now = self.moment()
         rows = [Interaction(user, self.film(), "like", now, now, is_like=True)]
-        self.store.insert_interactions(rows, makes_placeholders=True)
+        self.store.feedback.insert_interactions(rows, makes_placeholders=True)
 
     def dislike(self, user: str) -> None:
         self.record([self.known(user)])
@@ -134,27 +134,27 @@ class World:
         return Dislike(user, now, now, movie_title=title, genres=("Typed",), cast=(f"cast of {user}",))
 
     def record(self, dislikes: list[Dislike]) -> None:
-        for stored, _ in self.store.record_and_read(dislikes):
+        for stored, _ in self.store.feedback.record_and_read(dislikes):
             self.recorded.setdefault(stored.dislike.user_id, []).append(stored.dislike_id)
 
     def undo(self, user: str) -> None:
-        for stored in self.store.list_dislikes(user, limit=1):
-            self.store.retract_dislike(user, stored.dislike_id, self.moment())
+        for stored in self.store.feedback.list_dislikes(user, limit=1):
+            self.store.feedback.retract_dislike(user, stored.dislike_id, self.moment())
 
     def exclude(self, user: str) -> None:
-        self.store.exclude_item(user, self.film(), self.moment())
+        self.store.catalog.exclude_item(user, self.film(), self.moment())
 
     def publish(self, user: str = "") -> None:
         """Reads who there is, computes, and writes; `user` does not matter."""
         as_of = self.moment()
-        with self.store.reading() as connection:
+        with self.store.database.reading() as connection:
             users = sorted(connection.scalars(select(interactions.c.user_id).distinct()))
         films = self.choice.sample([film.item_id for film in FILMS], 4)
         entries = tuple(
             RecommendationEntry(n, film, 1.0 / n, "", {"trend": 1.0 / n}) for n, film in enumerate(films, 1)
         )
         lists = [RecommendationSet(user, "1", as_of, as_of, entries) for user in (*users, None)]
-        self.store.replace_recommendation_sets("1", as_of, lists, as_of)
+        self.store.lists.replace_recommendation_sets("1", as_of, lists, as_of)
 
     def import_file(self, user: str) -> None:
         at = self.moment().isoformat()
@@ -166,21 +166,21 @@ class World:
 
     def measure(self, user: str) -> None:
         now = self.moment()
-        identify_patterns(self.store, now, now)
-        self.store.flag_brigading(now, BURSTS)
+        identify_patterns(self.store.insights, now, now)
+        self.store.brigading.flag_brigading(now, BURSTS)
 
     def train(self, user: str) -> None:
         """Claims, freezes, fits and settles, as the steps do; what a fit does with the rows that it reads is left out."""
         context = self.context()
         now, name = self.moment(), f"batch-{self.seed}-{self.num_moments}"
         planned = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {"half_life_days": 30.0}, now, now + MINUTE)
-        batch = self.store.claim_backlog(planned)
+        batch = self.store.backlog.claim_backlog(planned)
         folder = context.folder(name) / refreezing.TRAINING_SET
         kept_files.record_training_set(context, name, frozen_sets.freeze_training_set(context, batch, folder))
-        batch = refreezing.require_forgotten(context, self.store.get_batch(name), "train_challenger")
+        batch = refreezing.require_forgotten(context, self.store.backlog.get_batch(name), "train_challenger")
         self.fitted[name] = (str(batch.training_set_digest), refreezing.users_of(folder))
-        self.store.update_batch(name, challenger_version=name)
-        self.store.settle_backlog(name, now)
+        self.store.backlog.update_batch(name, challenger_version=name)
+        self.store.backlog.settle_backlog(name, now)
 
     def film(self) -> str:
         return self.choice.choice(FILMS).item_id
@@ -201,7 +201,7 @@ class World:
     def check_files(self, user: str) -> None:
         """The proof names every frozen set that holds an erased user, and what was fitted on one that did."""
         holders.complete_erasures(self.context(), self.moment())
-        newest, *earlier = self.store.list_erasures(user)
+        newest, *earlier = self.store.erasures.list_erasures(user)
         named = set((newest.remaining or {}).get("batches", ()))
         self.named |= named
         folders = self.settings.artifacts.glob("*/training_set*")
@@ -213,17 +213,17 @@ class World:
         assert learned <= named, "nobody says who learned from the user"
 
     def check(self) -> None:
-        erased = self.store.erased_users(self.users)
+        erased = self.store.erasures.erased_users(self.users)
         for user in erased:
             served = serve_list(self.store, user, self.moment())
             assert (served.user_id, served.kind) == (None, SetKind.PUBLISHED), served
-        self.store.wipe_log()
+        self.store.database.wipe_log()
         for user in erased:
             assert traces(self.store, user) == [], user
             self.check_files(user)
         for user in set(self.users) - erased:
-            if not self.store.list_erasures(user):
-                there = self.store.get_dislikes(self.recorded[user])
+            if not self.store.erasures.list_erasures(user):
+                there = self.store.feedback.get_dislikes(self.recorded[user])
                 assert sorted(there) == sorted(self.recorded[user]), "what was acknowledged is there"
 
 
@@ -234,38 +234,38 @@ def clear(store: InterleavedStore) -> None:
                 connection.execute(delete(table))
         connection.execute(delete(items).where(items.c.is_placeholder))
 
-    store.write(work)
+    store.database.write(work)
 
 
 def traces(store: InterleavedStore, user: str) -> list[str]:
     """Where the database holds a user's id, even as a part of some text: files of SQLite, tables of a server."""
-    if store._engine.dialect.name == "sqlite":
-        database = Path(str(store._engine.url.database))
+    if store.database.engine.dialect.name == "sqlite":
+        database = Path(str(store.database.engine.url.database))
         return [path.name for path in database.parent.glob(f"{database.name}*") if user.encode() in path.read_bytes()]
     asked = " UNION ALL ".join(
         f"SELECT '{table.name}' FROM {table.name} AS row WHERE row::text LIKE :part" for table in metadata.sorted_tables
     )
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return list(connection.scalars(text(asked), {"part": f"%{user}%"}))
 
 
 @pytest.fixture
 def interleaved(database_url: str) -> Iterator[InterleavedStore]:
     with InterleavedStore.open(database_url) as store:
-        store.watch()
-        store.upsert_items(FILMS)
+        store.database.watch()
+        store.catalog.upsert_items(FILMS)
         yield store
 
 
 def run_sequence(store: InterleavedStore, folder: Path, seed: int) -> World:
     world = World(store, folder, seed)
     world.prepare()
-    turns = Turns(random.Random(seed), store.is_blocked)
-    store.turns = turns
+    turns = Turns(random.Random(seed), store.database.is_blocked)
+    store.database.turns = turns
     try:
         turns.run(world.operations())
     finally:
-        store.turns = None
+        store.database.turns = None
     world.refused = list(turns.errors.values())
     wrong = [error for error in world.refused if not isinstance(error, ALLOWED)]
     if wrong:

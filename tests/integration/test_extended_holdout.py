@@ -40,7 +40,7 @@ class Held:
 
     @property
     def batch(self) -> Batch:
-        return self.context.store.find_batch_by_version(self.challenger)
+        return self.context.store.backlog.find_batch_by_version(self.challenger)
 
     def extend(self, as_of: datetime = LATER) -> dict[str, Any]:
         return pipeline.extend_holdout(self.challenger, as_of)
@@ -49,7 +49,7 @@ class Held:
 def mlflow_metrics(held: Held) -> dict[str, float]:
     from mlflow import MlflowClient
 
-    run_id = held.context.registry.run_id(held.challenger)
+    run_id = held.context.registry.versions.run_id(held.challenger)
     return dict(MlflowClient(held.context.settings.tracking_uri).get_run(run_id).data.metrics)
 
 
@@ -80,7 +80,7 @@ def test_the_later_of_what_a_versions_files_and_tags_say_is_what_it_has_seen(hel
     recommender.recipe["cut_off"] = later.isoformat()
     assert trained_through(held.context, held.challenger, recommender) == later
     recommender.recipe["cut_off"] = (own - timedelta(days=9)).isoformat()
-    tagged = datetime.fromisoformat(held.context.registry.get_tags(held.challenger)["trained_through"])
+    tagged = datetime.fromisoformat(held.context.registry.versions.get_tags(held.challenger)["trained_through"])
     assert trained_through(held.context, held.challenger, recommender) == tagged > own - timedelta(days=9)
 
 
@@ -90,12 +90,12 @@ def test_what_cannot_be_extended_is_refused_and_nothing_is_written(held: Held) -
         held.extend(before.as_of)
     with pytest.raises(NotFoundError, match="Expected a batch whose challenger is version"):
         pipeline.extend_holdout(str(before.champion_version), LATER)
-    held.context.registry.set_alias("champion", held.challenger)  # by hand, meanwhile
+    held.context.registry.aliases.set_alias("champion", held.challenger)  # by hand, meanwhile
     try:
         with pytest.raises(ConflictError, match=rf"is {held.challenger} now: nothing was extended"):
             held.extend()
     finally:
-        held.context.registry.set_alias("champion", str(before.champion_version))
+        held.context.registry.aliases.set_alias("champion", str(before.champion_version))
     assert held.batch == before
 
 
@@ -115,10 +115,10 @@ def test_the_same_versions_are_judged_on_all_that_came_since(held: Held) -> None
     shown = mlflow_metrics(held)
     assert shown["holdout_users"] == done["num_users"]
 
-    table = held.context.store.read_events(longer.fit_through, LATER).to_pandas()
+    table = held.context.store.stream.read_events(longer.fit_through, LATER).to_pandas()
     assert set(longer.per_user["user_id"]) <= set(map(held.context.pseudonym, table["user_id"]))
     # What the first verdict rests on is still there.
-    ledger = [d for d in held.context.store.list_decisions(run_id="changed") if d.step == "decide_promotion"]
+    ledger = [d for d in held.context.store.audit.list_decisions(run_id="changed") if d.step == "decide_promotion"]
     assert ledger[0].numbers["evidence_uri"] == before.evidence_uri != held.batch.evidence_uri
     pd.testing.assert_frame_equal(load_evidence(held.context, before).per_user, shorter.per_user)
 
@@ -129,7 +129,7 @@ def test_asked_again_it_finds_what_it_did_and_the_longer_holdout_decides(held: H
     assert again == first
     decided = pipeline.decide_promotion(held.challenger, "by-hand", LATER)
     assert decided["verdict"] in {"promote", "reject"}
-    (decision,) = held.context.store.list_decisions(run_id="by-hand")
+    (decision,) = held.context.store.audit.list_decisions(run_id="by-hand")
     assert decision.as_of == LATER
     assert decision.numbers["holdout"] == {"after": held.batch.fit_through.isoformat(), "through": LATER.isoformat()}
     # Whoever had enough evidence is not asked until the answer pleases.

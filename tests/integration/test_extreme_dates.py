@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from recsys.cli import app
 from recsys.errors import InputError
-from recsys.times import parse_zoned_time
 from recsys.records import Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from recsys.times import parse_zoned_time
 from tests.integration.test_cli import commands
 
 TIMES = (
@@ -57,7 +57,7 @@ def home(empty_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, value)
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
-        store.upsert_items([Item("i", "Film")])
+        store.catalog.upsert_items([Item("i", "Film")])
     (tmp_path / "own.csv").write_text("user_id,item_id,occurred_at,label\nu,i,2020-01-01,like\n")
     return tmp_path
 

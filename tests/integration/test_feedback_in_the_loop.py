@@ -46,13 +46,13 @@ def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         at = SECOND_AS_OF - timedelta(hours=5)
         with FeedbackStore.open(settings.database_url) as store:
             write_stream(store)
-            store.upsert_items([Item(f"n{n}", f"New {n}", (GENRES[0],)) for n in range(3)])
+            store.catalog.upsert_items([Item(f"n{n}", f"New {n}", (GENRES[0],)) for n in range(3)])
             rows = [Dislike(ANGRY, at, at, item_id=f"n{n}", reason=DislikeReason.WRONG_GENRE) for n in range(2)]
             rows += [Dislike(ANGRY, at, at, item_id="n2", reason=DislikeReason.NOT_INTERESTED)]
             rows += [Dislike(f"bot{n}", at + n * MINUTE, at + n * MINUTE, item_id=BRIGADED) for n in range(60)]
-            save = store.record_dislikes(rows)
+            save = store.feedback.record_dislikes(rows)
             assert all(row.is_new for row in save)
-            store.erase_user(ERASED, "the user", NOW)
+            store.erasures.erase_user(ERASED, "the user", NOW)
             done = run_night("night", SECOND_AS_OF, lambda: NOW, NightOptions(families=[FAMILY]))
             assert done.outcome == "promote", done.reasons
             with Context.open(settings) as context:
@@ -69,7 +69,7 @@ def test_the_reason_weighs_the_example(night: AfterTheNight) -> None:
 def test_the_published_lists_of_that_user_and_no_other_are_adjusted(night: AfterTheNight) -> None:
     adjusted = set()
     for user in [ANGRY, "u003", "u006", "u009"]:  # all of the same taste
-        found = night.store.get_recommendations(user)
+        found = night.store.lists.get_recommendations(user)
         assert found is not None
         for entry in found.entries:
             assert sum(entry.contributions.values()) == pytest.approx(entry.score, abs=1e-5)
@@ -78,13 +78,15 @@ def test_the_published_lists_of_that_user_and_no_other_are_adjusted(night: After
 
 
 def test_what_is_served_is_what_the_champion_published(night: AfterTheNight) -> None:
-    published = night.store.get_recommendations(ANGRY)
+    published = night.store.lists.get_recommendations(ANGRY)
     assert published is not None
-    newest = night.store.stream_summary(SECOND_AS_OF).last_recorded_at  # ages of a published list count from here
+    newest = night.store.stream.stream_summary(
+        SECOND_AS_OF
+    ).last_recorded_at  # ages of a published list count from here
     assert newest is not None
     adjustments = current_adjustments(
-        night.store.user_signals(ANGRY, SECOND_AS_OF), night.store.catalog(),
-        night.store.half_life_of_version(published.model_version), newest,
+        night.store.stream.user_signals(ANGRY, SECOND_AS_OF), night.store.catalog.all_items(),
+        night.store.backlog.half_life_of_version(published.model_version), newest,
     )  # fmt: skip
     (importance,) = apply_feature_adjustments({}, adjustments.values()).values()
     assert 0.85**2 * 0.925 < importance < 0.85**2 * 0.925 * 1.02  # three dislikes, five hours old
@@ -98,7 +100,7 @@ def test_what_is_served_is_what_the_champion_published(night: AfterTheNight) -> 
 
 
 def test_a_brigade_is_on_record_and_neither_claimed_nor_trained(night: AfterTheNight) -> None:
-    checked = [d for d in night.store.list_decisions(run_id="night") if d.step == "check_backlog"]
+    checked = [d for d in night.store.audit.list_decisions(run_id="night") if d.step == "check_backlog"]
     (decision,) = checked
     (burst,) = decision.numbers["held_back"]
     assert (burst["item_id"], burst["num_released"]) == (BRIGADED, 0)
@@ -107,20 +109,20 @@ def test_a_brigade_is_on_record_and_neither_claimed_nor_trained(night: AfterTheN
     assert "brigading" in decision.reasons[0]
     bots = night.examples["user_id"].str.startswith("bot")
     assert not bots.any()
-    assert night.store.count_backlog(NOW) == 0
-    assert night.store.release_flagged(BRIGADED, "test", NOW) == held_back
-    assert night.store.count_backlog(NOW) == held_back
+    assert night.store.backlog.count_backlog(NOW) == 0
+    assert night.store.brigading.release_flagged(BRIGADED, "test", NOW) == held_back
+    assert night.store.backlog.count_backlog(NOW) == held_back
 
 
 def test_an_erased_user_is_in_no_training_set_and_no_list(night: AfterTheNight) -> None:
     assert ERASED not in set(night.examples["user_id"])
-    assert night.store.get_recommendations(ERASED) is None
+    assert night.store.lists.get_recommendations(ERASED) is None
 
 
 def test_training_is_written_as_an_impact_of_the_challenger(night: AfterTheNight) -> None:
     table = dislike_feedback_impact.c
     query = select(table.model_version_id, func.count()).where(table.impact_type == "negative_example")
-    with night.store.reading() as connection:
+    with night.store.database.reading() as connection:
         rows = connection.execute(query.group_by(table.model_version_id)).all()
     settled = night.results["settle_backlog"]
     assert [tuple(row) for row in rows] == [(settled["model_version"], settled["num_examples"])]

@@ -19,9 +19,9 @@ ENOUGH = math.ceil(planning.MANY * GateConfig.min_users)
 def share_of_holdout(loop: AuditedLoop, num_users: int, num_likes: int) -> float:
     """Of a stream in which one user after the other likes so many items in one sitting, an item an hour."""
     items = [f"i{number}" for number in range(num_likes)]
-    loop.context.store.upsert_items([Item(item_id, item_id) for item_id in items])
+    loop.context.store.catalog.upsert_items([Item(item_id, item_id) for item_id in items])
     moments = [START + number * HOUR for number in range(num_users * num_likes)]
-    loop.context.store.insert_interactions([
+    loop.context.store.feedback.insert_interactions([
         Interaction(f"u{n // num_likes}", items[n % num_likes], "like", at, at, True) for n, at in enumerate(moments)
     ])  # fmt: skip
     batch = planning.plan_batch(loop.context, "first", moments[-1], moments[-1], planning.RunConfig(), writes=False)

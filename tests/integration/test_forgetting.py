@@ -24,7 +24,7 @@ from recsys.records import BatchStatus
 from recsys.registry.registry import Registry
 from recsys.run_ids import folder_name
 from recsys.settings import Settings
-from recsys.store import FeedbackStore
+from recsys.store.parts.erasures import Erasures
 from tests.integration.audited_loop import AuditedLoop
 from tests.integration.command_line import copy_home, quick
 from tests.integration.forgotten_user import (
@@ -89,13 +89,13 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     settings = new_home(folder / "home")
     with using(settings) as context:
         results = record_night(settings, folder / "before")
-        planned = context.store.get_batch(FIRST)
+        planned = context.store.backlog.get_batch(FIRST)
     without = new_home(folder / "without", without=(PERSON,))
     with using(without) as context:
         # The same cut-offs: where the holdout begins depends on how many events there are.
-        context.store.claim_backlog(replace(planned, status=BatchStatus.CLAIMED))
+        context.store.backlog.claim_backlog(replace(planned, status=BatchStatus.CLAIMED))
         go_on("build_training_set", results)
-        never_there = numbers_of(context, context.store.get_batch(FIRST))
+        never_there = numbers_of(context, context.store.backlog.get_batch(FIRST))
     return Recorded(results, folder / "before", never_there)
 
 
@@ -115,14 +115,16 @@ def test_nothing_that_a_night_leaves_names_its_users_but_the_database_and_the_fr
 )
 def test_a_user_who_is_erased_before_a_step_is_not_learned_from(night: Recorded, step: str, tmp_path: Path) -> None:
     with using(night.copy(step, tmp_path / "home")) as context:
-        erasure = context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        erasure = context.store.erasures.erase_user(PERSON, "themselves", ERASED_AT)
         done = go_on(step, night.results)
-        batch = context.store.get_batch(FIRST)
+        batch = context.store.backlog.get_batch(FIRST)
         assert numbers_of(context, batch) == night.never_there
-        assert context.registry.get_alias("champion") == done["promote"]["to_version"] == batch.refit_version
-        assert context.registry.get_tags(str(batch.refit_version))["dataset_digest"] == batch.training_set_digest
+        assert context.registry.aliases.get_alias("champion") == done["promote"]["to_version"] == batch.refit_version
+        assert (
+            context.registry.versions.get_tags(str(batch.refit_version))["dataset_digest"] == batch.training_set_digest
+        )
         assert batch.status is BatchStatus.USED
-        decided = context.store.list_decisions(run_id=FIRST, step="forget_users")
+        decided = context.store.audit.list_decisions(run_id=FIRST, step="forget_users")
         assert bool(decided) == (step != "build_training_set")
         for one in decided:
             (change,) = one.numbers["changes"]
@@ -140,7 +142,7 @@ def test_a_user_who_is_erased_before_a_step_is_not_learned_from(night: Recorded,
             purged = quick(context.settings, "erasures", "purge", "--yes", "--json")
             assert purged.code == 0, purged.err
             assert json.loads(purged.out)["refused"] == []
-        (proof,) = context.store.list_erasures()
+        (proof,) = context.store.erasures.list_erasures()
         assert proof.completed_at is not None
         assert files_naming(context.settings.home, PERSON) == set()
 
@@ -158,17 +160,17 @@ def test_a_step_that_died_while_it_froze_anew_is_finished_by_running_it_again(
     night: Recorded, place_of_death: str, tmp_path: Path
 ) -> None:
     with using(night.copy("evaluate_challenger", tmp_path / "home")) as context:
-        context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erasures.erase_user(PERSON, "themselves", ERASED_AT)
         with pytest.MonkeyPatch.context() as death:
             if place_of_death == "before the ledger says so":
-                death.setattr(FeedbackStore, "freeze_anew", _die)
+                death.setattr(Erasures, "freeze_anew", _die)
             else:
                 death.setattr(Path, "rename", _dying_at(refreezing.ANEW))
             with pytest.raises(Killed):
                 pipeline.evaluate_challenger(FIRST)
         go_on("evaluate_challenger", night.results)
-        assert numbers_of(context, context.store.get_batch(FIRST)) == night.never_there
-        (decided,) = context.store.list_decisions(run_id=FIRST, step="forget_users")
+        assert numbers_of(context, context.store.backlog.get_batch(FIRST)) == night.never_there
+        (decided,) = context.store.audit.list_decisions(run_id=FIRST, step="forget_users")
         assert len(decided.numbers["changes"]) == 1
         assert not (context.folder(FIRST) / refreezing.ANEW).exists()
 
@@ -188,7 +190,7 @@ def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more
     night: Recorded, tmp_path: Path
 ) -> None:
     with using(night.copy("end", tmp_path / "home")) as context:
-        context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erasures.erase_user(PERSON, "themselves", ERASED_AT)
         judged, champion = (night.results[step]["model_version"] for step in ("train_challenger", "refit_challenger"))
         left = pipeline.complete_erasures(NOW)
         assert (left["num_open"], left["model_versions"], left["batches"]) == (1, [judged, champion], [FIRST])
@@ -204,15 +206,15 @@ def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more
         later.promote(second)
         third = later.night(second)
         later.promote(third)
-        context.registry.set_alias("challenger", str(int(third) - 1))
+        context.registry.aliases.set_alias("challenger", str(int(third) - 1))
         purged = quick(context.settings, "erasures", "purge", "--yes")
         assert purged.code == 0, purged.err
         assert purged.shows(f"versions {judged}, {champion}")
-        assert [one.version for one in context.registry.list_versions()] == [str(n) for n in range(3, 7)]
+        assert [one.version for one in context.registry.versions.list_versions()] == [str(n) for n in range(3, 7)]
         assert not [path for path in models if path.exists()], "no file of either is left"
         assert not (context.folder(FIRST) / FROZEN).exists()
         assert files_naming(context.settings.home, PERSON) == set()
-        (proof,) = context.store.list_erasures()
+        (proof,) = context.store.erasures.list_erasures()
         assert proof.completed_at is not None
         assert proof.remaining == {}
         assert quick(context.settings, "erasures").shows("complete")
@@ -232,19 +234,19 @@ def test_versions_that_knew_an_erased_user_go_on_request_once_they_serve_no_more
 
 def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: Path) -> None:
     with using(night.copy("end", tmp_path / "home")) as context:
-        context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erasures.erase_user(PERSON, "themselves", ERASED_AT)
         models = models_in(context.settings.home)
         assert len(models) == 2
         later = AuditedLoop(context, tmp_path / "evidence", now=NOW)
         for _ in range(2):
-            version = later.night(context.registry.get_alias("champion"))
+            version = later.night(context.registry.aliases.get_alias("champion"))
             later.promote(version)
-        context.registry.set_alias("challenger", version)
+        context.registry.aliases.set_alias("challenger", version)
         with pytest.MonkeyPatch.context() as death:
             death.setattr(Registry, "delete_fit", _die)
             with pytest.raises(Killed):
                 purge(context, NOW)
-        assert [one.version for one in context.registry.list_versions()] == [str(n) for n in range(3, 7)]
+        assert [one.version for one in context.registry.versions.list_versions()] == [str(n) for n in range(3, 7)]
         assert len(pipeline.complete_erasures(NOW)["runs"]) == 2
         purge(context, NOW)
         assert pipeline.complete_erasures(NOW) == {"num_completed": 0, "num_open": 0}
@@ -259,7 +261,7 @@ def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night:
     with using(night.copy("end", tmp_path / "home")) as context:
         folder = context.folder(FIRST) / "evidence"
         kept = Evidence.load(folder)
-        everyone = context.store.read_events(None, NOW)["user_id"].unique().to_pylist()
+        everyone = context.store.stream.read_events(None, NOW)["user_id"].unique().to_pylist()
         ids = {context.pseudonym(user_id): user_id for user_id in everyone}
         tables = {name: getattr(kept, name) for name in ("per_user", "slices", "opinions")}
         renamed: dict[str, Any] = {
@@ -267,12 +269,12 @@ def test_evidence_from_before_pseudonyms_is_read_and_gets_them_on_request(night:
         }
         replace(kept, **renamed, is_keyed=False).save(folder)
         kept_files.record_evidence(context, FIRST, folder)
-        (decided,) = context.store.list_decisions(run_id=FIRST, step="decide_promotion")
+        (decided,) = context.store.audit.list_decisions(run_id=FIRST, step="decide_promotion")
         again = ("decisions", "show", str(decided.decision_id))
         shown = quick(context.settings, *again)
         assert shown.code == 0, shown.out
 
-        context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erasures.erase_user(PERSON, "themselves", ERASED_AT)
         assert pipeline.complete_erasures(NOW)["files"] == [f"artifacts/{folder_name(FIRST)}/evidence"]
         assert json.loads(quick(context.settings, "erasures", "purge", "--yes", "--json").out)["files"]
         assert "files" not in pipeline.complete_erasures(NOW)
@@ -288,13 +290,13 @@ def test_whoever_approved_a_refit_that_knew_the_user_is_asked_about_the_new_one(
         refit = night.results["refit_challenger"]["model_version"]
         pipeline.request_approval(refit, FIRST, NOW)
         pipeline.record_answer(refit, "approve", "ann", NOW)
-        context.store.erase_user(PERSON, "themselves", ERASED_AT)
+        context.store.erasures.erase_user(PERSON, "themselves", ERASED_AT)
         with pytest.raises(ConflictError, match="to be approved, but it waits for an answer"):
             pipeline.promote(refit, FIRST, NOW)
-        again = str(context.store.get_batch(FIRST).refit_version)
+        again = str(context.store.backlog.get_batch(FIRST).refit_version)
         assert again != refit
-        assert context.registry.get_alias("champion") is None
+        assert context.registry.aliases.get_alias("champion") is None
         pipeline.record_answer(again, "approve", "ann", NOW)
         assert pipeline.promote(refit, FIRST, NOW)["to_version"] == again, "also where the old one is named"
         assert pipeline.promote(refit, FIRST, NOW)["to_version"] == again
-        assert [row.to_version for row in context.store.list_promotions()] == [again]
+        assert [row.to_version for row in context.store.audit.list_promotions()] == [again]

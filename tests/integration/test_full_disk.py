@@ -110,7 +110,7 @@ def test_an_import_goes_on_when_there_is_room_and_ends_as_if_nothing_had_been(di
     assert_says_full(disk.recsys(settings, "import", "interactions", str(file)))
     disk.free()
     with FeedbackStore.open(settings.database_url) as store:
-        assert store.stream_summary(SECOND_AS_OF).num_interactions in {0, 1_333}  # whole batches
+        assert store.stream.stream_summary(SECOND_AS_OF).num_interactions in {0, 1_333}  # whole batches
     assert disk.recsys(settings, "import", "interactions", str(file)).code == 0
     for places in (settings, undisturbed):  # when a row was imported is all that may differ
         with contextlib.closing(sqlite3.connect(places.home / "feedback.db")) as database, database:
@@ -153,9 +153,9 @@ def test_lists_are_published_as_a_whole_or_not_at_all(disk: Disk, champion: Cham
 def what_is_served(settings: Settings) -> list[Any]:
     """The publication, and everybody's list in it."""
     with FeedbackStore.open(settings.database_url) as store:
-        users = sorted(store.read_histories(SECOND_AS_OF, 30.0)["user_id"].unique())
-        lists = [store.get_recommendations(user) for user in (*users[:50], None)]
-        return [store.served_publication(), *lists]
+        users = sorted(store.stream.read_histories(SECOND_AS_OF, 30.0)["user_id"].unique())
+        lists = [store.lists.get_recommendations(user) for user in (*users[:50], None)]
+        return [store.lists.served_publication(), *lists]
 
 
 @pytest.mark.thorough
@@ -168,8 +168,8 @@ def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_r
     night = disk.recsys(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--run-id", "r", "--family", FAMILY)
     assert_says_full(night)
     with FeedbackStore.open(settings.database_url) as store:
-        backlog = store.stream_summary(FIRST_AS_OF).num_dislikes
-        assert store.count_backlog(FIRST_AS_OF) == backlog > 0
+        backlog = store.stream.stream_summary(FIRST_AS_OF).num_dislikes
+        assert store.backlog.count_backlog(FIRST_AS_OF) == backlog > 0
     assert list(settings.artifacts.rglob("*.*")) == []
     disk.free()
     times = {"as_of": FIRST_AS_OF.isoformat(), "now": FIRST_AS_OF.isoformat()}
@@ -180,7 +180,7 @@ def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_r
         assert step(disk, settings, "try_candidate", batch_id="r", candidate=candidate).code == 0
     trains_with_room(disk, settings)
     with FeedbackStore.open(settings.database_url) as store:
-        batch = store.get_batch("r")
+        batch = store.backlog.get_batch("r")
     assert (batch.status, batch.challenger_version, batch.num_examples) == (BatchStatus.CLAIMED, "1", backlog)
 
 

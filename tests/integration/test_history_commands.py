@@ -60,7 +60,7 @@ def test_models_tells_of_every_version_what_became_of_it(champion: Champion) -> 
 
 def test_models_at_a_day_tells_who_was_champion(champion: Champion) -> None:
     with FeedbackStore.open(champion.settings.database_url) as store:
-        since = store.list_promotions()[0].completed_at
+        since = store.audit.list_promotions()[0].completed_at
     assert since is not None
     day = f"{since:%Y-%m-%d}"
     (tenure,) = lines(quick(champion.settings, "models", "--at", day, "--json"))
@@ -123,10 +123,10 @@ def test_a_verdict_whose_evidence_is_gone_or_changed_does_not_replay(
         kept.per_user.loc[kept.per_user["system"] == "challenger", "ndcg_at_10"] *= 0.1
         kept.save(folder)
     with FeedbackStore.open(copy.database_url) as store:
-        decision = store.get_decision(verdict["decision_id"])
+        decision = store.audit.get_decision(verdict["decision_id"])
         if change == "worse":
-            store.record_files(ArtifactKind.EVIDENCE, RUN_ID, folder.name, digest_folder(folder, folder.name))
-        store.record_decision(replace(decision, numbers={**decision.numbers, "evidence_uri": folder.as_uri()}))
+            store.backlog.record_files(ArtifactKind.EVIDENCE, RUN_ID, folder.name, digest_folder(folder, folder.name))
+        store.audit.record_decision(replace(decision, numbers={**decision.numbers, "evidence_uri": folder.as_uri()}))
     shown = quick(copy, "decisions", "show", str(verdict["decision_id"]))
     assert (shown.code, shown.err) == (1, "")
     assert shown.shows("not the same")

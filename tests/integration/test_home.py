@@ -50,7 +50,7 @@ def require_working(settings: Settings) -> None:
     listed = quick(settings, "models")
     assert (listed.code, "champion" in listed.out) == (0, True), listed.err
     with FeedbackStore.open(settings.database_url) as store:
-        (decided,) = store.list_decisions(step="decide_promotion")
+        (decided,) = store.audit.list_decisions(step="decide_promotion")
     shown = quick(settings, "decisions", "show", str(decided.decision_id))
     assert shown.shows("the same verdict, reasons and numbers"), shown.out + shown.err
 
@@ -100,7 +100,7 @@ def test_a_home_moved_by_mv_is_refused_until_it_is_repaired_and_then_runs_a_nigh
     assert night.shows(f"Data checks: {new.batch_folder('second')}/data_docs/index.html"), night.out
     assert not home.home.exists()
     with FeedbackStore.open(new.database_url) as store:
-        batch = store.get_batch("second")
+        batch = store.backlog.get_batch("second")
     folder = f"artifacts/{folder_name('second')}"
     assert (batch.training_set_uri, batch.data_docs_uri, batch.evidence_uri) == (
         f"{folder}/training_set", f"{folder}/data_docs/index.html", f"{folder}/evidence",
@@ -128,7 +128,7 @@ def test_a_home_from_before_relative_references_works_where_it_is_and_moved(home
 def test_a_home_from_before_keeps_the_folders_that_its_database_names(home: Settings) -> None:
     """They were named after the run's id, with `_` for whatever a name cannot hold: several runs could have the same."""
     with FeedbackStore.open(home.database_url) as store:
-        (batch,) = store.list_batches()
+        (batch,) = store.backlog.list_batches()
     new, old = home.batch_folder(batch.batch_id), home.artifacts / re.sub(r"[^A-Za-z0-9_.-]", "_", batch.batch_id)
     new.rename(old)
     with contextlib.closing(sqlite3.connect(home.home / "feedback.db")) as database, database:
@@ -155,7 +155,7 @@ def test_a_home_in_use_stays_where_it_is(home: Settings, tmp_path: Path) -> None
     assert (refused.code, refused.says("run `make down` first")) == (3, True), refused.err
     lease = NOW + timedelta(hours=1)
     with FeedbackStore.open(home.database_url) as store:
-        store.claim_backlog(Batch("night", NOW, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, lease))
+        store.backlog.claim_backlog(Batch("night", NOW, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, lease))
     refused = quick(home, "home", "move", str(new))
     assert (refused.code, refused.says("`recsys release night`")) == (3, True), refused.err
     quick(home, "release", "night")

@@ -88,37 +88,37 @@ NEEDS_A_MODEL_OR_FILES = {
 def fill(store: FeedbackStore, say: Callable[[str], str]) -> None:
     """One row at least in every table, through the ways that users, products and operators have, as far as there are any."""
     user, items = say("u"), [say(f"i{n}") for n in range(6)]
-    store.upsert_items([
+    store.catalog.upsert_items([
         Item(item, say(f"Film {n}"), (say("Genre"),), (say("Star"),), say("Saga"), tags=(say("tag"),))
         for n, item in enumerate(items)
     ])  # fmt: skip
-    store.change_item(items[0], {"tags": (say("other tag"),)}, NOW)
-    store.insert_interactions([Interaction(user, items[1], "like", NOW, NOW, is_like=True)])
+    store.catalog.change_item(items[0], {"tags": (say("other tag"),)}, NOW)
+    store.feedback.insert_interactions([Interaction(user, items[1], "like", NOW, NOW, is_like=True)])
     for who in (user, say("u9"), say("erased")):
         save_dislike(
-            store, user_id=who, recorded_at=NOW, item_id=items[0], reason="wrong_genre", feedback_text=say("words"),
+            store.feedback, user_id=who, recorded_at=NOW, item_id=items[0], reason="wrong_genre", feedback_text=say("words"),
             genres=(say("Genre"),), cast=(say("Star"),), idempotency_key=say(f"key {who}"),
         )  # fmt: skip
-    store.exclude_item(user, items[2], NOW)
-    store.keep_stream_shift(StreamShift(say("source"), say("file"), 7, NOW))
+    store.catalog.exclude_item(user, items[2], NOW)
+    store.stream.keep_stream_shift(StreamShift(say("source"), say("file"), 7, NOW))
     contributions = {"trend": 1.0, f"like:{items[1]}": 0.5}
     entries = tuple(
         RecommendationEntry(rank, item, 1.5, say("Because"), contributions, 0.5)
         for rank, item in enumerate(items[3:], 1)
     )
     lists = [RecommendationSet(whose, "2", NOW, NOW, entries) for whose in (user, None)]
-    store.replace_recommendation_sets("2", NOW, lists)
-    store.record_decision(
+    store.lists.replace_recommendation_sets("2", NOW, lists)
+    store.audit.record_decision(
         Decision("run", "check_backlog", "retrain", (say("reason"),), NOW, NOW, {say("key"): say("x")})
     )
     serve_list(store, user, NOW + HOUR, 3)
     batch = Batch("run", NOW + HOUR, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, NOW + HOUR)
-    store.claim_backlog(batch)
-    store.erase_user(say("erased"), say("lawyer"), NOW)
-    store.bring_back(say("erased"), say("lawyer"), NOW)
-    store.erase_user(say("gone"), say("lawyer"), NOW)
-    store.write(lambda c: api_keys.create_key(c, say("shop"), [api_keys.Scope.METRICS_READ], NOW))
-    store.write(lambda c: _fill_behind_the_doors(c, say))
+    store.backlog.claim_backlog(batch)
+    store.erasures.erase_user(say("erased"), say("lawyer"), NOW)
+    store.erasures.bring_back(say("erased"), say("lawyer"), NOW)
+    store.erasures.erase_user(say("gone"), say("lawyer"), NOW)
+    store.database.write(lambda c: api_keys.create_key(c, say("shop"), [api_keys.Scope.METRICS_READ], NOW))
+    store.database.write(lambda c: _fill_behind_the_doors(c, say))
 
 
 def _fill_behind_the_doors(connection: Connection, say: Callable[[str], str]) -> None:
@@ -178,7 +178,7 @@ def homes(empty_registry: Path, sqlite_template: Path, tmp_path_factory: pytest.
 
 def test_every_text_column_is_hostile(homes: dict[str, Settings]) -> None:
     lacking = []
-    with FeedbackStore.open(homes["hostile"].database_url) as store, store.reading() as connection:
+    with FeedbackStore.open(homes["hostile"].database_url) as store, store.database.reading() as connection:
         for table in metadata.sorted_tables:
             for column in table.c:
                 is_ours = (column.name in OURS or column.name.endswith(OURS_ENDING)) and (

@@ -45,11 +45,11 @@ def leave_files(loop: AuditedLoop, run_id: str, at: datetime) -> None:
     folder, context = loop.context.folder(run_id), loop.context
     for part in PARTS - {"evidence"}:
         write(folder / part / "file", at)
-    batch = context.store.get_batch(run_id)
+    batch = context.store.backlog.get_batch(run_id)
     evidence = make_evidence(batch, str(batch.challenger_version)).save(folder / "evidence")
     for file in evidence.iterdir():
         os.utime(file, (at.timestamp(), at.timestamp()))
-    context.store.update_batch(
+    context.store.backlog.update_batch(
         run_id, training_set_uri=context.settings.reference(folder / "training_set"), training_set_digest="d" * 64,
         data_docs_uri=context.settings.reference(folder / "data_docs" / "index.html"),
         evidence_uri=context.settings.reference(evidence),
@@ -90,12 +90,12 @@ def test_only_what_nothing_needs_goes(runs: AuditedLoop) -> None:
 
 def test_the_database_names_no_file_that_is_gone_and_verdicts_can_still_be_judged_again(runs: AuditedLoop) -> None:
     pipeline.prune_files(NOW)
-    refused, once = (runs.context.store.get_batch(run_id) for run_id in (REFUSED, ONCE))
+    refused, once = (runs.context.store.backlog.get_batch(run_id) for run_id in (REFUSED, ONCE))
     assert (refused.training_set_uri, refused.data_docs_uri) == (None, None)
     assert refused.training_set_digest == "d" * 64
     assert once.training_set_uri is not None
     assert once.data_docs_uri is None
-    verdicts = runs.context.store.list_decisions(limit=None, step="decide_promotion")
+    verdicts = runs.context.store.audit.list_decisions(limit=None, step="decide_promotion")
     assert len(verdicts) == 6
     for verdict in verdicts:
         again = replay(runs.context, verdict)
@@ -106,11 +106,11 @@ def test_the_database_names_no_file_that_is_gone_and_verdicts_can_still_be_judge
 def test_a_run_that_is_under_way_keeps_its_files(runs: AuditedLoop) -> None:
     store = runs.context.store
     at = runs.later()
-    store.claim_backlog(Batch("open", at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + timedelta(hours=1)))
+    store.backlog.claim_backlog(Batch("open", at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + timedelta(hours=1)))
     write(runs.context.folder("open") / "judged" / "file", OLD)
     assert pipeline.prune_files(NOW)["num_runs"] == 2
     assert parts(runs, "open") == {"judged"}
-    store.release_batch("open", at)
+    store.backlog.release_batch("open", at)
     assert pipeline.prune_files(NOW)["num_runs"] == 1
     assert parts(runs, "open") == set()
 
@@ -137,7 +137,7 @@ def test_scratch_of_killed_processes_goes_and_nobody_elses(runs: AuditedLoop) ->
 def test_storage_counts_every_byte_once_and_loads_no_big_library(champion: Champion) -> None:
     settings = champion.settings
     with FeedbackStore.open(settings.database_url) as store:  # SQLite's own files beside the database stay as they are
-        assert store.stream_summary(NOW).num_dislikes > 0
+        assert store.stream.stream_summary(NOW).num_dislikes > 0
         said = quick(settings, "storage", "--json")
         in_all = sum(file.stat().st_size for file in settings.home.rglob("*") if file.is_file())
     assert said.code == 0, said.err

@@ -88,7 +88,7 @@ def spec(request: pytest.FixtureRequest, tmp_path: Path) -> VersionSpec:
 def open_client(registry: Registry) -> Any:
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=registry._tracking_uri, registry_uri=registry._tracking_uri)
+    return MlflowClient(tracking_uri=registry.connection.tracking_uri, registry_uri=registry.connection.tracking_uri)
 
 
 def list_artifacts(client: Any, run_id: str, path: str | None = None) -> list[str]:
@@ -108,9 +108,9 @@ def test_a_version_carries_everything_about_its_fit(registry: Registry, spec: Ve
     assert registered.status == "READY"
     assert registered.description == spec.description
     expected = {**spec.tags, "batch_id": spec.batch_id, "fit": "judged", "dataset_digest": "d1" * 32}
-    assert expected.items() <= registry.get_tags(version).items()
+    assert expected.items() <= registry.versions.get_tags(version).items()
 
-    run = client.get_run(registry.run_id(version))
+    run = client.get_run(registry.versions.run_id(version))
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "judged 2013-06-02"
     assert run.data.params == {"seed": "0", "half_life_days": "30.0", "groups": '["genre"]'}
@@ -120,7 +120,7 @@ def test_a_version_carries_everything_about_its_fit(registry: Registry, spec: Ve
     assert str(spec.training_set) in dataset.source
     logged = list_artifacts(client, run.info.run_id)
     assert logged == ["data_docs/index.html", "data_docs/static/style.css", "plots/loss.png"]
-    model = client.get_logged_model(registry.get_tags(version)["model_id"])
+    model = client.get_logged_model(registry.versions.get_tags(version)["model_id"])
     assert {metric.key: metric.value for metric in model.metrics} == spec.metrics
 
 
@@ -138,7 +138,7 @@ def test_an_id_with_any_character_finds_its_own_version_and_no_other(registry: R
     first = [registry.log_version(one) for one in specs]
     assert len(set(first)) == len(HOSTILE_IDS)
     assert [registry.log_version(one) for one in specs] == first
-    assert [registry.get_tags(version)["batch_id"] for version in first] == list(HOSTILE_IDS)
+    assert [registry.versions.get_tags(version)["batch_id"] for version in first] == list(HOSTILE_IDS)
 
 
 def test_the_stored_model_holds_source_and_pinned_requirements_but_no_pickle(
@@ -151,7 +151,7 @@ def test_the_stored_model_holds_source_and_pinned_requirements_but_no_pickle(
     stored = open_client(registry).get_model_version_download_uri("feedback-recommender", version)
     folder = Path(
         mlflow.artifacts.download_artifacts(
-            stored, dst_path=str(tmp_path / "stored"), tracking_uri=registry._tracking_uri
+            stored, dst_path=str(tmp_path / "stored"), tracking_uri=registry.connection.tracking_uri
         )
     )
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
@@ -180,22 +180,22 @@ def test_another_attempt_with_other_parameters_replaces_the_half_finished_one(
         registry.log_version(replace(spec, artifacts={"plots": spec.training_set / "missing"}))
     version = registry.log_version(replace(spec, params={"seed": 1}))
     client = open_client(registry)
-    assert client.get_run(registry.run_id(version)).data.params == {"seed": "1"}
+    assert client.get_run(registry.versions.run_id(version)).data.params == {"seed": "1"}
     assert len(find_runs(client, spec.batch_id)) == 1
 
 
 def test_aliases_move(registry: Registry, spec: VersionSpec, request: pytest.FixtureRequest) -> None:
     first, second = registry.log_version(spec), registry.log_version(replace(spec, fit="refit"))
-    registry.set_alias("candidate", first)
-    registry.set_alias("candidate", second)
-    assert registry.get_alias("candidate") == second
-    assert registry.get_alias("nobody") is None
+    registry.aliases.set_alias("candidate", first)
+    registry.aliases.set_alias("candidate", second)
+    assert registry.aliases.get_alias("candidate") == second
+    assert registry.aliases.get_alias("nobody") is None
     assert f"/#/models/feedback-recommender/versions/{second}?" in registry.link(second)
 
 
 def test_the_experiment_says_what_it_is_also_one_that_was_there_before(tmp_path: Path) -> None:
     client = open_client(open_embedded(tmp_path))
-    open_embedded(tmp_path)._client.create_experiment("feedback-recommender")
+    open_embedded(tmp_path).connection.client.create_experiment("feedback-recommender")
     registry = open_embedded(tmp_path)
     for _ in range(2):
         registry.ensure()
@@ -209,7 +209,7 @@ def test_the_experiment_says_what_it_is_also_one_that_was_there_before(tmp_path:
 
 def test_a_run_says_what_started_it_instead_of_a_path(registry: Registry, spec: VersionSpec) -> None:
     version = registry.log_version(replace(spec, source="Airflow DAG feedback_retraining"))
-    tags = open_client(registry).get_run(registry.run_id(version)).data.tags
+    tags = open_client(registry).get_run(registry.versions.run_id(version)).data.tags
     assert tags["mlflow.source.name"] == "Airflow DAG feedback_retraining"
     assert tags["mlflow.source.type"] == "JOB"
 
@@ -231,25 +231,25 @@ def test_tags_description_and_evaluation_are_added_to_a_version(
     report = tmp_path / "report.md"
     report.write_text("fine", encoding="utf-8")
     for _ in range(2):  # a retried step
-        registry.set_tags(version, {"verdict": "promote"})
+        registry.versions.set_tags(version, {"verdict": "promote"})
         registry.describe(version, "# Promoted")
         registry.log_evaluation(version, {"recall_at_20": 0.5}, [report])
 
     client = open_client(registry)
-    assert registry.get_tags(version)["verdict"] == "promote"
-    assert registry.get_tags(version)["fit"] == "judged"
+    assert registry.versions.get_tags(version)["verdict"] == "promote"
+    assert registry.versions.get_tags(version)["fit"] == "judged"
     assert client.get_model_version("feedback-recommender", version).description == "# Promoted"
-    run_id = registry.run_id(version)
+    run_id = registry.versions.run_id(version)
     assert [point.value for point in client.get_metric_history(run_id, "recall_at_20")] == [0.5]
     assert "evaluation/report.md" in list_artifacts(client, run_id)
 
 
 def test_a_download_is_the_whole_recommender(registry: Registry, spec: VersionSpec, tmp_path: Path) -> None:
     version = registry.log_version(spec)
-    folder = registry.download(version, tmp_path / "cache")
+    folder = registry.files.download(version, tmp_path / "cache")
     for name in ("model.keras", "recipe.json"):
         assert (folder / name).read_bytes() == (spec.model_folder / name).read_bytes()
-    assert registry.download(version, tmp_path / "cache") == folder
+    assert registry.files.download(version, tmp_path / "cache") == folder
     assert list((tmp_path / "cache").iterdir()) == [folder]
 
 
@@ -257,11 +257,11 @@ def test_a_download_is_the_whole_recommender(registry: Registry, spec: VersionSp
 def test_an_unknown_version_is_not_found(registry: Registry, version: str, tmp_path: Path) -> None:
     registry.ensure()
     for ask in (
-        lambda: registry.get_tags(version),
-        lambda: registry.set_alias("champion", version),
+        lambda: registry.versions.get_tags(version),
+        lambda: registry.aliases.set_alias("champion", version),
         lambda: registry.describe(version, "text"),
-        lambda: registry.run_id(version),
-        lambda: registry.download(version, tmp_path),
+        lambda: registry.versions.run_id(version),
+        lambda: registry.files.download(version, tmp_path),
     ):
         with pytest.raises(NotFoundError, match=version):
             ask()
@@ -279,12 +279,12 @@ def test_an_embedded_store_writes_nothing_into_the_current_folder(
     current.mkdir()
     monkeypatch.chdir(current)
     registry = open_embedded(tmp_path / "home")  # neither folder nor database exists
-    assert registry.get_alias("champion") is None
+    assert registry.aliases.get_alias("champion") is None
     version = registry.log_version(make_spec(tmp_path, "b1"))
     registry.log_evaluation(version, {"a": 1.0}, [])
-    registry.set_alias("champion", version)
-    registry.download(version, tmp_path / "cache")
-    assert open_embedded(tmp_path / "home").get_alias("champion") == version
+    registry.aliases.set_alias("champion", version)
+    registry.files.download(version, tmp_path / "cache")
+    assert open_embedded(tmp_path / "home").aliases.get_alias("champion") == version
     assert list(current.iterdir()) == []
 
 
@@ -338,8 +338,8 @@ def test_a_killed_attempt_is_finished_by_the_next(method: str, embedded_folder: 
     assert len(client.get_metric_history(run.info.run_id, "loss")) <= 2  # one for each of the models it had
     models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     assert [(model.model_id, model.status.name) for model in models] == [(same[0].tags["model_id"], "READY")]
-    assert set(spec.tags) <= set(registry.get_tags(version))
-    assert (registry.download(version, tmp_path / "cache") / "recipe.json").is_file()
+    assert set(spec.tags) <= set(registry.versions.get_tags(version))
+    assert (registry.files.download(version, tmp_path / "cache") / "recipe.json").is_file()
 
 
 # When MLflow or the disk is away
@@ -351,7 +351,7 @@ def test_a_server_that_is_not_there_is_transient(tmp_path: Path) -> None:
         port = unused.getsockname()[1]
         started = time.monotonic()
         with pytest.raises(TransientError, match="run the same step again"):
-            Registry(f"http://127.0.0.1:{port}", tmp_path).get_alias("champion")
+            Registry(f"http://127.0.0.1:{port}", tmp_path).aliases.get_alias("champion")
     assert time.monotonic() - started < 20
 
 
@@ -506,7 +506,7 @@ def test_a_fresh_process_serves_the_champion_without_this_checkout(tmp_path: Pat
     home = tmp_path / "home"
     registry = open_embedded(home)
     spec = make_spec(tmp_path, "b1", model_folder=tmp_path / "recommender", input_example=histories)
-    registry.set_alias("champion", registry.log_version(spec))
+    registry.aliases.set_alias("champion", registry.log_version(spec))
     histories.to_parquet(tmp_path / "histories.parquet")
 
     elsewhere = tmp_path / "elsewhere"

@@ -18,22 +18,22 @@ def check(loop: AuditedLoop, *, repairs: bool = False) -> list[Finding]:
 
 
 def move(loop: AuditedLoop) -> None:
-    loop.context.registry.set_alias("champion", "3")
+    loop.context.registry.aliases.set_alias("champion", "3")
 
 
 def take_away(loop: AuditedLoop) -> None:
-    loop.context.registry.delete_alias("champion")
+    loop.context.registry.aliases.delete_alias("champion")
 
 
 def move_the_previous(loop: AuditedLoop) -> None:
-    loop.context.registry.set_alias("previous_champion", "2")
+    loop.context.registry.aliases.set_alias("previous_champion", "2")
 
 
 def die_half_way(loop: AuditedLoop) -> None:
     refit = loop.night("6")
     intent = Promotion(4, f"run-{refit}", "6", refit, "passed", loop.later(), is_complete=False)
-    loop.context.store.begin_promotion(intent)
-    loop.context.registry.set_alias("previous_champion", "6")
+    loop.context.store.audit.begin_promotion(intent)
+    loop.context.registry.aliases.set_alias("previous_champion", "6")
 
 
 def delete_the_previous(loop: AuditedLoop) -> None:
@@ -91,7 +91,7 @@ def test_a_deleted_champion_takes_a_rollback(loop: AuditedLoop) -> None:
 
 def test_an_alias_that_nobody_promoted_is_taken_away(loop: AuditedLoop) -> None:
     refit = loop.night(None)
-    loop.context.registry.set_alias("champion", refit)
+    loop.context.registry.aliases.set_alias("champion", refit)
     (finding,) = check(loop)
     assert "is at version 2, but the audit has no such version" in finding.message
     with pytest.raises(ConflictError, match="Expected the alias 'champion' at version none"):

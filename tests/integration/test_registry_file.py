@@ -52,5 +52,5 @@ def test_many_processes_may_make_it_at_once(tmp_path: Path) -> None:
 
 
 def test_looking_for_an_alias_makes_no_store(tmp_path: Path) -> None:
-    assert Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts").get_alias("champion") is None
+    assert Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts").aliases.get_alias("champion") is None
     assert list(tmp_path.iterdir()) == []

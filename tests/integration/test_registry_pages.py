@@ -150,10 +150,10 @@ def test_the_registry_sends_what_the_environment_says(
         monkeypatch.setenv(name, value)
     registry = Registry(server, tmp_path)
     registry.ensure()
-    assert registry.get_alias("champion") is None
+    assert registry.aliases.get_alias("champion") is None
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
     with pytest.raises(RecsysError, match="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"):
-        registry.get_alias("champion")
+        registry.aliases.get_alias("champion")
     with pytest.raises(RecsysError, match="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"):
         Registry(server, tmp_path).ensure()
 

@@ -20,9 +20,9 @@ def store_of(loop: AuditedLoop) -> Path:
 
 def test_the_rows_are_what_mlflow_gives(loop: AuditedLoop) -> None:
     versions = loop.champions(2)
-    loop.context.registry.set_tags(versions[1], {"note": "ours"})
+    loop.context.registry.versions.set_tags(versions[1], {"note": "ours"})
     loop.delete(versions[0])
-    client = loop.context.registry._client
+    client = loop.context.registry.connection.client
     found = {version.version: version for version in client.search_model_versions(f"name = '{MODEL_NAME}'")}
     rows = read_rows(store_of(loop), MODEL_NAME)
     assert rows is not None
@@ -39,9 +39,19 @@ def test_the_rows_are_what_mlflow_gives(loop: AuditedLoop) -> None:
 def test_the_registry_answers_from_the_rows_as_from_mlflow(loop: AuditedLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     loop.champions(1)
     registry = loop.context.registry
-    quick = registry.list_versions(), registry.aliases(), registry.get_tags("2"), registry.has_version("9")
+    quick = (
+        registry.versions.list_versions(),
+        registry.aliases.all_aliases(),
+        registry.versions.get_tags("2"),
+        registry.versions.has_version("9"),
+    )
     monkeypatch.setattr("recsys.registry.versions.read_rows", lambda file, name: None)
-    assert quick == (registry.list_versions(), registry.aliases(), registry.get_tags("2"), registry.has_version("9"))
+    assert quick == (
+        registry.versions.list_versions(),
+        registry.aliases.all_aliases(),
+        registry.versions.get_tags("2"),
+        registry.versions.has_version("9"),
+    )
 
 
 def test_the_known_tables_are_those_of_the_installed_mlflow(loop: AuditedLoop) -> None:

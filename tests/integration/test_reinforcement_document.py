@@ -49,7 +49,7 @@ def test_recording_a_dislike_from_the_frontend(store: FeedbackStore) -> None:
         )
         assert response.status_code == 201
         history = api.history("7")
-    (stored,) = get_user_dislikes(store, "7")
+    (stored,) = get_user_dislikes(store.feedback, "7")
     assert [row["dislike_id"] for row in history] == [response.json()["dislike_id"]] == [stored.dislike_id]
     dislike = stored.dislike
     assert (dislike.movie_id, dislike.movie_title, dislike.reason) == (12345, "Movie Title", "wrong_genre")
@@ -74,14 +74,14 @@ def test_recording_a_dislike_from_the_backend(store: FeedbackStore) -> None:
     assert isinstance(dislike_id, int)
     assert (training_data.actual_rating, training_data.predicted_rating) == (0.0, 0.75)
     assert (training_data.error, training_data.weight) == (0.75, 0.8)
-    assert get_untrained_negative_feedback_count(store, NOW) == 1  # saving it made the example, too
-    assert record_feedback_impact(store, dislike_id, "3", "genre_deemphasis", "genre:Drama", -0.15, NOW) > 0
+    assert get_untrained_negative_feedback_count(store.backlog, NOW) == 1  # saving it made the example, too
+    assert record_feedback_impact(store.feedback, dislike_id, "3", "genre_deemphasis", "genre:Drama", -0.15, NOW) > 0
 
 
 def test_analyzing_dislike_patterns(store: FeedbackStore) -> None:
-    store.upsert_items([Item("film", "Film")])
+    store.catalog.upsert_items([Item("film", "Film")])
     days = [NOW - number * DAY for number in range(45)]  # others give feedback every day
-    store.insert_interactions([Interaction("others", "film", "watch", at, at, is_like=False) for at in days])
+    store.feedback.insert_interactions([Interaction("others", "film", "watch", at, at, is_like=False) for at in days])
     reasons = ["wrong_genre"] * 5 + ["poor_quality"] * 3 + ["not_interested"] * 7
     for number, reason in enumerate(reasons):
         recent = number < 8
@@ -94,7 +94,7 @@ def test_analyzing_dislike_patterns(store: FeedbackStore) -> None:
             predicted_score=0.72 if recent else 0.1,
             reason=reason,
         )
-    patterns = get_dislike_pattern_analysis(store, user_id="123", as_of=NOW)
+    patterns = get_dislike_pattern_analysis(store.insights, user_id="123", as_of=NOW)
     assert patterns["reason_distribution"] == {"wrong_genre": 5, "poor_quality": 3, "not_interested": 7}
     assert patterns["recent_trend"]["total_dislikes"] == 8
     assert patterns["recent_trend"]["avg_predicted_score"] == pytest.approx(0.72)
@@ -103,10 +103,10 @@ def test_analyzing_dislike_patterns(store: FeedbackStore) -> None:
 
 def test_checking_the_retraining_trigger(store: FeedbackStore) -> None:
     for number in range(19):
-        save_dislike(store, user_id=str(number), recorded_at=NOW, movie_id=number + 1)
-    assert not should_retrain_from_feedback(store, NOW)
-    save_dislike(store, user_id="20", recorded_at=NOW, movie_id=20)
-    assert should_retrain_from_feedback(store, NOW)
+        save_dislike(store.feedback, user_id=str(number), recorded_at=NOW, movie_id=number + 1)
+    assert not should_retrain_from_feedback(store.backlog, NOW)
+    save_dislike(store.feedback, user_id="20", recorded_at=NOW, movie_id=20)
+    assert should_retrain_from_feedback(store.backlog, NOW)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_available_metrics(store: FeedbackStore) -> None:
         save_dislike(
             store, user_id=str(number), recorded_at=NOW, movie_id=number + 1, predicted_score=score, reason=reason
         )
-    metrics = get_feedback_improvement_metrics(store, NOW)
+    metrics = get_feedback_improvement_metrics(store.insights, NOW)
     promised = {
         "total_negative_examples": 45,
         "avg_prediction_error": 0.68,

@@ -26,7 +26,7 @@ def test_a_rollback_leads_to_the_previous_champion_and_says_who_and_why(loop: Au
     done = rollback(loop, requested_by="ann")
     assert (done["from_version"], done["to_version"], done["sequence"]) == ("6", "4", 4)
     assert loop.aliases() == ("4", "2"), "the way back leads on, not to what was rolled back from"
-    row = loop.context.store.list_promotions()[-1]
+    row = loop.context.store.audit.list_promotions()[-1]
     assert (row.kind, row.reason, row.approved_by, row.approved_at) == (
         PromotionKind.ROLLBACK, "lists are worse", "ann", loop.now
     )  # fmt: skip
@@ -134,7 +134,7 @@ def test_mlflow_that_goes_away_in_between_leaves_a_row_that_the_next_step_finish
 ) -> None:
     loop.champions(2)
     intent = Promotion(3, "back", "4", "2", "worse", loop.later(), is_complete=False, kind=PromotionKind.ROLLBACK)
-    loop.context.store.begin_promotion(intent)
+    loop.context.store.audit.begin_promotion(intent)
     with monkeypatch.context() as away:
         away.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{find_free_port()}")
         with pytest.raises(TransientError):
@@ -160,7 +160,7 @@ def test_a_version_deleted_while_it_is_promoted_never_was_champion(loop: Audited
     loop.champions(2)
     refit = loop.night("4")
     intent = Promotion(3, f"run-{refit}", "4", refit, "passed", loop.later(), is_complete=False)
-    loop.context.store.begin_promotion(intent)
+    loop.context.store.audit.begin_promotion(intent)
     loop.delete(refit)
     with pytest.raises(NotFoundError, match="deleted: no alias was moved"):
         loop.promote(refit)
@@ -195,7 +195,7 @@ def test_a_rollback_and_a_promotion_from_one_champion_cannot_both_happen(loop: A
     loop.promote(loop.night("4"))
     late = Promotion(3, "back", "4", "2", "worse", loop.later(), is_complete=False, kind=PromotionKind.ROLLBACK)
     with pytest.raises(ConflictError, match="run run-6 promoted version 6 before"):
-        loop.context.store.begin_promotion(late)
+        loop.context.store.audit.begin_promotion(late)
     with pytest.raises(ConflictError):
-        loop.context.store.begin_promotion(replace(late, sequence=5))
+        loop.context.store.audit.begin_promotion(replace(late, sequence=5))
     assert loop.aliases() == ("6", "4")

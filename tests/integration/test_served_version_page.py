@@ -17,7 +17,7 @@ from tests.integration.conftest import Champion
 def served(champion: Champion) -> tuple[Any, Any, Any]:
     """MLflow's client, the champion's version and its run."""
     with Context.open(champion.settings) as context:
-        client = context.registry._client
+        client = context.registry.connection.client
         version = client.get_model_version_by_alias("feedback-recommender", "champion")
         return client, version, client.get_run(version.run_id)
 

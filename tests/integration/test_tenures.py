@@ -34,7 +34,7 @@ ACTIONS = st.lists(
 def test_made_then_champion_from_then_to(loop: AuditedLoop, actions: list[tuple[str, int]]) -> None:
     loop.now = min(loop.now, datetime(2013, 6, 14, tzinfo=UTC))
     for kind, number in [("night", 0), ("promote", -1), *actions]:
-        promotions = loop.context.store.list_promotions()
+        promotions = loop.context.store.audit.list_promotions()
         if kind == "night":
             loop.now += timedelta(hours=number)
             loop.night(promotions[-1].to_version if promotions else None)
@@ -48,7 +48,7 @@ def test_made_then_champion_from_then_to(loop: AuditedLoop, actions: list[tuple[
             else:
                 pipeline.rollback(f"back-{len(promotions)}", "lists are worse", now, version)
         except RecsysError:
-            assert loop.context.store.list_promotions() == promotions, "what is refused writes nothing"
+            assert loop.context.store.audit.list_promotions() == promotions, "what is refused writes nothing"
 
     ended = datetime.now(UTC)
     histories = version_histories(loop.context)
@@ -56,7 +56,7 @@ def test_made_then_champion_from_then_to(loop: AuditedLoop, actions: list[tuple[
         assert one.created_at is not None
         for tenure in one.tenures:
             assert one.created_at <= tenure.started_at <= (tenure.ended_at or ended) <= ended
-    promotions = loop.context.store.list_promotions()
+    promotions = loop.context.store.audit.list_promotions()
     assert promotions, "the first night is promoted"
     assert [one.sequence for one in promotions] == list(range(1, len(promotions) + 1))
     for row in promotions:

@@ -37,10 +37,10 @@ class Nights:
     nights: dict[str, Night]
 
     def verdict(self, name: str) -> Decision:
-        return next(d for d in self.context.store.list_decisions(run_id=name) if d.step == "decide_promotion")
+        return next(d for d in self.context.store.audit.list_decisions(run_id=name) if d.step == "decide_promotion")
 
     def evidence(self, name: str) -> Evidence:
-        return load_evidence(self.context, self.context.store.get_batch(name))
+        return load_evidence(self.context, self.context.store.backlog.get_batch(name))
 
 
 def night(name: str, at: datetime, *, force: bool = True) -> Night:
@@ -79,7 +79,7 @@ def test_on_too_few_users_the_champion_stays(nights: Nights) -> None:
         assert verdict.verdict == nights.nights[name].outcome == "insufficient_evidence"
         assert verdict.numbers["num_users"] < 30
         assert "the champion stays" in verdict.reasons[0]
-    assert [row.run_id for row in nights.context.store.list_promotions()] == ["first", "enough"]
+    assert [row.run_id for row in nights.context.store.audit.list_promotions()] == ["first", "enough"]
 
 
 def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_and_promotes(nights: Nights) -> None:
@@ -124,12 +124,12 @@ def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> No
 def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
     from recsys.pipeline.promotion.pooled_opinions import pool_opinions
 
-    store, batch = nights.context.store, nights.context.store.get_batch("thin-3")
+    store, batch = nights.context.store, nights.context.store.backlog.get_batch("thin-3")
     evidence = nights.evidence("thin-3")
     theirs = evidence.opinions[evidence.opinions["batch_id"] == "thin-2"]
     own = evidence.own_opinions.drop(columns="batch_id")
     gone = str(theirs["user_id"].iloc[0])  # evidence names users by pseudonyms
-    everyone = store.read_events(None, batch.as_of)["user_id"].unique().to_pylist()
+    everyone = store.stream.read_events(None, batch.as_of)["user_id"].unique().to_pylist()
     (user_id,) = [one for one in everyone if nights.context.pseudonym(one) == gone]
 
     def pooled_users() -> set[str]:
@@ -139,7 +139,7 @@ def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
         return set(pool.opinions.loc[pool.opinions["batch_id"] != "thin-3", "user_id"])
 
     assert gone in pooled_users()
-    store.erase_user(user_id, "a test", CHAMPION_AT)
+    store.erasures.erase_user(user_id, "a test", CHAMPION_AT)
     assert gone not in pooled_users()
 
 
@@ -164,6 +164,6 @@ def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: 
     assert (done.code, done.err) == (0, "")
     assert done.shows("There is too little evidence for the gate, and a person accepts that")
     assert done.shows(f"Version {refit} is champion")
-    last = context.store.list_promotions()[-1]
+    last = context.store.audit.list_promotions()[-1]
     assert (last.to_version, last.approved_by) == (refit, "ann")
     assert last.reason == f"thin evidence about version {version} was accepted: a recall"

@@ -25,10 +25,10 @@ def stocked(store: FeedbackStore, database_url: str, tmp_path: Path, monkeypatch
     for name, value in Settings.under(tmp_path / "home").as_environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RECSYS_DATABASE_URL", database_url)
-    store.upsert_items([
+    store.catalog.upsert_items([
         Item(f"f{n}", f"Film {n}", ("Horror" if n < NUM_FILMS / 4 else "Comedy",)) for n in range(NUM_FILMS)
     ])  # fmt: skip
-    store.insert_interactions([
+    store.feedback.insert_interactions([
         Interaction(f"u{user}", f"f{n}", "like", START, START, is_like=True)
         for n in range(NUM_FILMS) for user in range(5)
     ])  # fmt: skip
@@ -37,7 +37,7 @@ def stocked(store: FeedbackStore, database_url: str, tmp_path: Path, monkeypatch
 
 def dislike(store: FeedbackStore, count: int, first_film: int = 0, score: float | None = None) -> None:
     """So many dislikes, one film each from `first_film` on, by two users in turn."""
-    store.record_dislikes([
+    store.feedback.record_dislikes([
         Dislike(f"d{n % 2}", START, START, item_id=f"f{(first_film + n) % NUM_FILMS}", predicted_score=score)
         for n in range(count)
     ])  # fmt: skip
@@ -46,7 +46,7 @@ def dislike(store: FeedbackStore, count: int, first_film: int = 0, score: float 
 def check(store: FeedbackStore, **options: Any) -> tuple[dict[str, Any], Decision]:
     """What the step returned, and what it wrote."""
     checked = pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, **options)
-    (decision,) = store.list_decisions(run_id="night")
+    (decision,) = store.audit.list_decisions(run_id="night")
     assert decision.verdict == ("retrain" if checked["retrain"] else "skip")
     assert decision.reasons == (checked["reason"],)
     assert {name: report["fired"] for name, report in decision.numbers["triggers"].items()} == checked["triggers"]
@@ -66,7 +66,7 @@ def test_a_quiet_night_skips_and_reports_all_three(stocked: FeedbackStore) -> No
     assert reports["backlog"]["reason"] == "8 new dislikes, threshold 20."
     assert (reports["prediction_error"]["num_tracked"], reports["prediction_error"]["mean_error"]) == (8, 0.9)
     assert (reports["feature"]["num_compared"], reports["feature"]["compared_with"]) == (8, "opinions")
-    assert not should_retrain_from_feedback(stocked, AS_OF)
+    assert not should_retrain_from_feedback(stocked.backlog, AS_OF)
 
 
 def test_enough_dislikes_retrain_as_ever(stocked: FeedbackStore) -> None:
@@ -74,7 +74,7 @@ def test_enough_dislikes_retrain_as_ever(stocked: FeedbackStore) -> None:
     checked, _ = check(stocked)
     assert checked["reason"] == "20 new dislikes, threshold 20: enough to retrain."
     assert checked["triggers"] == {"backlog": True, "prediction_error": False, "feature": False, "drift": False}
-    assert should_retrain_from_feedback(stocked, AS_OF)
+    assert should_retrain_from_feedback(stocked.backlog, AS_OF)
 
 
 @pytest.mark.parametrize(("score", "retrains"), [(0.7, True), (0.6, False), (None, False)])
@@ -84,7 +84,7 @@ def test_wrong_predictions_retrain_before_the_backlog_is_full(
     dislike(stocked, 12, first_film=15, score=score)
     checked, decision = check(stocked)
     assert checked["retrain"] is retrains
-    assert should_retrain_from_feedback(stocked, AS_OF) is retrains
+    assert should_retrain_from_feedback(stocked.backlog, AS_OF) is retrains
     if retrains:
         assert checked["reason"] == (
             "12 new dislikes, threshold 20, but another trigger fired. The mean prediction error of 12 new dislikes is "
@@ -102,7 +102,7 @@ def test_a_genre_that_stands_out_retrains_before_the_backlog_is_full(
     dislike(stocked, 10, first_film)  # horror is a quarter of the films; comedy the rest, so it cannot stand out
     checked, decision = check(stocked)
     assert checked["retrain"] is retrains
-    assert should_retrain_from_feedback(stocked, AS_OF) is retrains
+    assert should_retrain_from_feedback(stocked.backlog, AS_OF) is retrains
     report = decision.numbers["triggers"]["feature"]
     assert [feature["name"] for feature in report["standing_out"]] == (["Horror"] if retrains else [])
     assert ("genre Horror has 100% of 10 new dislikes and 29% of 210 opinions" in checked["reason"]) is retrains
@@ -117,17 +117,17 @@ def test_what_is_disliked_as_often_as_it_is_shown_does_not_stand_out(stocked: Fe
 
     films = [f"f{n}" for n in (*range(8), 30, 31)]
     entries = tuple(RecommendationEntry(rank, film, 1.0, "x", {}) for rank, film in enumerate(films, 1))
-    stocked.replace_recommendation_sets("1", START, [RecommendationSet("u0", "1", START, START, entries)])
-    served = stocked.get_recommendations("u0")
+    stocked.lists.replace_recommendation_sets("1", START, [RecommendationSet("u0", "1", START, START, entries)])
+    served = stocked.lists.get_recommendations("u0")
     assert served is not None
     dislike(stocked, 10)
     assert check(stocked)[0]["triggers"]["feature"], "against opinions"
     for _ in range(20):
-        stocked.add_exposure(served.recommendation_set_id or 0, 10, START)
+        stocked.lists.add_exposure(served.recommendation_set_id or 0, 10, START)
     report = check(stocked)[1].numbers["triggers"]["feature"]
     assert (report["compared_with"], report["num_met"]) == ("opinions", 210), "beside which 200 shown films are few"
     for _ in range(10):
-        stocked.add_exposure(served.recommendation_set_id or 0, 10, START)
+        stocked.lists.add_exposure(served.recommendation_set_id or 0, 10, START)
     report = check(stocked)[1].numbers["triggers"]["feature"]
     assert not report["fired"]
     assert (report["compared_with"], report["num_met"], report["num_compared"]) == ("exposures", 300, 8)
@@ -144,7 +144,7 @@ def test_force_own_batch_and_switches_keep_their_meaning(stocked: FeedbackStore)
     checked, _ = check(stocked, **off, force_reason="a new catalog")
     assert (checked["retrain"], checked["reason"]) == (True, "Forced: a new catalog (25 new dislikes, threshold 20).")
     lease = AS_OF + timedelta(hours=6)
-    stocked.claim_backlog(Batch("night", AS_OF, AS_OF, None, BatchStatus.CLAIMED, 0, {}, AS_OF, lease))
+    stocked.backlog.claim_backlog(Batch("night", AS_OF, AS_OF, None, BatchStatus.CLAIMED, 0, {}, AS_OF, lease))
     checked = pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, **off)
     assert checked["reason"] == (
         "This run had claimed its batch before and goes on with it (0 new dislikes, threshold 20 now)."
@@ -154,11 +154,11 @@ def test_force_own_batch_and_switches_keep_their_meaning(stocked: FeedbackStore)
 def measured_drift(store: FeedbackStore, verdict: str, at: datetime = AS_OF, version: str = "2") -> None:
     """What `measure_drift` leaves in the ledger."""
     numbers = {"champion_version": version}
-    store.record_decision(Decision(f"day {at}", "measure_drift", verdict, ("genres: 0.6.",), at, at, numbers))
+    store.audit.record_decision(Decision(f"day {at}", "measure_drift", verdict, ("genres: 0.6.",), at, at, numbers))
 
 
 def test_drift_retrains_once_where_it_is_asked_to(stocked: FeedbackStore) -> None:
-    stocked.begin_promotion(Promotion(1, "first", None, "2", "first champion", START, True, START))
+    stocked.audit.begin_promotion(Promotion(1, "first", None, "2", "first champion", START, True, START))
     on = {"retrain_on_drift": True}
     assert not check(stocked, **on)[0]["retrain"], "nothing was measured"
     measured_drift(stocked, "stable")
@@ -181,8 +181,8 @@ def test_drift_retrains_once_where_it_is_asked_to(stocked: FeedbackStore) -> Non
 
 
 def test_drift_of_an_earlier_champion_is_no_reason(stocked: FeedbackStore) -> None:
-    stocked.begin_promotion(Promotion(1, "first", None, "2", "first champion", START, True, START))
-    stocked.begin_promotion(Promotion(2, "second", "2", "4", "better", START, True, START))
+    stocked.audit.begin_promotion(Promotion(1, "first", None, "2", "first champion", START, True, START))
+    stocked.audit.begin_promotion(Promotion(2, "second", "2", "4", "better", START, True, START))
     measured_drift(stocked, "drift", version="2")
     checked, decision = check(stocked, retrain_on_drift=True)
     assert not checked["retrain"]
@@ -194,4 +194,4 @@ def test_a_threshold_without_sense_writes_nothing(stocked: FeedbackStore) -> Non
 
     with pytest.raises(InputError, match="Expected error_threshold between 0 and 1, got 7"):
         pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, error_threshold=7.0)
-    assert stocked.list_decisions() == []
+    assert stocked.audit.list_decisions() == []

@@ -6,11 +6,12 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, event, text
 
 from recsys.store import FeedbackStore
+from recsys.store.database import Database
 
 T = TypeVar("T")
 POLL_S = 0.01
@@ -87,19 +88,19 @@ class Turns:
                 self._changed.notify_all()
 
 
-class InterleavedStore(FeedbackStore):
-    """A store whose transactions take turns; on PostgreSQL their statements do."""
+class InterleavedDatabase(Database):
+    """A database whose transactions take turns; on PostgreSQL their statements do."""
 
     turns: Turns | None = None
 
     def watch(self) -> None:
         """Once, after opening: makes every statement on a server a switch. Commits do not wait for the disk."""
-        if self._engine.dialect.name != "postgresql":
-            event.listen(self._engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-            self._engine.dispose()  # what was opened until now waits
+        if self.engine.dialect.name != "postgresql":
+            event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+            self.engine.dispose()  # what was opened until now waits
             return
 
-        @event.listens_for(self._engine, "before_cursor_execute")
+        @event.listens_for(self.engine, "before_cursor_execute")
         def before(connection: Connection, *_: object) -> None:
             if self.turns is not None:
                 driver: Any = connection.connection.driver_connection
@@ -107,9 +108,9 @@ class InterleavedStore(FeedbackStore):
 
     def is_blocked(self, session: int) -> bool:
         """Whether a session waits for a lock of another."""
-        if self._engine.dialect.name != "postgresql":
+        if self.engine.dialect.name != "postgresql":
             return False
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             query = text("SELECT cardinality(pg_blocking_pids(:session)) > 0")
             return bool(connection.execute(query, {"session": session}).scalar_one())
 
@@ -128,3 +129,13 @@ class InterleavedStore(FeedbackStore):
     ) -> T:
         self._switch()
         return super().write(work, passing)
+
+
+class InterleavedStore(FeedbackStore):
+    """A store on such a database."""
+
+    database: InterleavedDatabase
+
+    @classmethod
+    def open(cls, database_url: str) -> Self:
+        return cls(InterleavedDatabase.open(database_url))

@@ -25,10 +25,10 @@ def require_registry(context: Context, *, reads_all: bool = False) -> None:
     Raises:
         TerminalError: naming the file of a store in this process.
     """
-    if context.store.last_promotion() is not None or any(
-        one.challenger_version for one in context.store.list_batches()
+    if context.store.audit.last_promotion() is not None or any(
+        one.challenger_version for one in context.store.backlog.list_batches()
     ):
-        context.registry.require_store(reads_all=reads_all)
+        context.registry.connection.require_store(reads_all=reads_all)
 
 
 def current_champion(context: Context, now: datetime) -> str | None:
@@ -39,7 +39,7 @@ def current_champion(context: Context, now: datetime) -> str | None:
 
 def audited_champion(context: Context) -> str | None:
     """The same without touching anything: the newest row decides, whether its aliases were moved or not."""
-    last = context.store.last_promotion()
+    last = context.store.audit.last_promotion()
     return None if last is None else last.to_version
 
 
@@ -52,7 +52,7 @@ def finish_promotion(context: Context, now: datetime) -> Promotion | None:
     Raises:
         NotFoundError: if its version was deleted from the registry meanwhile.
     """
-    last = context.store.last_promotion()
+    last = context.store.audit.last_promotion()
     return last if last is None or last.is_complete else move_aliases(context, now)
 
 
@@ -63,27 +63,27 @@ def move_aliases(context: Context, now: datetime) -> Promotion | None:
     feedback database, and no newer row can be written. A process that was overtaken cannot take anything back.
     """
     require_registry(context)
-    context.registry.aliases()  # a registry that is away is found out before the lock is taken
-    return context.store.finish_promotion(now, lambda rows: _set_aliases(context.registry, rows))
+    context.registry.aliases.all_aliases()  # a registry that is away is found out before the lock is taken
+    return context.store.audit.finish_promotion(now, lambda rows: _set_aliases(context.registry, rows))
 
 
 def _set_aliases(registry: Registry, rows: Sequence[Promotion]) -> None:
-    if rows and not registry.has_version(rows[-1].to_version):
+    if rows and not registry.versions.has_version(rows[-1].to_version):
         raise NotFoundError(
             f"Expected version {rows[-1].to_version} in the registry, which the {rows[-1].kind} of run {rows[-1].run_id} "
             "makes champion, but it was deleted: no alias was moved. Make an earlier champion champion with `recsys rollback`."
         )
     for alias, version in expected_aliases(registry, rows).items():
         if version is None:
-            registry.delete_alias(alias)
+            registry.aliases.delete_alias(alias)
         else:
-            registry.set_alias(alias, version)
+            registry.aliases.set_alias(alias, version)
 
 
 def expected_aliases(registry: Registry, rows: Sequence[Promotion]) -> dict[str, str | None]:
     """Alias -> version by the audit, in the order in which they are moved: the champion's last."""
     line = champion_line(rows)
-    return {PREVIOUS: line.previous(registry.has_version), CHAMPION: line.champion}
+    return {PREVIOUS: line.previous(registry.versions.has_version), CHAMPION: line.champion}
 
 
 def require_alias(context: Context) -> None:
@@ -93,7 +93,7 @@ def require_alias(context: Context) -> None:
         ConflictError: if it is not where the audit has it.
     """
     require_registry(context)
-    found, expected = context.registry.get_alias(CHAMPION), audited_champion(context)
+    found, expected = context.registry.aliases.get_alias(CHAMPION), audited_champion(context)
     if found != expected:
         raise ConflictError(
             f"Expected the alias {CHAMPION!r} at version {expected or 'none'}, which the audit has as champion, but it is at "
@@ -104,7 +104,7 @@ def require_alias(context: Context) -> None:
 
 def past_promotion(context: Context, run_id: str) -> Promotion | None:
     """The promotion with which this run ended, if another one, or a rollback, came after it."""
-    promotions = context.store.list_promotions()
+    promotions = context.store.audit.list_promotions()
     own = [p for p in promotions[:-1] if p.run_id == run_id]
     return own[-1] if own else None
 
@@ -118,7 +118,7 @@ def champion_cut_off(context: Context, champion: str | None) -> datetime | None:
     if champion is None:
         return None
     try:
-        return datetime.fromisoformat(context.registry.get_tags(champion)["as_of"])
+        return datetime.fromisoformat(context.registry.versions.get_tags(champion)["as_of"])
     except NotFoundError as error:
         raise NotFoundError(
             f"Expected version {champion}, the champion, in the registry, but it was deleted there: nothing can be compared "
@@ -140,7 +140,7 @@ def require_promotable(context: Context, batch: Batch, champion: str | None) -> 
             "The next run compares with the new champion."
         )
     require_alias(context)
-    if batch.refit_version in champion_line(context.store.list_promotions()).withdrawn:
+    if batch.refit_version in champion_line(context.store.audit.list_promotions()).withdrawn:
         raise ConflictError(
             f"Expected a version that was not rolled back from, but version {batch.refit_version} was: nothing was promoted. "
             f"If it is wanted after all, `recsys rollback --to {batch.refit_version}` takes it back."

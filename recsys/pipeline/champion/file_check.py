@@ -71,7 +71,7 @@ def check_files(context: Context, *, adopts: bool = False) -> list[Finding]:
         context: stores and folders.
         adopts: records the files of which nothing is known. What is known stays as it is.
     """
-    folders = [folder for batch in context.store.list_batches() for folder in _of_batch(context, batch)]
+    folders = [folder for batch in context.store.backlog.list_batches() for folder in _of_batch(context, batch)]
     return [*(one for folder in folders for one in _compare(folder)), *_unknown(context, folders, adopts)]
 
 
@@ -79,11 +79,11 @@ def check_models(context: Context, *, adopts: bool = False) -> list[Finding]:
     """The same of the models in the registry."""
     found: list[Finding] = []
     for batch, fit_name, version in _versions(context):
-        known = below(context.store.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
+        known = below(context.store.backlog.known_files(batch.batch_id, ArtifactKind.VERSION), fit_name)
         what = f"the model of version {version}"
         try:
-            location = context.registry.model_location(version)
-            with context.registry.model_files(version) as path:
+            location = context.registry.files.model_location(version)
+            with context.registry.files.model_files(version) as path:
                 folder = Folder(what, ArtifactKind.VERSION, batch, fit_name, path, known, location)
                 found += [*_compare(folder), *_unknown(context, [folder], adopts)]
         except TerminalError as error:
@@ -93,7 +93,7 @@ def check_models(context: Context, *, adopts: bool = False) -> list[Finding]:
 
 def _of_batch(context: Context, batch: Batch) -> Iterator[Folder]:
     """The folders that a batch should have, or that something is known of."""
-    own, where = context.folder(batch.batch_id), context.store.known_files
+    own, where = context.folder(batch.batch_id), context.store.backlog.known_files
     sets = below(where(batch.batch_id, ArtifactKind.TRAINING_SET), TRAINING_SET)
     if sets or batch.training_set_uri:
         path = context.settings.locate(batch.training_set_uri) if batch.training_set_uri else own / TRAINING_SET
@@ -130,11 +130,11 @@ def _made_from(batch: Batch, own: Path, known: Known) -> Iterator[Folder]:
 
 def _versions(context: Context) -> Iterator[tuple[Batch, str, str]]:
     """Batch, fit and version of each model that is looked at."""
-    batches = context.store.list_batches()
-    known = {one.version for one in context.registry.list_versions()}
-    if not context.registry.is_local:
+    batches = context.store.backlog.list_batches()
+    known = {one.version for one in context.registry.versions.list_versions()}
+    if not context.registry.connection.is_local:
         newest = [one for one in batches if one.challenger_version][-1:]
-        serving = {*champion_line(context.store.list_promotions()).versions[-2:]}
+        serving = {*champion_line(context.store.audit.list_promotions()).versions[-2:]}
         known &= serving | {str(version) for one in newest for version in (one.challenger_version, one.refit_version)}
     for batch in batches:
         for fit_name, version in (("judged", batch.challenger_version), ("refit", batch.refit_version)):
@@ -176,7 +176,7 @@ def _adopt(context: Context, folder: Folder) -> Finding:
         return Finding("file_differs", f"{error} It is of {folder}, and was not adopted.")
     is_fit = folder.kind is ArtifactKind.FIT
     files = fit_files(folder.path) if is_fit else digest_folder(folder.path, folder.name, folder.location)
-    context.store.record_files(folder.kind, folder.batch.batch_id, folder.name, files)
+    context.store.backlog.record_files(folder.kind, folder.batch.batch_id, folder.name, files)
     return Finding("no_digest", f"Recorded as it is now: {folder}, number of files: {len(files)}.", is_repaired=True)
 
 

@@ -54,9 +54,9 @@ def _repaired(context: Context, now: datetime, *, repairs: bool) -> list[Finding
 def _compare(context: Context) -> list[Finding]:
     """A promotion that moves aliases at the same time has a row that is not complete, before or after the look at them."""
     while True:
-        rows = context.store.list_promotions()
+        rows = context.store.audit.list_promotions()
         found = _unfinished(rows) or _deleted_champion(context, rows) or _aliases(context, rows)
-        if rows == context.store.list_promotions():
+        if rows == context.store.audit.list_promotions():
             return found
 
 
@@ -76,9 +76,9 @@ def _unfinished(rows: list[Promotion]) -> list[Finding]:
 
 def _deleted_champion(context: Context, rows: list[Promotion]) -> list[Finding]:
     line = champion_line(rows)
-    if line.champion is None or context.registry.has_version(line.champion):
+    if line.champion is None or context.registry.versions.has_version(line.champion):
         return []
-    way_out = line.previous(context.registry.has_version)
+    way_out = line.previous(context.registry.versions.has_version)
     advice = (
         f"`recsys rollback --to {way_out}` makes the one before it champion" if way_out else "no earlier one is left"
     )
@@ -89,7 +89,7 @@ def _deleted_champion(context: Context, rows: list[Promotion]) -> list[Finding]:
 
 def _aliases(context: Context, rows: list[Promotion]) -> list[Finding]:
     expected = expected_aliases(context.registry, rows)
-    aliases = context.registry.aliases()
+    aliases = context.registry.aliases.all_aliases()
     found = []
     for alias, version in expected.items():
         where = aliases.get(alias)

@@ -38,19 +38,19 @@ def plan_rollback(context: Context, version: str | None) -> tuple[Promotion, str
         InputError: if there is no champion, no earlier one, or the version was never champion, or is.
         NotFoundError: if the version was deleted from the registry.
     """
-    promotions = context.store.list_promotions()
+    promotions = context.store.audit.list_promotions()
     if not promotions:
         raise InputError("Expected a champion to roll back from, found none: nothing was ever promoted.")
     last, line = promotions[-1], champion_line(promotions)
     if version is None:
         return last, _previous(context, last)
     past = sorted({row.to_version for row in past_champions(promotions)} - {last.to_version}, key=int)
-    known = f"these were, and are in the registry: {', '.join(filter(context.registry.has_version, past)) or 'none'}"
+    known = f"these were, and are in the registry: {', '.join(filter(context.registry.versions.has_version, past)) or 'none'}"
     if version == line.champion:
         raise InputError(f"Expected an earlier champion, but version {version} is champion now: {known}.")
     if version not in past:
         raise InputError(f"Expected a version that was champion before, got version {version}: {known}.")
-    if not context.registry.has_version(version):
+    if not context.registry.versions.has_version(version):
         raise NotFoundError(f"Expected version {version} in the registry, but it was deleted there: {known}.")
     return last, version
 
@@ -61,7 +61,7 @@ def _previous(context: Context, last: Promotion) -> str:
             f"Expected the version to roll back to, since version {last.to_version} is champion by a rollback already "
             f"({last.reason}): name an earlier one, `recsys models` shows them. To publish its lists again, name it itself."
         )
-    found = champion_line(context.store.list_promotions()).previous(context.registry.has_version)
+    found = champion_line(context.store.audit.list_promotions()).previous(context.registry.versions.has_version)
     if found is None:
         raise InputError(
             f"Expected a champion before version {last.to_version}, found none in the registry: `recsys models` shows what "
@@ -86,14 +86,14 @@ def roll_back(context: Context, request: RollbackRequest, now: datetime) -> Prom
         raise InputError(f"Expected a reason for the audit, got {request.reason!r}.")
     with contextlib.suppress(NotFoundError):  # one whose version was deleted can never be finished, only left behind
         finish_promotion(context, now)
-    promotions = context.store.list_promotions()
+    promotions = context.store.audit.list_promotions()
     if any(row.run_id == request.run_id for row in promotions[:-1]):
         raise ConflictError(f"Expected a new rollback, but {request.run_id} did one, and another promotion followed.")
     if promotions and _is_done(promotions[-1], request):
         return promotions[-1]
     last, version = plan_rollback(context, request.version)
     require_recommender(context, version)
-    context.store.begin_promotion(
+    context.store.audit.begin_promotion(
         Promotion(
             last.sequence + 1, request.run_id, last.to_version, version, request.reason.strip(), now, is_complete=False,
             kind=PromotionKind.ROLLBACK, approved_by=request.requested_by, approved_at=now,

@@ -51,9 +51,9 @@ class VersionHistory:
 def version_histories(context: Context) -> list[VersionHistory]:
     """All versions of the registry, and those that were champion before they were deleted there, in order."""
     require_registry(context)
-    known = {summary.version: summary for summary in context.registry.list_versions()}
-    aliases = context.registry.aliases()
-    times = tenures(context.store.list_promotions())
+    known = {summary.version: summary for summary in context.registry.versions.list_versions()}
+    aliases = context.registry.aliases.all_aliases()
+    times = tenures(context.store.audit.list_promotions())
     names = {*known, *(tenure.promotion.to_version for tenure in times)}
     return [_history(name, known, aliases, times) for name in sorted(names, key=int)]
 

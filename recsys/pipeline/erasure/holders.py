@@ -75,7 +75,7 @@ class Traces:
     @classmethod
     def collect(cls, context: Context, erasures: Iterable[Erasure]) -> Traces:
         """Reads users of frozen sets and of evidence, and asks MLflow once."""
-        batches = tuple(context.store.list_batches())
+        batches = tuple(context.store.backlog.list_batches())
         users, evidence = {}, {}
         for batch in batches:
             folder = context.folder(batch.batch_id)
@@ -86,7 +86,7 @@ class Traces:
         digests |= {
             batch.training_set_digest for batch in batches if users[batch.batch_id] and batch.training_set_digest
         }
-        return cls(context, batches, users, evidence, tuple(context.registry.fits_on(digests)))
+        return cls(context, batches, users, evidence, tuple(context.registry.fits.fits_on(digests)))
 
     def holders(self, erasure: Erasure) -> Holders:
         """What still holds the user of an erasure."""
@@ -126,12 +126,12 @@ def _users_in(folder: Path) -> set[str]:
 
 
 def _named(context: Context, user_ids: Iterable[str]) -> set[str]:
-    return set(context.store.user_hashes(user_ids).values())
+    return set(context.store.erasures.user_hashes(user_ids).values())
 
 
 def open_erasures(context: Context) -> list[Erasure]:
     """Erasures that are not complete, of users who are not back."""
-    return [one for one in context.store.list_erasures() if one.is_open]
+    return [one for one in context.store.erasures.list_erasures() if one.is_open]
 
 
 def holders_of(context: Context, erasures: Sequence[Erasure]) -> list[tuple[Erasure, Holders]]:
@@ -148,14 +148,14 @@ def complete_erasures(context: Context, now: datetime) -> dict[str, Any]:
     Returns:
         `num_completed`, `num_open`, and what holds users of the open ones: `batches`, `model_versions`, `runs`, `files`.
     """
-    context.store.wipe_log()  # for erasures that could not, since somebody read just then
+    context.store.database.wipe_log()  # for erasures that could not, since somebody read just then
     erasures = open_erasures(context)
     left: dict[str, set[str]] = {}
     num_open = 0
     for erasure, holders in holders_of(context, erasures):
         remaining = holders.as_dict()
         num_open += bool(remaining)
-        context.store.note_remaining(int(erasure.erasure_id or 0), remaining, None if remaining else now)
+        context.store.erasures.note_remaining(int(erasure.erasure_id or 0), remaining, None if remaining else now)
         for name, names in remaining.items():
             left.setdefault(name, set()).update(names)
     found = {name: sorted(names, key=_by_number) for name, names in left.items()}

@@ -17,15 +17,15 @@ def versions_with_lists(context: Context) -> tuple[str, ...]:
 
     The last one is another one as long as a new champion has no lists yet.
     """
-    line = champion_line(context.store.list_promotions()).versions[-2:]
-    served = context.store.served_publication()
+    line = champion_line(context.store.audit.list_promotions()).versions[-2:]
+    served = context.store.lists.served_publication()
     return tuple(dict.fromkeys((*line, *(() if served is None else (served.model_version,)))))
 
 
 def delete_retired_lists(context: Context, now: datetime) -> int:
     """Deletes lists of retired versions that nobody was shown, and returns how many: new lists take their space."""
-    context.store.withdraw_lists(versions_with_lists(context), now)
-    return context.store.delete_unseen_lists()
+    context.store.lists.withdraw_lists(versions_with_lists(context), now)
+    return context.store.lists.delete_unseen_lists()
 
 
 def prune_lists(
@@ -49,11 +49,11 @@ def prune_lists(
     """
     made_before, kept = now - days_long(keep_days, "keep_lists_days"), versions_with_lists(context)
     if dry_run:
-        num_lists = len(context.store.unseen_lists(kept, made_before))
+        num_lists = len(context.store.lists.unseen_lists(kept, made_before))
     else:
-        context.store.withdraw_lists(kept, now)
-        num_lists = context.store.delete_unseen_lists(made_before)
-        context.store.give_pages_back()
+        context.store.lists.withdraw_lists(kept, now)
+        num_lists = context.store.lists.delete_unseen_lists(made_before)
+        context.store.lists.give_pages_back()
     which = f"{num_lists} lists that are older than {keep_days:g} days, are not served and were never shown"
     return {
         "num_lists": num_lists,

@@ -70,8 +70,10 @@ def plan_purge(context: Context) -> Purge:
     fits = {fit.run_id: fit for holders in held for fit in holders.fits}
     batches = {batch.batch_id: batch for holders in held for batch in holders.batches}
     files = tuple(sorted({file for holders in held for file in holders.files}))
-    why = _in_use(context, context.store.list_promotions())
-    under_way = {batch.batch_id for batch in context.store.list_batches() if batch.status is BatchStatus.CLAIMED}
+    why = _in_use(context, context.store.audit.list_promotions())
+    under_way = {
+        batch.batch_id for batch in context.store.backlog.list_batches() if batch.status is BatchStatus.CLAIMED
+    }
     kept = {fit.version: why[fit.version] for fit in fits.values() if fit.version in why}
     refused = [f"Version {version} stays: it {reason}." for version, reason in sorted(kept.items(), key=_by_version)]
     going = []
@@ -96,11 +98,14 @@ def _by_version(item: tuple[str | None, str]) -> int:
 def _in_use(context: Context, promotions: Sequence[Promotion]) -> dict[str, str]:
     """Version -> why it cannot go."""
     line = champion_line(promotions)
-    asked = context.store.list_decisions(limit=None, step=approval.STEP, verdict=approval.PENDING)
+    asked = context.store.audit.list_decisions(limit=None, step=approval.STEP, verdict=approval.PENDING)
     found = {str(one.numbers["model_version"]): "waits for a person's answer" for one in asked}
     for version, reason in (
-        (context.registry.get_alias("challenger"), "is the newest challenger; it may go once there is another"),
-        (line.previous(context.registry.has_version), "is where a rollback leads; it may go after the next promotion"),
+        (context.registry.aliases.get_alias("challenger"), "is the newest challenger; it may go once there is another"),
+        (
+            line.previous(context.registry.versions.has_version),
+            "is where a rollback leads; it may go after the next promotion",
+        ),
         (line.champion, "is champion; it may go after the second promotion from now"),
     ):
         if version is not None:
@@ -118,15 +123,15 @@ def purge(context: Context, now: datetime) -> dict[str, Any]:
     """
     finish_promotion(context, now)
     plan = plan_purge(context)
-    context.store.while_nobody_promotes(lambda rows: _delete_versions(context, plan, rows))
+    context.store.audit.while_nobody_promotes(lambda rows: _delete_versions(context, plan, rows))
     for fit in plan.fits:
-        if fit.version is None or not context.registry.has_version(fit.version):
-            context.registry.delete_fit(fit)
+        if fit.version is None or not context.registry.versions.has_version(fit.version):
+            context.registry.fits.delete_fit(fit)
     for batch in plan.batches:
-        context.store.forget_files(batch.batch_id, COLUMNS, (TRAINING_SET, *MADE_OF_SET))
+        context.store.backlog.forget_files(batch.batch_id, COLUMNS, (TRAINING_SET, *MADE_OF_SET))
         for name in (TRAINING_SET, *MADE_OF_SET):
             shutil.rmtree(context.folder(batch.batch_id) / name, ignore_errors=True)
-    for batch in context.store.list_batches():
+    for batch in context.store.backlog.list_batches():
         for file in map(context.settings.locate, plan.files):
             if file.parent == context.folder(batch.batch_id):
                 _give_pseudonyms(context, batch, file)
@@ -138,7 +143,7 @@ def _delete_versions(context: Context, plan: Purge, promotions: Sequence[Promoti
     why = _in_use(context, promotions)
     for version in plan.versions:
         if version not in why:
-            context.registry.delete_version(version)
+            context.registry.fits.delete_version(version)
 
 
 def _give_pseudonyms(context: Context, batch: Batch, folder: Path) -> None:
@@ -149,11 +154,11 @@ def _give_pseudonyms(context: Context, batch: Batch, folder: Path) -> None:
     """
     from recsys.evaluation.gate.evidence import ADVICE, Evidence
 
-    known = below(context.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
+    known = below(context.store.backlog.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
     with whole_folder(folder) as building:
         shutil.copytree(folder, building, dirs_exist_ok=True)
         Evidence.load(folder).keyed(context.pseudonym).write_into(building)
         if differences(building, known):  # not what a killed call recorded
             require_same(folder, known, ADVICE)
         files = digest_folder(building, folder.name)
-        context.store.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)
+        context.store.backlog.record_files(ArtifactKind.EVIDENCE, batch.batch_id, folder.name, files)

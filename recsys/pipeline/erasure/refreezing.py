@@ -50,11 +50,11 @@ def require_forgotten(context: Context, batch: Batch, step: str) -> Batch:
         ConflictError: if the set has to be frozen anew, and the batch was released meanwhile.
         TerminalError: if the database has still something of an erased user.
     """
-    if batch.training_set_uri is None or not context.store.erased_hashes() or _was_promoted(context, batch):
+    if batch.training_set_uri is None or not context.store.erasures.erased_hashes() or _was_promoted(context, batch):
         return batch
     folder = context.folder(batch.batch_id)
     with _alone(folder):
-        batch = context.store.get_batch(batch.batch_id)
+        batch = context.store.backlog.get_batch(batch.batch_id)
         _take_place(folder, batch)
         while gone := erased_users(context, folder / TRAINING_SET):
             batch = _freeze_anew(context, batch, gone, step)
@@ -63,13 +63,13 @@ def require_forgotten(context: Context, batch: Batch, step: str) -> Batch:
 
 def _was_promoted(context: Context, batch: Batch) -> bool:
     version = batch.refit_version
-    return version is not None and any(row.to_version == version for row in context.store.list_promotions())
+    return version is not None and any(row.to_version == version for row in context.store.audit.list_promotions())
 
 
 def erased_users(context: Context, folder: Path) -> frozenset[str]:
     """Names of users of a frozen set who are erased now; empty if there is no whole set."""
-    erased = context.store.erased_hashes()
-    return erased & set(context.store.user_hashes(users_of(folder)).values()) if erased else erased
+    erased = context.store.erasures.erased_hashes()
+    return erased & set(context.store.erasures.user_hashes(users_of(folder)).values()) if erased else erased
 
 
 def users_of(folder: Path) -> set[str]:
@@ -101,7 +101,7 @@ def users_of(folder: Path) -> set[str]:
 
 def was_frozen_anew(context: Context, batch: Batch) -> bool:
     """Whether a first set of the batch was replaced, so that steps make again what was made of it."""
-    return bool(context.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP))
+    return bool(context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=STEP))
 
 
 def _freeze_anew(context: Context, batch: Batch, gone: frozenset[str], step: str) -> Batch:
@@ -120,15 +120,15 @@ def _freeze_anew(context: Context, batch: Batch, gone: frozenset[str], step: str
         "model_versions": [version for version in (batch.challenger_version, batch.refit_version) if version],
     }  # fmt: skip
     new = FrozenSet(summary.digest, summary.num_rows, digest_folder(folder / ANEW, TRAINING_SET))
-    context.store.freeze_anew(batch.batch_id, old, new, _decision(context, batch, gone, change))
-    batch = context.store.get_batch(batch.batch_id)
+    context.store.erasures.freeze_anew(batch.batch_id, old, new, _decision(context, batch, gone, change))
+    batch = context.store.backlog.get_batch(batch.batch_id)
     _take_place(folder, batch)
     return batch
 
 
 def _decision(context: Context, batch: Batch, gone: frozenset[str], change: dict[str, Any]) -> Decision:
     """Names the erased users by nothing but their number. The time is that of the newest erasure that it answers."""
-    before = context.store.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
+    before = context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
     changes = [*(before[0].numbers["changes"] if before else ()), change]
     users = "1 user" if len(gone) == 1 else f"{len(gone)} users"
     versions = change["model_versions"]
@@ -138,7 +138,7 @@ def _decision(context: Context, batch: Batch, gone: frozenset[str], change: dict
         f"the set with digest {change['old_digest'][:12]} was frozen anew as {change['new_digest'][:12]}, as of the same "
         f"cut-off. What was made of it{made} is made again."
     )
-    at = max(one.erased_at for one in context.store.list_erasures() if one.user_hash in gone)
+    at = max(one.erased_at for one in context.store.erasures.list_erasures() if one.user_hash in gone)
     reasons = (*(before[0].reasons if before else ()), reason)
     return Decision(batch.batch_id, STEP, FROZEN_ANEW, reasons, batch.as_of, at, {"changes": changes})
 

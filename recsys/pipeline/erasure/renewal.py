@@ -23,17 +23,17 @@ def batch_of(context: Context, model_version: str) -> Batch:
         NotFoundError: if there is none.
     """
     try:
-        return context.store.find_batch_by_version(model_version)
+        return context.store.backlog.find_batch_by_version(model_version)
     except NotFoundError:
-        for decided in context.store.list_decisions(limit=None, step=refreezing.STEP):
+        for decided in context.store.audit.list_decisions(limit=None, step=refreezing.STEP):
             if _names(decided, model_version):
-                return context.store.get_batch(decided.run_id)
+                return context.store.backlog.get_batch(decided.run_id)
         raise
 
 
 def was_of(context: Context, batch: Batch, model_version: str) -> bool:
     """Whether a version was made of a set of the batch that was frozen anew since."""
-    decided = context.store.list_decisions(limit=1, run_id=batch.batch_id, step=refreezing.STEP)
+    decided = context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=refreezing.STEP)
     return any(_names(one, model_version) for one in decided)
 
 
@@ -55,8 +55,8 @@ def with_challenger(context: Context, batch: Batch) -> Batch:
     for name in recipes.candidate_names(batch):
         trials.try_and_record(context, batch, name)
     version = fits.train(context, batch, fit_name="judged")
-    context.registry.set_alias("challenger", version)
-    return context.store.update_batch(batch.batch_id, challenger_version=version)
+    context.registry.aliases.set_alias("challenger", version)
+    return context.store.backlog.update_batch(batch.batch_id, challenger_version=version)
 
 
 def with_evidence(context: Context, batch: Batch) -> Batch:
@@ -76,7 +76,7 @@ def with_verdict(context: Context, batch: Batch) -> Batch:
         ConflictError: if it does not pass: then it is not refitted.
     """
     batch = with_evidence(context, batch)
-    decided = [one for one in context.store.list_decisions(limit=None, step=GATE) if _is_of(one, batch)]
+    decided = [one for one in context.store.audit.list_decisions(limit=None, step=GATE) if _is_of(one, batch)]
     if not decided or not refreezing.was_frozen_anew(context, batch):
         return batch
     version = batch.challenger_version
@@ -105,7 +105,7 @@ def with_refit(context: Context, batch: Batch) -> Batch:
     if batch.refit_version is not None:
         return batch
     version = refit.refit(context, batch)
-    return context.store.update_batch(batch.batch_id, refit_version=version)
+    return context.store.backlog.update_batch(batch.batch_id, refit_version=version)
 
 
 def _is_of(decided: Decision, batch: Batch) -> bool:
@@ -119,5 +119,5 @@ def _decide_again(context: Context, batch: Batch, decided: Decision) -> Decision
     evidence = evaluation.load_evidence(context, batch)
     people_said = (decided.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
     verdict = decide(evidence, verdict_audit.gate_config(decided.numbers), *people_said)
-    (frozen,) = context.store.list_decisions(run_id=batch.batch_id, step=refreezing.STEP)
+    (frozen,) = context.store.audit.list_decisions(run_id=batch.batch_id, step=refreezing.STEP)
     return verdicts.record_verdict(context, batch, evidence, verdict, decided.run_id, frozen.recorded_at)

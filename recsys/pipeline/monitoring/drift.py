@@ -85,7 +85,7 @@ class NewestDays:
 
 def newest_days(context: Context, as_of: datetime) -> NewestDays | DriftMeasurement:
     """What there is to compare, or the measurement that says why there is nothing. Loads no model: it costs two queries."""
-    summary = context.store.stream_summary(as_of)
+    summary = context.store.stream.stream_summary(as_of)
     champion = audited_champion(context)
     cut_off = champion_cut_off(context, champion)
     if champion is None or cut_off is None or summary.first_recorded_at is None or summary.last_recorded_at is None:
@@ -109,7 +109,7 @@ def compare(context: Context, days: NewestDays, config: DriftConfig) -> DriftMea
     from recsys.evaluation.drift.verdict import overall_verdict
 
     champion, cut_off, newest = days.champion, days.cut_off, days.newest
-    table = context.store.read_events(None, newest)
+    table = context.store.stream.read_events(None, newest)
     stream = DriftStream(_training_events(table), _catalog(context))
     windows = cut_windows(days.first, cut_off, newest, config)
     drifts = [
@@ -133,7 +133,7 @@ def _training_events(table: pa.Table) -> pd.DataFrame:
 def _catalog(context: Context) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [(item.item_id, item.title, item.genres) for item in context.store.catalog().values()]
+    rows = [(item.item_id, item.title, item.genres) for item in context.store.catalog.all_items().values()]
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
 
 
@@ -156,7 +156,7 @@ def _score_drift(
     histories, active = [], []
     for number, window in enumerate(windows):
         users = stream.active_users(window, config.max_scored_users, rng)
-        own = context.store.histories_of(_known(table, users, window.end), window.end, half_life_days)
+        own = context.store.stream.histories_of(_known(table, users, window.end), window.end, half_life_days)
         # One person in two windows has two histories.
         histories.append(own.assign(user_id=f"{number} " + own["user_id"]))
         active.append([f"{number} {user}" for user in users])
@@ -190,7 +190,9 @@ def write_down(context: Context, found: DriftMeasurement, run_id: str, as_of: da
             page.write_text(report_of(found), encoding="utf-8")
             context.registry.log_files(found.champion, "drift", [page])
         name = f"drift/{page.name}"
-    context.store.record_decision(Decision(run_id, STEP, found.verdict, found.reasons, as_of, now, found.as_dict()))
+    context.store.audit.record_decision(
+        Decision(run_id, STEP, found.verdict, found.reasons, as_of, now, found.as_dict())
+    )
     return name
 
 
@@ -219,7 +221,7 @@ def last_drift(context: Context, run_id: str, as_of: datetime) -> DriftEvidence 
 
     A measurement asks for one retraining: it is answered once another run has decided to retrain at or after it.
     """
-    asked = context.store.list_decisions
+    asked = context.store.audit.list_decisions
     measured = next((one for one in asked(limit=RECENT, step=STEP) if one.as_of <= as_of), None)
     if measured is None or measured.numbers["champion_version"] != audited_champion(context):
         return None

@@ -17,11 +17,11 @@ MAX_ALERTS = 20
 
 def measure(context: Context, as_of: datetime, now: datetime) -> dict[str, Any]:
     """Writes patterns and numbers of versions as of a cut-off; returns a summary."""
-    found = identify_patterns(context.store, as_of, now)
-    versions = context.store.version_feedback(as_of, PERIOD_WEEKS * WEEK)
+    found = identify_patterns(context.store.insights, as_of, now)
+    versions = context.store.insights.version_feedback(as_of, PERIOD_WEEKS * WEEK)
     missing = [version.model_version for version in versions if not _log(context, version, as_of)]
     if missing:  # one that knew an erased user may have been removed on request: see `recsys.pipeline.erasure.purge`
-        purged = {version for erasure in context.store.list_erasures() for version in erasure.model_versions}
+        purged = {version for erasure in context.store.erasures.list_erasures() for version in erasure.model_versions}
         missing = [version for version in missing if version not in purged]
     alerts = alerts_of(found, versions, missing)
     return {

@@ -70,12 +70,12 @@ def watch(context: Context, as_of: datetime, config: WatchConfig) -> dict[str, A
         `alerts` in plain words, `num_refusals`, `champion_version`, `champion_days`.
     """
     require_registry(context)
-    champion = context.registry.get_alias("champion")
+    champion = context.registry.aliases.get_alias("champion")
     state = LoopState(
-        refusals_in_a_row(context.store.list_decisions(limit=MAX_DECISIONS, step=STEP), as_of),
+        refusals_in_a_row(context.store.audit.list_decisions(limit=MAX_DECISIONS, step=STEP), as_of),
         champion,
         champion_cut_off(context, champion),
-        context.store.stream_summary(as_of).last_recorded_at,
+        context.store.stream.stream_summary(as_of).last_recorded_at,
     )
     return {
         "as_of": as_of.isoformat(),

@@ -71,7 +71,7 @@ def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days:
         InputError: if `days` makes no sense.
     """
     before = (now - days_long(days, "the age of files", may_be_zero=False)).timestamp()
-    promotions, runs = store.list_promotions(), store.list_batches()
+    promotions, runs = store.audit.list_promotions(), store.backlog.list_batches()
     in_use = _in_use(promotions, runs)
     once_champion = {row.to_version for row in promotions} | {row.from_version for row in promotions}
     in_use = _in_use(promotions, runs)
@@ -93,7 +93,7 @@ def remove(store: FeedbackStore, unneeded: Unneeded) -> None:
     """Removes files; the database first forgets where they were, so a killed process leaves no record of what is gone."""
     for batch_id, parts in unneeded.of_runs.items():
         columns = [COLUMNS[part.name] for part in parts if part.name in COLUMNS]
-        store.forget_files(batch_id, columns, [part.name for part in parts])
+        store.backlog.forget_files(batch_id, columns, [part.name for part in parts])
         for part in parts:
             _remove(part)
     for path in unneeded.scratch:

@@ -32,7 +32,7 @@ class Answer:
 
 def find_request(context: Context, model_version: str) -> Decision | None:
     """The newest question about a version, answered or not."""
-    asked = context.store.list_decisions(limit=None, step=STEP)
+    asked = context.store.audit.list_decisions(limit=None, step=STEP)
     return next((one for one in asked if one.numbers.get("model_version") == model_version), None)
 
 
@@ -58,7 +58,7 @@ def ask(context: Context, model_version: str, run_id: str, now: datetime) -> Bat
         InputError: if no verdict "promote" of this run stands behind the version.
     """
     batch = passed_batch(context, model_version, run_id)
-    asked = context.store.list_decisions(run_id=run_id, step=STEP)
+    asked = context.store.audit.list_decisions(run_id=run_id, step=STEP)
     if not any(one.numbers["model_version"] == model_version for one in asked):
         numbers = {
             "model_version": model_version, "judged_version": batch.challenger_version, "batch_id": batch.batch_id,
@@ -70,7 +70,7 @@ def ask(context: Context, model_version: str, run_id: str, now: datetime) -> Bat
             else f'was evaluated on too little evidence, accepted for "{accepted}",'
         )
         reason = f"Version {model_version} {passed} as version {batch.challenger_version} and waits for an answer."
-        context.store.record_decision(Decision(run_id, STEP, PENDING, (reason,), batch.as_of, now, numbers))
+        context.store.audit.record_decision(Decision(run_id, STEP, PENDING, (reason,), batch.as_of, now, numbers))
     return batch
 
 
@@ -84,7 +84,7 @@ def answer(context: Context, asked: Decision, verdict: str, by: str | None, at: 
     version = asked.numbers["model_version"]
     if verdict not in {APPROVE, REJECT} or (by is None and verdict == APPROVE):
         raise InputError(f"Expected {APPROVE} or {REJECT}, and a name with the first, got {verdict!r} by {by!r}.")
-    if verdict == REJECT and any(row.to_version == version for row in context.store.list_promotions()):
+    if verdict == REJECT and any(row.to_version == version for row in context.store.audit.list_promotions()):
         raise ConflictError(
             f"Expected an answer before version {version} is promoted, but it was promoted already: `recsys rollback` makes "
             "an earlier champion champion."
@@ -92,7 +92,7 @@ def answer(context: Context, asked: Decision, verdict: str, by: str | None, at: 
     said = "approved" if verdict == APPROVE else "rejected"
     reason = f"{said.capitalize()} by {by}." if by else "Nobody answered in time, which means rejected."
     numbers = {**asked.numbers, "answered_by": by, "answered_at": at.isoformat()}
-    return context.store.record_decision(
+    return context.store.audit.record_decision(
         replace(asked, verdict=verdict, reasons=(f"Version {version}: {reason}",), recorded_at=at, numbers=numbers)
     )
 
@@ -135,8 +135,8 @@ def describe_request(context: Context, asked: Decision) -> str:
     from recsys.evaluation.gate.decide import Verdict
     from recsys.evaluation.reporting.plots import verdict_markdown
 
-    batch = context.store.get_batch(asked.numbers["batch_id"])
-    (decided,) = context.store.list_decisions(run_id=asked.run_id, step="decide_promotion")
+    batch = context.store.backlog.get_batch(asked.numbers["batch_id"])
+    (decided,) = context.store.audit.list_decisions(run_id=asked.run_id, step="decide_promotion")
     verdict = Verdict("promote", decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
     version, champion = asked.numbers["model_version"], audited_champion(context)
     lines = [f"Version **{version}** would become champion instead of version **{champion or 'none'}**."]

@@ -54,7 +54,7 @@ def extend(context: Context, batch: Batch, as_of: datetime) -> Extension:
     if batch.refit_version is not None or (is_longer and evidence.as_of == as_of):
         return Extension(evidence, str(batch.evidence_uri), is_longer, "This was done before.")
     require_registry(context)
-    champion = context.registry.get_alias("champion")
+    champion = context.registry.aliases.get_alias("champion")
     if champion != batch.champion_version:
         raise ConflictError(
             f"Expected version {batch.champion_version or 'none'} to be champion, since version "
@@ -89,7 +89,7 @@ def longer_holdout(context: Context, batch: Batch, as_of: datetime) -> TrainingS
     import pandas as pd
 
     frozen = read_training_set(context, batch, context.folder(batch.batch_id))
-    read = context.store.read_training_set(as_of, batch.fit_through, batch.config["half_life_days"]).to_pandas()
+    read = context.store.stream.read_training_set(as_of, batch.fit_through, batch.config["half_life_days"]).to_pandas()
     fitted = frozen.examples_through(batch.fit_through)
     later = read[read["split"] == "holdout"]
     return replace(frozen, examples=pd.concat([fitted, later.astype(fitted.dtypes)], ignore_index=True))

@@ -80,7 +80,7 @@ def _earlier_verdicts(
     recipe = current_recipe(batch)
     decided = [
         one
-        for one in context.store.list_decisions(limit=None, step=STEP)
+        for one in context.store.audit.list_decisions(limit=None, step=STEP)
         if since < one.as_of <= as_of and one.numbers.get("recipe") == recipe
     ]
     done = {batch.batch_id}
@@ -88,12 +88,12 @@ def _earlier_verdicts(
         if one.numbers["batch_id"] in done:
             continue
         done.add(one.numbers["batch_id"])
-        other = context.store.get_batch(one.numbers["batch_id"])
+        other = context.store.backlog.get_batch(one.numbers["batch_id"])
         if other.champion_version == batch.champion_version:
             yield other, one
 
 
 def _without_erased(context: Context, opinions: pd.DataFrame) -> pd.DataFrame:
     """Evidence is not rewritten when a user is erased; nothing of theirs goes into new evidence."""
-    erased = context.store.erased_hashes()
+    erased = context.store.erasures.erased_hashes()
     return opinions[~opinions["user_id"].isin(erased)] if erased else opinions

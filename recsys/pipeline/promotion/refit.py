@@ -32,7 +32,7 @@ def refit(context: Context, batch: Batch) -> str:
     from recsys.model.recommender import Recommender
 
     load_evidence(context, batch)  # before hours of fitting: it is needed at the end
-    judged_recipe = context.registry.get_tags(str(batch.challenger_version)).get("recipe")
+    judged_recipe = context.registry.versions.get_tags(str(batch.challenger_version)).get("recipe")
     if judged_recipe != current_recipe(batch):
         raise ConflictError(
             f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
@@ -51,7 +51,7 @@ def refit(context: Context, batch: Batch) -> str:
     )
     log_judged(context, batch, version, metrics)
     context.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
-    context.registry.set_tags(version, {"judged_version": str(batch.challenger_version)})
+    context.registry.versions.set_tags(version, {"judged_version": str(batch.challenger_version)})
     write_card(context, batch, "refit", version, newest_verdict(context, batch), load_evidence(context, batch))
     return version
 

@@ -39,9 +39,11 @@ def enough_now(
     if begin is None:
         return None
     barred = barred_items(
-        catalog_frame(context.store.catalog().values()), context.store.rule_of_version(champion), begin
+        catalog_frame(context.store.catalog.all_items().values()),
+        context.store.catalog.rule_of_version(champion),
+        begin,
     )
-    if context.store.holdout_begin(begin, as_of, num_users, barred) is None:
+    if context.store.stream.holdout_begin(begin, as_of, num_users, barred) is None:
         return None
     return (
         f"Version {waiting.numbers.get('model_version')} could not be evaluated, with too few users; since then at least "
@@ -53,12 +55,14 @@ def _waiting(context: Context) -> Decision | None:
     """The last verdict, if it was on a refresh of today's champion that had too few users."""
     from recsys.evaluation.gate.config import GateConfig
 
-    for last in context.store.list_decisions(limit=1, step=STEP):
+    for last in context.store.audit.list_decisions(limit=1, step=STEP):
         numbers = last.numbers
         is_thin = last.verdict == INSUFFICIENT and numbers.get("num_users", 0) < GateConfig.min_refresh_users
         if not is_thin or numbers.get("kind") != "refresh" or "superseded_by" in numbers:
             return None
         return (
-            last if context.store.get_batch(numbers["batch_id"]).champion_version == audited_champion(context) else None
+            last
+            if context.store.backlog.get_batch(numbers["batch_id"]).champion_version == audited_champion(context)
+            else None
         )
     return None

@@ -52,7 +52,7 @@ def replay(context: Context, decision: Decision) -> Replay | None:
     from recsys.evaluation.gate.decide import decide
 
     try:
-        batch = context.store.get_batch(decision.numbers["batch_id"])
+        batch = context.store.backlog.get_batch(decision.numbers["batch_id"])
         evidence = load_evidence(context, as_decided(batch, decision))
         people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
         verdict = decide(evidence, gate_config(decision.numbers), *people_said)

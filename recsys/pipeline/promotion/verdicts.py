@@ -22,7 +22,7 @@ def superseding_champion(context: Context, batch: Batch, run_id: str) -> str | N
 
     What a first try of the run saw counts: run again, it decides the same, also after its own promotion.
     """
-    decided = context.store.list_decisions(run_id=run_id, step="decide_promotion")
+    decided = context.store.audit.list_decisions(run_id=run_id, step="decide_promotion")
     if decided:
         return decided[0].numbers.get("superseded_by")
     champion = audited_champion(context)
@@ -31,7 +31,7 @@ def superseding_champion(context: Context, batch: Batch, run_id: str) -> str | N
 
 def accepted_reason(context: Context, run_id: str) -> str | None:
     """Why a person wanted what this run evaluated on too little evidence; None if the evidence was enough."""
-    decided = context.store.list_decisions(run_id=run_id, step="decide_promotion")
+    decided = context.store.audit.list_decisions(run_id=run_id, step="decide_promotion")
     return decided[0].numbers.get("accepted_thin_evidence") if decided else None
 
 
@@ -51,12 +51,12 @@ def record_verdict(
     version = str(batch.challenger_version)
     numbers = {
         "model_version": version, "batch_id": batch.batch_id, "evidence_uri": batch.evidence_uri,
-        "recipe": context.registry.get_tags(version).get("recipe"), **verdict.numbers,
+        "recipe": context.registry.versions.get_tags(version).get("recipe"), **verdict.numbers,
     }  # fmt: skip
-    recorded = context.store.record_decision(
+    recorded = context.store.audit.record_decision(
         Decision(run_id, "decide_promotion", verdict.verdict, verdict.reasons, evidence.as_of, now, numbers)
     )
-    context.registry.set_tags(version, {"verdict": verdict.verdict})
+    context.registry.versions.set_tags(version, {"verdict": verdict.verdict})
     describe_verdict(context, batch, verdict)
     return recorded
 
@@ -70,7 +70,7 @@ def newest_verdict(context: Context, batch: Batch) -> Verdict:
     """What the gate said last of the batch's challenger; what it would say now, where it has not been asked."""
     from recsys.evaluation.gate.decide import Verdict
 
-    for decided in context.store.list_decisions(step="decide_promotion"):
+    for decided in context.store.audit.list_decisions(step="decide_promotion"):
         if decided.numbers.get("model_version") == batch.challenger_version:
             outcome: Any = decided.verdict
             return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
@@ -79,7 +79,7 @@ def newest_verdict(context: Context, batch: Batch) -> Verdict:
 
 def batch_of_version(context: Context, model_version: str) -> Batch:
     """The batch that a version was fitted for, by the version's tags."""
-    return context.store.get_batch(context.registry.get_tags(model_version).get("batch_id", ""))
+    return context.store.backlog.get_batch(context.registry.versions.get_tags(model_version).get("batch_id", ""))
 
 
 def passed_batch(context: Context, model_version: str, run_id: str) -> Batch:
@@ -88,9 +88,9 @@ def passed_batch(context: Context, model_version: str, run_id: str) -> Batch:
     Raises:
         InputError: otherwise.
     """
-    tags = context.registry.get_tags(model_version)
+    tags = context.registry.versions.get_tags(model_version)
     batch = batch_of_version(context, model_version)
-    verdicts = [d for d in context.store.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
+    verdicts = [d for d in context.store.audit.list_decisions(run_id=run_id) if d.step == "decide_promotion"]
     passed = any(
         d.verdict == "promote" and d.numbers.get("model_version") == batch.challenger_version for d in verdicts
     )

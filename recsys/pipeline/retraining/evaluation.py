@@ -112,12 +112,12 @@ def evaluate_batch(context: Context, batch: Batch) -> tuple[Batch, dict[str, flo
     target = evidence.save(folder / name)
     metrics = log_evidence(context, batch, evidence, target)
     kept_files.record_evidence(context, batch.batch_id, target)
-    return context.store.get_batch(batch.batch_id), metrics
+    return context.store.backlog.get_batch(batch.batch_id), metrics
 
 
 def trained_through(context: Context, version: str | None, recommender: Recommender) -> datetime | None:
     """The newest event that a model may have seen: the later of what its own files and its tags say."""
-    tags = {} if version is None else context.registry.get_tags(version)
+    tags = {} if version is None else context.registry.versions.get_tags(version)
     said = [recommender.recipe.get("cut_off"), tags.get("trained_through")]
     return max((datetime.fromisoformat(one) for one in said if one), default=None)
 
@@ -125,7 +125,7 @@ def trained_through(context: Context, version: str | None, recommender: Recommen
 def _kind(context: Context, batch: Batch) -> Any:
     if batch.champion_version is None:
         return "first"
-    same = context.registry.get_tags(batch.champion_version).get("recipe") == current_recipe(batch)
+    same = context.registry.versions.get_tags(batch.champion_version).get("recipe") == current_recipe(batch)
     return "refresh" if same else "recipe_change"
 
 
@@ -223,7 +223,7 @@ def load_evidence(context: Context, batch: Batch) -> Evidence:
             f"{batch.batch_id} first."
         )
     folder = context.settings.locate(batch.evidence_uri)
-    known = below(context.store.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
+    known = below(context.store.backlog.known_files(batch.batch_id, ArtifactKind.EVIDENCE), folder.name)
     return Evidence.load(folder, known).keyed(context.pseudonym)
 
 

@@ -43,10 +43,12 @@ def write_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummar
     from recsys.training.recipe.recipe import MAX_USER_SHARE
 
     half_life_days = batch.config["half_life_days"]
-    items = catalog_frame(context.store.catalog().values())
-    examples = context.store.read_training_set(batch.as_of, batch.fit_through, half_life_days)
-    histories = context.store.read_histories(batch.fit_through, half_life_days, excluded_through=batch.fit_through)
-    neutral = context.store.read_neutral_signals(batch.as_of)
+    items = catalog_frame(context.store.catalog.all_items().values())
+    examples = context.store.stream.read_training_set(batch.as_of, batch.fit_through, half_life_days)
+    histories = context.store.stream.read_histories(
+        batch.fit_through, half_life_days, excluded_through=batch.fit_through
+    )
+    neutral = context.store.stream.read_neutral_signals(batch.as_of)
     return write_training_set(folder, examples, histories, neutral, items, MAX_USER_SHARE)
 
 
@@ -84,7 +86,7 @@ def check_batch(context: Context, batch: Batch) -> tuple[Batch, ValidationReport
     context.make_pseudonyms()
     report = check_training_set(context, batch, context.folder(batch.batch_id))
     uri = context.settings.reference(Path(report.data_docs))
-    return context.store.update_batch(batch.batch_id, data_docs_uri=uri), report
+    return context.store.backlog.update_batch(batch.batch_id, data_docs_uri=uri), report
 
 
 def _previous_batch(context: Context, batch: Batch) -> Any:
@@ -93,11 +95,11 @@ def _previous_batch(context: Context, batch: Batch) -> Any:
 
     if batch.champion_version is None:
         return None
-    made = context.store.find_maker(batch.champion_version)
+    made = context.store.backlog.find_maker(batch.champion_version)
     if made is None:
         return None
     before = made[0].batch_id
-    known = context.store.known_files(before, ArtifactKind.TRAINING_SET)
+    known = context.store.backlog.known_files(before, ArtifactKind.TRAINING_SET)
     folder = context.folder(before) / TRAINING_SET
     summary = read_summary(folder, below(known, TRAINING_SET) if folder.is_dir() else NOTHING_KNOWN)
     if summary is None:

@@ -89,7 +89,7 @@ class BacklogDecision:
 def own_batch(context: Context, run_id: str) -> Batch | None:
     """The batch that this run claimed before and did not lose: then it goes on with it, whatever the backlog is now."""
     try:
-        batch = context.store.get_batch(run_id)
+        batch = context.store.backlog.get_batch(run_id)
     except NotFoundError:
         return None
     return None if batch.status == BatchStatus.RELEASED else batch
@@ -97,15 +97,15 @@ def own_batch(context: Context, run_id: str) -> Batch | None:
 
 def has_decided(context: Context, run_id: str, step: str, verdict: str) -> bool:
     """Whether the ledger has this verdict of this run's step already, or the run went on from it."""
-    verdicts = [d.verdict for d in context.store.list_decisions(run_id=run_id) if d.step == step]
+    verdicts = [d.verdict for d in context.store.audit.list_decisions(run_id=run_id) if d.step == step]
     return verdict in verdicts or (bool(verdicts) and own_batch(context, run_id) is not None)
 
 
 def release_expired(context: Context, run_id: str, now: datetime) -> None:
     """Gives back what a run that died still holds, once its lease is over: it counts as backlog again."""
-    holder = context.store.find_open_batch()
+    holder = context.store.backlog.find_open_batch()
     if holder is not None and holder.batch_id != run_id and holder.lease_expires_at < now:
-        context.store.release_batch(holder.batch_id, now)
+        context.store.backlog.release_batch(holder.batch_id, now)
 
 
 def backlog_decision(
@@ -113,16 +113,18 @@ def backlog_decision(
 ) -> BacklogDecision:
     """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
     drift = last_drift(context, run_id, as_of)
-    evidence = replace(context.store.backlog_evidence(as_of), drift=drift)
+    evidence = replace(context.store.backlog.backlog_evidence(as_of), drift=drift)
     reports = evaluate_triggers(evidence, config)
     retrain, reason = _retrain(context, run_id, evidence.num_examples, config, reports, force_reason)
     if not retrain and past_promotion(context, run_id) is None:
         waiting = enough_now(context, as_of, lambda through: _later_half(context.store, through, as_of))
         retrain, reason = waiting is not None, " ".join(filter(None, (reason, waiting)))
-    held_back = tuple(burst for burst in context.store.list_bursts() if burst.num_held_back and burst.ends_at <= as_of)
+    held_back = tuple(
+        burst for burst in context.store.brigading.list_bursts() if burst.num_held_back and burst.ends_at <= as_of
+    )
     if held_back:
         reason += " " + _held_back(held_back)
-    holder = context.store.find_open_batch()
+    holder = context.store.backlog.find_open_batch()
     if not retrain and holder is not None and holder.batch_id != run_id:
         other = holder.batch_id
         reason += (
@@ -179,7 +181,7 @@ def record_backlog_decision(
     """
     verdict = "retrain" if decision.retrain else "skip"
     if not has_decided(context, run_id, "check_backlog", verdict):
-        context.store.record_decision(
+        context.store.audit.record_decision(
             Decision(run_id, "check_backlog", verdict, (decision.reason,), as_of, now, decision.numbers)
         )
 
@@ -204,7 +206,7 @@ def plan_batch(
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
     as_of = min(as_of, last_recorded_at)
-    context.registry.aliases()  # a registry that is away is found out now, not after everything is trained
+    context.registry.aliases.all_aliases()  # a registry that is away is found out now, not after everything is trained
     champion = current_champion(context, now) if writes else audited_champion(context)
     through = champion_cut_off(context, champion)
     if through is not None and through > as_of:
@@ -214,7 +216,7 @@ def plan_batch(
         )
     rule = config.eligible
     if rule is None:
-        rule = EligibilityRule() if champion is None else context.store.rule_of_version(champion)
+        rule = EligibilityRule() if champion is None else context.store.catalog.rule_of_version(champion)
     fit_through = _fit_through(context.store, through, as_of, rule) or as_of
     span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
     half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
@@ -242,16 +244,16 @@ def _fit_through(
     half = _later_half(store, champion_through, as_of)
     if champion_through is not None or half is None:
         return half
-    tenth = store.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
-    catalog = catalog_frame(store.catalog().values())
+    tenth = store.stream.recorded_at_quantile(None, as_of, 1.0 - FIRST_HOLDOUT_SHARE) or half
+    catalog = catalog_frame(store.catalog.all_items().values())
     barred = barred_items(catalog, rule, half) | barred_items(catalog, rule, as_of)  # it begins somewhere in between
-    enough = store.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users), barred) or half
+    enough = store.stream.holdout_begin(None, as_of, math.ceil(MANY * GateConfig.min_users), barred) or half
     return max(half, min(tenth, enough))
 
 
 def _later_half(store: FeedbackStore, after: datetime | None, as_of: datetime) -> datetime | None:
     """Where the later half of what was recorded in (`after`, `as_of`] begins; None if nothing was."""
-    return store.recorded_at_quantile(after, as_of, 1.0 - HOLDOUT_SHARE)
+    return store.stream.recorded_at_quantile(after, as_of, 1.0 - HOLDOUT_SHARE)
 
 
 def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
@@ -262,10 +264,10 @@ def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
     Raises:
         DigestError: if what was measured is not what is there.
     """
-    made = None if champion is None else context.store.find_maker(champion)
+    made = None if champion is None else context.store.backlog.find_maker(champion)
     if champion is None or made is None:
         return None
-    chosen = context.registry.get_params(champion)
+    chosen = context.registry.versions.get_params(champion)
     trial = trials.measured_before(context, made[0], chosen["candidate"])
     return None if trial is None else replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
 
@@ -276,7 +278,7 @@ def require_stream(context: Context, as_of: datetime) -> tuple[datetime, datetim
     Raises:
         InputError: if there is none.
     """
-    summary = context.store.stream_summary(as_of)
+    summary = context.store.stream.stream_summary(as_of)
     if summary.first_recorded_at is None or summary.last_recorded_at is None:
         raise InputError(
             f"Expected interactions recorded up to {as_of.isoformat()}, found none: import a stream first "

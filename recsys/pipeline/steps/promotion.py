@@ -145,7 +145,7 @@ def promote(model_version: str, run_id: str, now: datetime | str) -> dict[str, A
         kept_files.require_recommender(context, model_version)
         accepted = verdicts.accepted_reason(context, run_id)
         answer = approval.require_approval(context, model_version, None if accepted is None else run_id)
-        context.store.begin_promotion(
+        context.store.audit.begin_promotion(
             Promotion(
                 1 if last is None else last.sequence + 1, run_id, champion, model_version,
                 _why(batch.challenger_version, accepted), at, is_complete=False,

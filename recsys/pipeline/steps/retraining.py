@@ -72,7 +72,7 @@ def check_backlog(
         cut_off = parse_zoned_time(as_of)
         if record:
             planning.release_expired(context, run_id, parse_zoned_time(now))
-            context.store.flag_brigading(cut_off, BrigadingConfig())
+            context.store.brigading.flag_brigading(cut_off, BrigadingConfig())
         decision = planning.backlog_decision(context, run_id, cut_off, config, force_reason)
         if record:
             planning.record_backlog_decision(context, run_id, decision, cut_off, parse_zoned_time(now))
@@ -109,7 +109,7 @@ def claim_backlog(
         if batch is None:
             rule = None if eligible is None else EligibilityRule.from_dict(eligible)
             config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
-            batch = context.store.claim_backlog(
+            batch = context.store.backlog.claim_backlog(
                 planning.plan_batch(context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), config)
             )
     return {
@@ -126,7 +126,7 @@ def claim_backlog(
 def build_training_set(batch_id: str) -> dict[str, Any]:
     """Freezes the training examples, histories and catalog of the batch as Parquet, and names them by digest."""
     with Context.open() as context:
-        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "build_training_set")
+        batch = refreezing.require_forgotten(context, context.store.backlog.get_batch(batch_id), "build_training_set")
         folder = context.folder(batch_id) / "training_set"
         summary = frozen_sets.freeze_training_set(context, batch, folder)
         uri = kept_files.record_training_set(context, batch_id, summary)
@@ -147,7 +147,9 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
         DataCheckError: naming the failing expectation, with sample rows.
     """
     with Context.open() as context:
-        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "validate_training_set")
+        batch = refreezing.require_forgotten(
+            context, context.store.backlog.get_batch(batch_id), "validate_training_set"
+        )
         batch, report = frozen_sets.check_batch(context, batch)
     return {
         "success": report.success,
@@ -161,7 +163,7 @@ def validate_training_set(batch_id: str) -> dict[str, Any]:
 def list_candidates(batch_id: str) -> dict[str, Any]:
     """What `try_candidate` has to try: the grid of each family of the batch."""
     with Context.open() as context:
-        return {"candidates": recipes.candidate_names(context.store.get_batch(batch_id))}
+        return {"candidates": recipes.candidate_names(context.store.backlog.get_batch(batch_id))}
 
 
 @step
@@ -176,7 +178,7 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
         InputError: if the candidate is none of the batch's.
     """
     with Context.open() as context:
-        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "try_candidate")
+        batch = refreezing.require_forgotten(context, context.store.backlog.get_batch(batch_id), "try_candidate")
         trial = trials.try_and_record(context, batch, candidate)
     return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
 
@@ -189,13 +191,13 @@ def train_challenger(batch_id: str) -> dict[str, Any]:
         InputError: if a candidate of the batch has not been tried.
     """
     with Context.open() as context:
-        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "train_challenger")
+        batch = refreezing.require_forgotten(context, context.store.backlog.get_batch(batch_id), "train_challenger")
         batch = renewal.with_challenger(context, batch)
         if batch.challenger_version is None:
             version = fits.train(context, batch, fit_name="judged")
-            batch = context.store.update_batch(batch_id, challenger_version=version)
+            batch = context.store.backlog.update_batch(batch_id, challenger_version=version)
         version = str(batch.challenger_version)
-        context.registry.set_alias("challenger", version)
+        context.registry.aliases.set_alias("challenger", version)
         return {"model_version": version, "batch_id": batch_id, "link": context.registry.link(version)}
 
 
@@ -203,7 +205,7 @@ def train_challenger(batch_id: str) -> dict[str, Any]:
 def evaluate_challenger(batch_id: str) -> dict[str, Any]:
     """Scores champion, challenger and baselines on the holdout; the evidence goes to the challenger's MLflow run."""
     with Context.open() as context:
-        batch = refreezing.require_forgotten(context, context.store.get_batch(batch_id), "evaluate_challenger")
+        batch = refreezing.require_forgotten(context, context.store.backlog.get_batch(batch_id), "evaluate_challenger")
         batch, metrics = evaluation.evaluate_batch(context, renewal.with_challenger(context, batch))
         link = context.registry.link(str(batch.challenger_version))
     return {
@@ -220,7 +222,7 @@ def evaluate_challenger(batch_id: str) -> dict[str, Any]:
 def settle_backlog(batch_id: str, now: datetime | str) -> dict[str, Any]:
     """Marks the claimed examples as used if a challenger was registered from them, else gives them back."""
     with Context.open() as context:
-        batch = context.store.settle_backlog(batch_id, parse_zoned_time(now))
+        batch = context.store.backlog.settle_backlog(batch_id, parse_zoned_time(now))
     return {
         "status": str(batch.status),
         "num_examples": batch.num_examples,

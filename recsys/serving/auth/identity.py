@@ -113,7 +113,7 @@ class KeyCache:
         return key
 
     def _read(self, key_id: str) -> ApiKey | None:
-        with self._store.reading() as connection:
+        with self._store.database.reading() as connection:
             return find_key(connection, key_id)
 
 

@@ -56,7 +56,7 @@ async def put_item(request: Request, item_id: ItemPath) -> ItemAnswer:
     if body.available_from and body.available_until and body.available_from >= body.available_until:
         raise invalid("body", "available_until", "later than available_from", body.available_until)
     values = body.values()
-    item = await run_in_threadpool(lambda: service.store.change_item(item_id, values, service.clock()))
+    item = await run_in_threadpool(lambda: service.store.catalog.change_item(item_id, values, service.clock()))
     return ItemAnswer.of(item)
 
 
@@ -73,8 +73,8 @@ async def put_item(request: Request, item_id: ItemPath) -> ItemAnswer:
 )
 def list_exclusions(service: Parts, user_id: User) -> ExclusionsAnswer:
     """Films that the user wants to see no more, newest first."""
-    found = service.store.list_exclusions(user_id)
-    return ExclusionsAnswer.of(found, service.store.items([one.item_id for one in found]))
+    found = service.store.catalog.list_exclusions(user_id)
+    return ExclusionsAnswer.of(found, service.store.catalog.get_items([one.item_id for one in found]))
 
 
 @router.put(
@@ -90,8 +90,8 @@ def list_exclusions(service: Parts, user_id: User) -> ExclusionsAnswer:
 )
 def exclude_item(service: Parts, user_id: User, item_id: ItemPath) -> ExclusionAnswer:
     """Keeps a film out of the user's lists from now on. It is no opinion: the model learns nothing from it."""
-    found = service.store.exclude_item(user_id, item_id, service.clock())
-    item = service.store.items([item_id]).get(item_id)
+    found = service.store.catalog.exclude_item(user_id, item_id, service.clock())
+    item = service.store.catalog.get_items([item_id]).get(item_id)
     if item is None:  # it went with the user, who was erased just now
         raise ErasedError.of(frozenset([user_id]))
     return ExclusionAnswer.of(found, item)
@@ -110,5 +110,5 @@ def exclude_item(service: Parts, user_id: User, item_id: ItemPath) -> ExclusionA
 )
 def include_item(service: Parts, user_id: User, item_id: ItemPath) -> ExclusionsAnswer:
     """The film may be in the user's lists again. Done twice, it is the same as once; 404 if it never was excluded."""
-    service.store.include_item(user_id, item_id, service.clock())
+    service.store.catalog.include_item(user_id, item_id, service.clock())
     return list_exclusions(service, user_id)

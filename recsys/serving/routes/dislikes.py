@@ -164,7 +164,7 @@ def list_dislikes(
     try:
         if before is not None and before > LAST_PAGE:
             raise InputError("beyond all numbers")
-        found = service.store.list_dislikes(user_id, limit + 1, before)
+        found = service.store.feedback.list_dislikes(user_id, limit + 1, before)
     except InputError as error:
         if before is None:
             raise
@@ -190,7 +190,7 @@ def undo_dislike(
     service: Parts, user_id: User, dislike_id: Annotated[int, Path(ge=1, le=MAX_ID, examples=[17])]
 ) -> UndoAnswer:
     """Undoes exactly what the dislike did: its adjustments end, and it is no negative example any more."""
-    stored = service.store.retract_dislike(user_id, dislike_id, service.clock())
+    stored = service.store.feedback.retract_dislike(user_id, dislike_id, service.clock())
     assert stored.retracted_at is not None
     return UndoAnswer(
         dislike_id=stored.dislike_id, item_id=str(stored.dislike.item_id), title=str(stored.dislike.movie_title),

@@ -69,7 +69,7 @@ def dislike_patterns(
         user_id = None
     else:
         user_id = caller.require_user()
-    return json_of(get_dislike_pattern_analysis(service.store, user_id, as_of=service.clock()))
+    return json_of(get_dislike_pattern_analysis(service.store.insights, user_id, as_of=service.clock()))
 
 
 @router.get(
@@ -89,7 +89,7 @@ def feedback_metrics(service: Parts, caller: AnyCaller) -> Response:
     from recsys.feedback.reinforcement import get_feedback_improvement_metrics
 
     caller.require(Scope.METRICS_READ)
-    return json_of(get_feedback_improvement_metrics(service.store, as_of=service.clock()))
+    return json_of(get_feedback_improvement_metrics(service.store.insights, as_of=service.clock()))
 
 
 @router.get(

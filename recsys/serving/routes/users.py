@@ -62,7 +62,7 @@ async def record_interactions(request: Request) -> InteractionsAnswer:
     user_id = (await service.admit(request)).require_user()
     body = await service.read(request, InteractionsRequest, service.config.max_batch_bytes)
     rows = _interactions(service, user_id, body)
-    num_new = await run_in_threadpool(lambda: service.store.insert_interactions(rows, makes_placeholders=True))
+    num_new = await run_in_threadpool(lambda: service.store.feedback.insert_interactions(rows, makes_placeholders=True))
     return InteractionsAnswer(num_received=len(rows), num_new=num_new)
 
 
@@ -102,7 +102,7 @@ def recommend(
     from recsys.serving.lists import serve_list
 
     found = serve_list(service.store, user_id, service.clock(), k)
-    items = service.store.items([entry.item_id for entry in found.entries])
+    items = service.store.catalog.get_items([entry.item_id for entry in found.entries])
     return RecommendationsAnswer.of(found, items)
 
 
@@ -129,4 +129,4 @@ def erase_user(
     """
     if caller.user_id != user_id and Scope.USERS_ERASE not in caller.scopes:
         raise forbidden(f"Expected this user's own request, or a key with the scope {Scope.USERS_ERASE}.")
-    return ErasureAnswer.of(service.store.erase_user(user_id, caller.name, service.clock()))
+    return ErasureAnswer.of(service.store.erasures.erase_user(user_id, caller.name, service.clock()))

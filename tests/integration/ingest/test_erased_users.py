@@ -19,7 +19,7 @@ END = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def users(store: FeedbackStore) -> set[str]:
-    return set(store.read_histories(END, 30.0)["user_id"])
+    return set(store.stream.read_histories(END, 30.0)["user_id"])
 
 
 def shown(report: Any) -> str:
@@ -31,7 +31,7 @@ def shown(report: Any) -> str:
 def test_the_same_file_again_does_not_bring_a_user_back(store: FeedbackStore, tmp_path: Path) -> None:
     folder = stream(tmp_path / "mt")
     import_movietweetings(store, folder)
-    store.erase_user("7", "the user", NOW)
+    store.erasures.erase_user("7", "the user", NOW)
     dry = import_movietweetings(store, folder, ImportOptions(dry_run=True))
     again = import_movietweetings(store, folder)
     for report in (dry, again):
@@ -45,15 +45,15 @@ def test_an_option_brings_the_users_of_the_file_back(store: FeedbackStore, tmp_p
     folder = stream(tmp_path / "mt")
     import_movietweetings(store, folder)
     for user in ("7", "8", "not in the file"):
-        store.erase_user(user, "the user", NOW)
+        store.erasures.erase_user(user, "the user", NOW)
     dry = import_movietweetings(store, folder, ImportOptions(dry_run=True, bring_back=True))
-    assert (dry.num_brought_back, store.erased_users(["7", "8"])) == (0, {"7", "8"})
+    assert (dry.num_brought_back, store.erasures.erased_users(["7", "8"])) == (0, {"7", "8"})
     report = import_movietweetings(store, folder, ImportOptions(bring_back=True))
     assert (report.num_brought_back, report.num_erased_rows, report.num_new) == (2, 0, 3)
     assert "who are brought back │ 2" in shown(report)
     assert users(store) == {"7", "8"}
-    assert store.erased_users(["7", "8", "not in the file"]) == {"not in the file"}
-    assert [one.lifted_by for one in store.list_erasures("7")] == ["import of mt"]
+    assert store.erasures.erased_users(["7", "8", "not in the file"]) == {"not in the file"}
+    assert [one.lifted_by for one in store.erasures.list_erasures("7")] == ["import of mt"]
 
 
 def test_who_is_erased_while_an_import_runs_is_left_out_from_then_on(
@@ -61,16 +61,16 @@ def test_who_is_erased_while_an_import_runs_is_left_out_from_then_on(
 ) -> None:
     rows = [f"u{n % 3},i{n},2026-10-0{n % 9 + 1},{'dislike' if n % 2 else 'like'}" for n in range(12)]
     file = table_file(tmp_path / "rows.csv", "user_id,item_id,occurred_at,label", *rows)
-    original = store.record_dislikes
+    original = store.feedback.record_dislikes
     written: list[int] = []
 
     def erasing(batch: list[Dislike]) -> Any:
         written.append(len(batch))
         if len(written) == 2:
-            store.erase_user("u1", "the user", NOW)
+            store.erasures.erase_user("u1", "the user", NOW)
         return original(batch)
 
-    monkeypatch.setattr(store, "record_dislikes", erasing)
+    monkeypatch.setattr(store.feedback, "record_dislikes", erasing)
     report = import_interactions(store, file, ImportOptions(rows_per_batch=4))
     assert users(store) == {"u0", "u2"}
     assert report.num_erased_users == 1
@@ -86,7 +86,7 @@ def test_a_film_that_only_erased_users_name_gets_no_placeholder(store: FeedbackS
         "u2,known,2026-10-01,like",
     )
     import_interactions(store, file)
-    assert set(store.catalog()) == {"only-mine", "known"}
-    assert store.erase_user("u1", "the user", NOW).num_rows["items"] == 1
+    assert set(store.catalog.all_items()) == {"only-mine", "known"}
+    assert store.erasures.erase_user("u1", "the user", NOW).num_rows["items"] == 1
     import_interactions(store, file)
-    assert set(store.catalog()) == {"known"}
+    assert set(store.catalog.all_items()) == {"known"}

@@ -63,7 +63,7 @@ def test_what_is_said_to_be_recorded_in_the_future_is_refused_in_every_format(
     ratings = ["7::0000001::8::1362062300", f"7::0000002::8::{int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())}"]
     with pytest.raises(InputError, match="line 2: seconds lies in the future"):
         import_movietweetings(store, stream(tmp_path / "mt", ratings), OPTIONS)
-    assert not store.has_feedback()
+    assert not store.stream.has_feedback()
 
 
 def test_one_row_of_the_future_moves_no_stream_into_the_past(store: FeedbackStore, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_no_stream_is_moved_into_the_future(store: FeedbackStore, tmp_path: Path
     shifted = ImportOptions(imported_at=NOW, shift=ShiftRequest(ends_on=NOW.date() + timedelta(days=2)))
     with pytest.raises(InputError, match="leads into the future"):
         import_movietweetings(store, stream(tmp_path / "mt"), shifted)
-    assert not store.has_feedback()
+    assert not store.stream.has_feedback()
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
@@ -95,7 +95,7 @@ def test_a_missing_id_is_nobody(store: FeedbackStore, tmp_path: Path, name: str,
     with pytest.raises(InputError, match=f"(line 3|row 2): {column} is missing"):
         import_interactions(store, file, OPTIONS)
     assert import_interactions(store, file, SKIP).num_new == 1
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         assert connection.scalars(text("select user_id || ':' || item_id from interactions")).all() == ["1:7"]
 
 
@@ -103,7 +103,7 @@ def test_a_missing_part_of_a_list_is_no_genre(store: FeedbackStore, tmp_path: Pa
     import_items(
         store, parquet(tmp_path / "i.parquet", item_id=["1"], title=["One"], genres=[[1.0, float("nan")]]), OPTIONS
     )
-    assert store.catalog()["1"].genres == ("1.0",)
+    assert store.catalog.all_items()["1"].genres == ("1.0",)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
@@ -115,7 +115,7 @@ def test_a_file_of_bad_rows_only_leaves_all_of_them_out(store: FeedbackStore, tm
         file = table_file(tmp_path / name, ",".join(row), ",".join(row.values()))
     report = import_interactions(store, file, SKIP)
     assert (report.num_bad, report.num_new, report.num_placeholders, report.last_at) == (1, 0, 0, None)
-    assert not store.catalog()
+    assert not store.catalog.all_items()
 
 
 def test_parquet_of_text_that_is_none_is_refused(store: FeedbackStore, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_parquet_of_text_that_is_none_is_refused(store: FeedbackStore, tmp_path:
     written.write_bytes(content.replace(b"occurred_at", b"occurred\xffat"))  # also in the names
     with pytest.raises(InputError):
         import_interactions(store, written, OPTIONS)
-    assert not store.has_feedback()
+    assert not store.stream.has_feedback()
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -233,5 +233,5 @@ def test_a_spoiled_file_imports_what_it_says_or_nothing(sqlite_template: Path, t
             with file.open(newline="", encoding="utf-8-sig") as read:
                 whole = [row for row in csv.reader(read) if row]
             assert report.num_likes <= len(whole) - 1
-        assert not store.has_feedback()
+        assert not store.stream.has_feedback()
     assert 50 < refused < 150, "Expected the fuzzing to spoil some files, and some not."

@@ -58,7 +58,7 @@ def test_hand_made_stream_is_counted_stored_and_recognised(
     second = import_movietweetings(store, tmp_path)
     assert (second.num_new, second.num_new_items, second.num_likes) == (0, 0, 1)
     assert num_rows(database_url) == counts
-    assert store.catalog()["0000001"] == Item(
+    assert store.catalog.all_items()["0000001"] == Item(
         "0000001", "Carmencita", ("Documentary", "Short"), release_year=1894, imdb_id="tt0000001"
     )
 
@@ -66,12 +66,12 @@ def test_hand_made_stream_is_counted_stored_and_recognised(
 def test_a_row_exists_from_the_moment_it_was_recorded(store: FeedbackStore, tmp_path: Path) -> None:
     import_movietweetings(store, stream(tmp_path))
     at = datetime(2013, 2, 28, 14, 36, 40, tzinfo=UTC)  # of the dislike
-    assert store.count_backlog(at - timedelta(seconds=1)) == 0
-    assert store.count_backlog(at) == 1
+    assert store.backlog.count_backlog(at - timedelta(seconds=1)) == 0
+    assert store.backlog.count_backlog(at) == 1
     rows = "user_id,item_id,occurred_at,label,recorded_at\nu,i,2013-03-01,dislike,2013-03-09T00:00:00Z"
     import_interactions(store, table_file(tmp_path / "own.csv", rows))
-    assert store.count_backlog(datetime(2013, 3, 8, tzinfo=UTC)) == 1
-    assert store.count_backlog(datetime(2013, 3, 9, tzinfo=UTC)) == 2
+    assert store.backlog.count_backlog(datetime(2013, 3, 8, tzinfo=UTC)) == 1
+    assert store.backlog.count_backlog(datetime(2013, 3, 9, tzinfo=UTC)) == 2
 
 
 def test_bad_rows_write_nothing_unless_skipped(store: FeedbackStore, database_url: str, tmp_path: Path) -> None:
@@ -96,20 +96,20 @@ def test_unknown_items_become_placeholders_until_somebody_names_them(store: Feed
     rows = ("user_id,item_id,occurred_at,label", "u,x,2024-01-01,like", "u,y,2024-01-01,dislike")
     report = import_interactions(store, table_file(tmp_path / "own.csv", *rows))
     assert (report.num_placeholders, report.num_new_items) == (2, 2)
-    assert store.catalog()["x"] == Item("x", "x", is_placeholder=True)
+    assert store.catalog.all_items()["x"] == Item("x", "x", is_placeholder=True)
     items = table_file(tmp_path / "items.csv", "item_id,title,cast", "x,Xanadu,Olivia|Gene")
     assert import_items(store, items).num_new_items == 1
-    assert store.catalog()["x"] == Item("x", "Xanadu", cast=("Olivia", "Gene"))
+    assert store.catalog.all_items()["x"] == Item("x", "Xanadu", cast=("Olivia", "Gene"))
     again = import_interactions(store, tmp_path / "own.csv")
     assert (again.num_placeholders, again.num_new, again.num_new_items) == (0, 0, 0)
-    assert store.catalog()["x"].title == "Xanadu"
+    assert store.catalog.all_items()["x"].title == "Xanadu"
 
 
 def test_what_a_later_file_leaves_empty_keeps_its_value(store: FeedbackStore, tmp_path: Path) -> None:
     items = table_file(tmp_path / "items.csv", "item_id,title,cast,tmdb_id", "0000001,Carmencita,Carmencita,16612")
     import_items(store, items)
     import_movietweetings(store, stream(tmp_path))
-    item = store.catalog()["0000001"]
+    item = store.catalog.all_items()["0000001"]
     assert (item.cast, item.tmdb_id, item.genres) == (("Carmencita",), 16612, ("Documentary", "Short"))
 
 
@@ -127,7 +127,7 @@ def test_movielens_of_both_styles_and_own_thresholds(store: FeedbackStore, tmp_p
     second = import_movielens(store, dat, ImportOptions(like_at_least=3))
     # The other style of the same set knows no TMDB ids; those of the first import stay.
     assert (second.num_likes, second.num_new, second.num_new_items) == (1, 1, 0)
-    assert store.catalog()["1"].tmdb_id == 862
+    assert store.catalog.all_items()["1"].tmdb_id == 862
 
 
 def test_thresholds_of_own_values(store: FeedbackStore, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_shipped_stream(store: FeedbackStore, database_url: str) -> None:
     counts = num_rows(database_url)
     assert (counts["items"], counts["interactions"]) == (8_794, 60_042)
     assert (counts["user_dislikes"], counts["negative_training_examples"]) == (9_958, 9_958)
-    assert store.count_backlog(END) == 9_958
+    assert store.backlog.count_backlog(END) == 9_958
     again = import_movietweetings(store, SHIPPED)
     assert (again.num_new, again.num_new_items) == (0, 0)
     assert num_rows(database_url) == counts

@@ -22,22 +22,28 @@ def import_text(store: FeedbackStore, folder: Path, text: str) -> None:
 def test_a_file_that_says_nothing_of_it_changes_nothing(store: FeedbackStore, tmp_path: Path) -> None:
     """What a person hid stays hidden, however often the catalog is imported."""
     known = Item("1", "Film", ("Drama",), tags=("a",), available_from=START, is_hidden=True)
-    store.upsert_items([known])
+    store.catalog.upsert_items([known])
     import_text(store, tmp_path, "item_id,title,genres\n1,Film,Drama\n")
     import_text(store, tmp_path, "item_id,title,tags,available_from,is_hidden\n1,Film,,,\n")
-    assert store.catalog() == {"1": known}
+    assert store.catalog.all_items() == {"1": known}
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4,1700000000\n", encoding="utf-8")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Film (1999),Comedy\n", encoding="utf-8")
     import_movielens(store, tmp_path)
-    changed = store.catalog()["1"]
+    changed = store.catalog.all_items()["1"]
     assert (changed.genres, changed.release_year) == (("Comedy",), 1999)
     assert (changed.tags, changed.available_from, changed.is_hidden) == (("a",), START, True)
 
 
 def test_a_file_hides_and_shows_and_the_history_says_when(store: FeedbackStore, tmp_path: Path) -> None:
     import_text(store, tmp_path, "item_id,title,is_hidden,tags\n1,Film,true,a|b\n2,Other,,\n")
-    assert store.catalog() == {"1": Item("1", "Film", tags=("a", "b"), is_hidden=True), "2": Item("2", "Other")}
+    assert store.catalog.all_items() == {
+        "1": Item("1", "Film", tags=("a", "b"), is_hidden=True),
+        "2": Item("2", "Other"),
+    }
     import_text(store, tmp_path, "item_id,title,is_hidden\n1,Film,false\n")
-    assert store.catalog()["1"] == Item("1", "Film", tags=("a", "b"))
-    assert [(one.is_hidden, one.recorded_at) for one in store.list_item_changes("1")] == [(False, NOW), (True, NOW)]
-    assert store.list_item_changes("2") == []
+    assert store.catalog.all_items()["1"] == Item("1", "Film", tags=("a", "b"))
+    assert [(one.is_hidden, one.recorded_at) for one in store.catalog.list_item_changes("1")] == [
+        (False, NOW),
+        (True, NOW),
+    ]
+    assert store.catalog.list_item_changes("2") == []

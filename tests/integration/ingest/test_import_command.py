@@ -50,14 +50,14 @@ def test_interactions_print_a_report(settings: Settings, own: Path) -> None:
     }
     assert not result.stderr  # the progress bar is for terminals only
     with FeedbackStore.open(settings.database_url) as store:
-        assert set(store.catalog()) == {"x"}
+        assert set(store.catalog.all_items()) == {"x"}
 
 
 def test_dry_run_says_so(settings: Settings, own: Path) -> None:
     result = CliRunner().invoke(app, ["import", "interactions", str(own), "--dry-run"])
     assert "nothing: dry run" in result.stdout
     with FeedbackStore.open(settings.database_url) as store:
-        assert not store.catalog()
+        assert not store.catalog.all_items()
 
 
 def test_skipped_rows_are_counted(settings: Settings, tmp_path: Path) -> None:

@@ -36,12 +36,12 @@ def test_the_last_event_falls_on_the_day_and_everything_keeps_its_distance(
     assert (report.shift_days, report.num_new) == (DAYS, 3)
     assert report.last_at == LAST + timedelta(days=DAYS)
     assert report.first_at == report.last_at - timedelta(seconds=200)
-    summary = store.stream_summary(END)
+    summary = store.stream.stream_summary(END)
     assert (summary.first_recorded_at, summary.last_recorded_at) == (report.first_at, report.last_at)
-    (dislike,) = store.list_dislikes("7")
+    (dislike,) = store.feedback.list_dislikes("7")
     assert dislike.dislike.created_at == dislike.dislike.recorded_at == report.last_at - timedelta(seconds=100)
     assert dislike.dislike.imported_at == NOW
-    (kept,) = store.list_stream_shifts()
+    (kept,) = store.stream.list_stream_shifts()
     assert (kept.source, kept.file_name, kept.shift_days, kept.created_at) == ("movietweetings", "mt", DAYS, NOW)
 
 
@@ -50,7 +50,7 @@ def test_recorded_at_moves_with_occurred_at_and_decides_where_the_stream_ends(
 ) -> None:
     rows = "user_id,item_id,occurred_at,label,recorded_at\nu,i,2013-03-01T23:00:00Z,dislike,2013-03-09T01:00:00Z"
     import_interactions(store, table_file(tmp_path / "own.csv", rows), moved(date(2013, 3, 19)))
-    (dislike,) = store.list_dislikes("u")
+    (dislike,) = store.feedback.list_dislikes("u")
     assert dislike.dislike.created_at == datetime(2013, 3, 11, 23, tzinfo=UTC)
     assert dislike.dislike.recorded_at == datetime(2013, 3, 19, 1, tzinfo=UTC)
 
@@ -60,20 +60,20 @@ def test_the_same_again_finds_all_rows_also_on_a_later_day_and_beside_clicks(
 ) -> None:
     folder = stream(tmp_path / "mt")
     import_movietweetings(store, folder, moved(ENDS_ON))
-    store.record_dislikes([Dislike("7", NOW, NOW, item_id="0000001")])
+    store.feedback.record_dislikes([Dislike("7", NOW, NOW, item_id="0000001")])
     counts = num_rows(database_url)
     later = ImportOptions(imported_at=NOW + timedelta(days=9))
     for options in (moved(ENDS_ON), moved(days=DAYS), later):
         again = import_movietweetings(store, folder, options)
         assert (again.num_new, again.shift_days) == (0, DAYS)
     assert num_rows(database_url) == counts
-    assert [one.created_at for one in store.list_stream_shifts()] == [NOW]
+    assert [one.created_at for one in store.stream.list_stream_shifts()] == [NOW]
 
 
 def test_a_dry_run_says_the_shift_and_keeps_nothing(store: FeedbackStore, database_url: str, tmp_path: Path) -> None:
     report = import_movietweetings(store, stream(tmp_path / "mt"), moved(days=-3, dry_run=True))
     assert (report.shift_days, report.last_at) == (-3, LAST - timedelta(days=3))
-    assert store.list_stream_shifts() == []
+    assert store.stream.list_stream_shifts() == []
     assert set(num_rows(database_url).values()) == {0}
 
 
@@ -90,7 +90,7 @@ def test_what_would_tear_a_stream_apart_is_refused_before_anything_is_written(
         with pytest.raises(InputError, match=f"(?s){words}.*Nothing was written"):
             import_movietweetings(store, folder, ImportOptions(dry_run=is_dry, shift=request))
         assert num_rows(database_url) == counts
-        assert store.list_stream_shifts() == []
+        assert store.stream.list_stream_shifts() == []
 
     refused(ShiftRequest(days=5), "a store that holds feedback")
     refused(ShiftRequest(ENDS_ON), "a store that holds feedback")
@@ -133,10 +133,10 @@ def test_an_import_that_died_before_its_first_row_may_be_moved_otherwise(store: 
     folder = stream(tmp_path / "mt")
     with pytest.raises(KeyboardInterrupt):
         import_movietweetings(store, folder, moved(days=5, rows_per_batch=1), die)
-    assert [one.shift_days for one in store.list_stream_shifts()] == [5], "kept before the first row"
+    assert [one.shift_days for one in store.stream.list_stream_shifts()] == [5], "kept before the first row"
     assert import_movietweetings(store, folder, moved(dry_run=True)).shift_days == 5
     assert import_movietweetings(store, folder, moved(days=6)).shift_days == 6
-    assert [one.shift_days for one in store.list_stream_shifts()] == [6]
+    assert [one.shift_days for one in store.stream.list_stream_shifts()] == [6]
 
 
 def test_an_import_that_died_half_way_is_finished_at_its_own_shift(
@@ -151,7 +151,7 @@ def test_an_import_that_died_half_way_is_finished_at_its_own_shift(
         import_movietweetings(store, folder, moved(ENDS_ON, rows_per_batch=1), die)
     assert import_movietweetings(store, folder, moved()).num_new == 1
     assert num_rows(database_url)["user_dislikes"] == 1
-    assert store.stream_summary(END).last_recorded_at == LAST + timedelta(days=DAYS)
+    assert store.stream.stream_summary(END).last_recorded_at == LAST + timedelta(days=DAYS)
 
 
 def test_a_shift_that_makes_no_sense_is_refused(store: FeedbackStore, tmp_path: Path) -> None:

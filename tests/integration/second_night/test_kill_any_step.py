@@ -20,47 +20,50 @@ from tests.integration.loop_state import differences, state
 from tests.integration.small_stream import FAMILY, FIRST_AS_OF, NOW, SECOND, SECOND_AS_OF
 from tests.integration.step_processes import SECONDS, Point, SecondNight, wait_until
 
-STORE = "recsys.store.feedback_store:FeedbackStore"
+STORE = "recsys.store.parts"
 REGISTRY = "recsys.registry.registry:Registry"
 
 # (step, where it dies): `make test` has the first death of each step, `make test-thorough` all others.
 DEATHS: list[tuple[str, Point]] = [
     ("check_backlog", Point("recsys.store.ledger:record_decision", "after")),  # written, but not committed
-    ("check_backlog", Point(f"{STORE}.record_decision", "after")),
+    ("check_backlog", Point(f"{STORE}.audit:Audit.record_decision", "after")),
     ("claim_backlog", Point("recsys.store.backlog:_open", "after")),  # the batch is there, its examples are not claimed
     ("claim_backlog", Point("recsys.store.backlog:claim", "after")),  # all is written, but not committed
-    ("claim_backlog", Point(f"{STORE}.claim_backlog", "after")),
+    ("claim_backlog", Point(f"{STORE}.backlog:Backlog.claim_backlog", "after")),
     ("build_training_set", Point("pyarrow.parquet:write_table", "after", 2)),
     ("build_training_set", Point("pathlib:Path.rename", "before")),
-    ("build_training_set", Point(f"{STORE}.record_files", "before")),
-    ("build_training_set", Point(f"{STORE}.record_files", "after")),
+    ("build_training_set", Point(f"{STORE}.backlog:Backlog.record_files", "before")),
+    ("build_training_set", Point(f"{STORE}.backlog:Backlog.record_files", "after")),
     ("validate_training_set", Point("recsys.training.dataset.checks:make_self_contained", "before")),
-    ("validate_training_set", Point(f"{STORE}.update_batch", "before")),
+    ("validate_training_set", Point(f"{STORE}.backlog:Backlog.update_batch", "before")),
     ("list_candidates", Point("recsys.pipeline.retraining.recipes:candidate_names", "after")),
     ("try_candidate", Point("pathlib:Path.rename", "before")),  # measured, but nothing says so
     ("train_challenger", Point(f"{REGISTRY}._log_model", "after")),  # the model is uploaded, no version points at it
-    ("train_challenger", Point(f"{STORE}.update_batch", "after")),  # the alias `challenger` is where it was
+    (
+        "train_challenger",
+        Point(f"{STORE}.backlog:Backlog.update_batch", "after"),
+    ),  # the alias `challenger` is where it was
     ("evaluate_challenger", Point(f"{REGISTRY}.log_evaluation", "after")),
     ("evaluate_challenger", Point("recsys.evaluation.gate.evidence:Evidence.save", "after")),
     ("settle_backlog", Point("recsys.store.backlog:_set", "before")),  # examples are marked, the batch is not
-    ("settle_backlog", Point(f"{STORE}.settle_backlog", "after")),
-    ("decide_promotion", Point(f"{STORE}.record_decision", "after")),
-    ("decide_promotion", Point(f"{REGISTRY}.set_tags", "after")),
+    ("settle_backlog", Point(f"{STORE}.backlog:Backlog.settle_backlog", "after")),
+    ("decide_promotion", Point(f"{STORE}.audit:Audit.record_decision", "after")),
+    ("decide_promotion", Point("recsys.registry.versions:Versions.set_tags", "after")),
     ("decide_promotion", Point(f"{REGISTRY}.describe", "after")),
     ("refit_challenger", Point(f"{REGISTRY}.log_evaluation", "after")),  # registered, but the batch does not know
-    ("refit_challenger", Point(f"{STORE}.update_batch", "after")),
-    ("promote", Point(f"{STORE}.begin_promotion", "after")),  # the audit row is there, no alias has moved
-    ("promote", Point(f"{STORE}.begin_promotion", "before")),
-    ("promote", Point(f"{REGISTRY}.set_alias", "after")),  # `previous_champion`
-    ("promote", Point(f"{REGISTRY}.set_alias", "after", 2)),  # `champion`
-    ("promote", Point(f"{STORE}.finish_promotion", "after")),
+    ("refit_challenger", Point(f"{STORE}.backlog:Backlog.update_batch", "after")),
+    ("promote", Point(f"{STORE}.audit:Audit.begin_promotion", "after")),  # the audit row is there, no alias has moved
+    ("promote", Point(f"{STORE}.audit:Audit.begin_promotion", "before")),
+    ("promote", Point("recsys.registry.aliases:Aliases.set_alias", "after")),  # `previous_champion`
+    ("promote", Point("recsys.registry.aliases:Aliases.set_alias", "after", 2)),  # `champion`
+    ("promote", Point(f"{STORE}.audit:Audit.finish_promotion", "after")),
     (
         "publish_recommendations",
         Point("recsys.store.publications:_add", "after", 3),
     ),  # some of the lists are written, and nobody sees them
     ("publish_recommendations", Point("recsys.store.publications:entry_row", "after", 1_000)),  # in a transaction
     ("publish_recommendations", Point("recsys.store.publications:_complete", "after")),  # done, but not committed
-    ("publish_recommendations", Point(f"{STORE}.replace_recommendation_sets", "after")),
+    ("publish_recommendations", Point(f"{STORE}.lists:Lists.replace_recommendation_sets", "after")),
 ]
 FIRST_DEATHS = dict(reversed(DEATHS))
 
@@ -112,16 +115,16 @@ def test_a_killed_measurement_is_finished_by_running_it_again(second_night: Seco
     second_night.restore(second_night.copy_before("end"))
     home, version = second_night.settings.home, second_night.results["promote"]["to_version"]
     with FeedbackStore.open(second_night.settings.database_url) as store:
-        served = store.get_recommendations("u001")
+        served = store.lists.get_recommendations("u001")
         assert served is not None
         assert served.recommendation_set_id is not None
-        store.add_exposure(served.recommendation_set_id, 10, NOW)
-        store.record_dislikes([Dislike("u001", NOW, NOW, item_id=served.entries[0].item_id)])
-        of_one_genre = [item_id for item_id, item in store.catalog().items() if item.genres == ("Horror",)]
-        store.record_dislikes([Dislike("u002", NOW, NOW, item_id=item_id) for item_id in of_one_genre])
+        store.lists.add_exposure(served.recommendation_set_id, 10, NOW)
+        store.feedback.record_dislikes([Dislike("u001", NOW, NOW, item_id=served.entries[0].item_id)])
+        of_one_genre = [item_id for item_id, item in store.catalog.all_items().items() if item.genres == ("Horror",)]
+        store.feedback.record_dislikes([Dislike("u002", NOW, NOW, item_id=item_id) for item_id in of_one_genre])
     for point in (
         Point("recsys.store.insights:replace_patterns", "after"),  # written, but not committed
-        Point(f"{STORE}.replace_patterns", "after"),
+        Point(f"{STORE}.insights:Insights.replace_patterns", "after"),
         Point(f"{REGISTRY}.log_measurement", "after"),
     ):
         assert second_night.start("measure_feedback", point).wait() == -signal.SIGKILL, f"It never came to {point}."
@@ -129,7 +132,7 @@ def test_a_killed_measurement_is_finished_by_running_it_again(second_night: Seco
     assert measured["versions"] == {version: 0.1}
     assert measured["num_user_patterns"] > 0
     with FeedbackStore.open(second_night.settings.database_url) as store:
-        assert len(store.list_patterns(None, NOW)) == measured["num_patterns"]
+        assert len(store.insights.list_patterns(None, NOW)) == measured["num_patterns"]
     found = state(home, tmp_path)
     run = found["versions"][int(version)]
     assert run["num_points"]["served_dislike_rate"] == 1, "a retry adds no second point"
@@ -154,7 +157,7 @@ def test_a_killed_measurement_of_drift_is_finished_by_running_it_again(
     assert run["run"][3]["drift_genres"] == measured["distances"]["genres"]
     assert [name for name in run["artifacts"] if name.startswith("drift/")] == [measured["report"]]
     with FeedbackStore.open(second_night.settings.database_url) as store:
-        (decision,) = store.list_decisions(run_id="monitoring")
+        (decision,) = store.audit.list_decisions(run_id="monitoring")
     assert (decision.step, decision.verdict) == ("measure_drift", measured["verdict"])
     assert {one["name"]: one["distance"] for one in decision.numbers["drifts"]} == measured["distances"]
 
@@ -165,11 +168,11 @@ def test_a_killed_rollback_is_finished_by_running_it_again_and_the_loop_goes_on_
     second_night.restore(second_night.copy_before("end"))
     settings, promoted = second_night.settings, second_night.results["promote"]
     for point in (
-        Point(f"{STORE}.begin_promotion", "before"),
-        Point(f"{STORE}.begin_promotion", "after"),
+        Point(f"{STORE}.audit:Audit.begin_promotion", "before"),
+        Point(f"{STORE}.audit:Audit.begin_promotion", "after"),
         Point(f"{REGISTRY}.delete_alias", "after"),  # `previous_champion`: there is none before the first
-        Point(f"{REGISTRY}.set_alias", "after"),  # `champion`
-        Point(f"{STORE}.finish_promotion", "after"),
+        Point("recsys.registry.aliases:Aliases.set_alias", "after"),  # `champion`
+        Point(f"{STORE}.audit:Audit.finish_promotion", "after"),
     ):
         assert second_night.start("rollback", point).wait() == -signal.SIGKILL, f"It never came to {point}."
     back = second_night.start("rollback").value()
@@ -203,10 +206,10 @@ def test_a_person_rolls_back_with_one_command_within_a_minute(second_night: Seco
     assert time.monotonic() - started < 60
     assert done.shows(f"Version {promoted['from_version']} is champion instead of version {promoted['to_version']}.")
     with FeedbackStore.open(settings.database_url) as store:
-        given = store.get_recommendations("u001")
+        given = store.lists.get_recommendations("u001")
         assert given is not None
         assert given.model_version == promoted["from_version"]
-        assert store.last_promotion().approved_by == getpass.getuser()
+        assert store.audit.last_promotion().approved_by == getpass.getuser()
 
 
 @pytest.mark.thorough
@@ -221,7 +224,7 @@ def test_a_run_killed_while_it_trains_ends_as_if_nothing_had_happened(
     run.kill()
     assert run.wait() == -signal.SIGKILL
     with FeedbackStore.open(second_night.settings.database_url) as store:
-        batch = store.get_batch(SECOND)
+        batch = store.backlog.get_batch(SECOND)
     assert (batch.status, batch.challenger_version) == (BatchStatus.CLAIMED, None)
 
     assert second_night.command(tmp_path / "again.log", *arguments).wait(SECONDS) == 0

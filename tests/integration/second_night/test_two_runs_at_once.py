@@ -33,7 +33,7 @@ RIVAL = "rival"
 
 def champion_of(settings: Settings) -> str | None:
     with Context.open(settings) as context:
-        return context.registry.get_alias("champion")
+        return context.registry.aliases.get_alias("champion")
 
 
 def findings_of(settings: Settings) -> list[str]:
@@ -60,12 +60,12 @@ def test_of_two_runs_one_goes_on_and_the_other_names_it(second_night: SecondNigh
     assert runs[loser].says(f"run {winner} has held the backlog since")
 
     with FeedbackStore.open(second_night.settings.database_url) as store:
-        assert [promotion.run_id for promotion in store.list_promotions()] == [FIRST, winner]
-        assert store.last_promotion().to_version == second_night.call(champion_of, second_night.settings)
-        assert store.get_batch(winner).status == BatchStatus.USED
-        assert store.get_batch(winner).num_examples == second_night.results["claim_backlog"]["num_examples"]
-        assert store.count_backlog(SECOND_AS_OF) == 0
-        assert [decision.step for decision in store.list_decisions(run_id=loser)] == ["check_backlog"]
+        assert [promotion.run_id for promotion in store.audit.list_promotions()] == [FIRST, winner]
+        assert store.audit.last_promotion().to_version == second_night.call(champion_of, second_night.settings)
+        assert store.backlog.get_batch(winner).status == BatchStatus.USED
+        assert store.backlog.get_batch(winner).num_examples == second_night.results["claim_backlog"]["num_examples"]
+        assert store.backlog.count_backlog(SECOND_AS_OF) == 0
+        assert [decision.step for decision in store.audit.list_decisions(run_id=loser)] == ["check_backlog"]
 
 
 # A run that died
@@ -100,13 +100,13 @@ def test_the_next_run_takes_over_from_a_dead_one_which_then_stops(second_night: 
         assert late.get("error") == "ConflictError", (step, late)
         assert "taken over by run third" in late["message"]
     with FeedbackStore.open(second_night.settings.database_url) as store:
-        assert store.get_batch(SECOND).status == BatchStatus.RELEASED
-        assert (store.get_batch("third").status, store.get_batch("third").num_examples) == (
+        assert store.backlog.get_batch(SECOND).status == BatchStatus.RELEASED
+        assert (store.backlog.get_batch("third").status, store.backlog.get_batch("third").num_examples) == (
             BatchStatus.CLAIMED, num_examples
         )  # fmt: skip
-        assert store.count_backlog(SECOND_AS_OF) == 0
-        store.release_batch("third", later)
-        assert store.count_backlog(SECOND_AS_OF) == num_examples
+        assert store.backlog.count_backlog(SECOND_AS_OF) == 0
+        store.backlog.release_batch("third", later)
+        assert store.backlog.count_backlog(SECOND_AS_OF) == num_examples
 
 
 # Two promotions
@@ -115,15 +115,15 @@ def test_the_next_run_takes_over_from_a_dead_one_which_then_stops(second_night: 
 def promote_another(settings: Settings) -> None:
     """What another run does that was faster: version 1 becomes champion."""
     with Context.open(settings) as context:
-        last = context.store.last_promotion()
+        last = context.store.audit.last_promotion()
         other = Promotion(last.sequence + 1, RIVAL, last.to_version, "1", "passed", NOW, is_complete=False)
-        context.store.begin_promotion(other)
+        context.store.audit.begin_promotion(other)
         move_aliases(context, NOW)
 
 
 def judged_again(settings: Settings, run_id: str) -> list[Any]:
     with Context.open(settings) as context:
-        (decision,) = context.store.list_decisions(run_id=run_id, step="decide_promotion")
+        (decision,) = context.store.audit.list_decisions(run_id=run_id, step="decide_promotion")
         again = replay(context, decision)
         return [again.verdict, list(again.differences)]
 
@@ -171,7 +171,7 @@ def two_passed(second_night: SecondNight) -> tuple[Path, Passed, Passed]:
 def register_rival(settings: Settings) -> list[str]:
     """Registers the models of the second night once more, as those of another run."""
     with Context.open(settings) as context:
-        batch = context.store.get_batch(SECOND)
+        batch = context.store.backlog.get_batch(SECOND)
         folder = shutil.copytree(context.folder(SECOND), context.folder(RIVAL))
         rival = Batch(**{**vars(batch), "batch_id": RIVAL})
         return [register(context, rival, folder, fit_name) for fit_name in ("judged", "refit")]
@@ -180,11 +180,13 @@ def register_rival(settings: Settings) -> list[str]:
 def let_pass(store: FeedbackStore, run: Passed, champion: str) -> None:
     """Writes what the steps before `promote` leave in the feedback database."""
     lease = NOW + LEASE
-    store.claim_backlog(Batch(run.run_id, SECOND_AS_OF, SECOND_AS_OF, champion, BatchStatus.CLAIMED, 0, {}, NOW, lease))
-    store.update_batch(run.run_id, challenger_version=run.challenger, refit_version=run.refit)
-    store.settle_backlog(run.run_id, NOW)
+    store.backlog.claim_backlog(
+        Batch(run.run_id, SECOND_AS_OF, SECOND_AS_OF, champion, BatchStatus.CLAIMED, 0, {}, NOW, lease)
+    )
+    store.backlog.update_batch(run.run_id, challenger_version=run.challenger, refit_version=run.refit)
+    store.backlog.settle_backlog(run.run_id, NOW)
     numbers = {"model_version": run.challenger}
-    store.record_decision(Decision(run.run_id, "decide_promotion", "promote", (), SECOND_AS_OF, NOW, numbers))
+    store.audit.record_decision(Decision(run.run_id, "decide_promotion", "promote", (), SECOND_AS_OF, NOW, numbers))
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ class Promoters:
 
     def agreed_history(self) -> list[str]:
         """Champions in their order, after a look whether audit and aliases agree."""
-        promotions = self.store.list_promotions()
+        promotions = self.store.audit.list_promotions()
         assert all(promotion.is_complete for promotion in promotions)
         assert [promotion.sequence for promotion in promotions] == list(range(1, len(promotions) + 1))
         assert self.night.call(findings_of, self.settings) == []
@@ -219,8 +221,8 @@ def promoters(second_night: SecondNight, two_passed: tuple[Path, Passed, Passed]
     champion = second_night.results["promote"]["from_version"]
     settings = Settings(home.home, database_url, home.tracking_uri)
     with FeedbackStore.open(database_url) as store:
-        store.begin_promotion(Promotion(1, FIRST, None, champion, "first", NOW, is_complete=False))
-        store.finish_promotion(NOW, lambda rows: None)  # its alias is there
+        store.audit.begin_promotion(Promotion(1, FIRST, None, champion, "first", NOW, is_complete=False))
+        store.audit.finish_promotion(NOW, lambda rows: None)  # its alias is there
         yield Promoters(second_night, settings, store, one, other, champion)
 
 
@@ -239,7 +241,7 @@ def test_of_two_promotions_from_one_champion_one_succeeds(promoters: Promoters) 
     for run in (promoters.one, promoters.other):
         let_pass(promoters.store, run, promoters.champion)
     # Both have seen that the champion is the one they were compared with.
-    at = Point("recsys.store.feedback_store:FeedbackStore.begin_promotion", "before")
+    at = Point("recsys.store.parts.audit:Audit.begin_promotion", "before")
     barrier = FORKSERVER.Barrier(2)
     started = [promoters.start(run, at, functools.partial(meet, barrier)) for run in (promoters.one, promoters.other)]
     outcomes = [process.outcome() for process in started]
@@ -258,7 +260,7 @@ def test_who_is_late_between_two_aliases_takes_nothing_back(promoters: Promoters
     let_pass(promoters.store, promoters.one, promoters.champion)
     let_pass(promoters.store, promoters.other, promoters.one.refit)
     # The audit row is written and `previous_champion` moved, the champion not yet.
-    at = Point("recsys.registry.registry:Registry.set_alias", "before", 2)
+    at = Point("recsys.registry.aliases:Aliases.set_alias", "before", 2)
     asleep, awake, waiting = FORKSERVER.Event(), FORKSERVER.Event(), FORKSERVER.Event()
     late = promoters.start(promoters.one, at, functools.partial(fall_asleep, asleep, awake))
     assert asleep.wait(SECONDS)
@@ -281,7 +283,7 @@ def test_an_unfinished_promotion_of_a_dead_run_is_finished_by_the_next(promoters
     let_pass(promoters.store, promoters.one, promoters.champion)
     let_pass(promoters.store, promoters.other, promoters.champion)
     intent = Promotion(2, promoters.one.run_id, promoters.champion, promoters.one.refit, "died", NOW, is_complete=False)
-    promoters.store.begin_promotion(intent)
+    promoters.store.audit.begin_promotion(intent)
     refused = promoters.start(promoters.other).outcome()
     assert refused["error"] == "ConflictError"
     assert f"it is {promoters.one.refit} now" in refused["message"]
@@ -295,7 +297,7 @@ def test_of_a_promotion_and_a_rollback_one_succeeds(promoters: Promoters) -> Non
     let_pass(promoters.store, promoters.one, promoters.champion)
     let_pass(promoters.store, promoters.other, promoters.one.refit)
     promoters.start(promoters.one).value()
-    at = Point("recsys.store.feedback_store:FeedbackStore.begin_promotion", "before")
+    at = Point("recsys.store.parts.audit:Audit.begin_promotion", "before")
     meeting = functools.partial(meet, FORKSERVER.Barrier(2))
     promoted = promoters.start(promoters.other, at, meeting)
     back = promoters.night.start("rollback", at, meeting, settings=promoters.settings)

@@ -47,15 +47,15 @@ class Judgement:
 
     def verdict(self) -> dict[str, Any]:
         """What the gate says of the challenger; whatever it says, the champion stays until `promote`."""
-        batch = self.context.store.get_batch(SECOND)
+        batch = self.context.store.backlog.get_batch(SECOND)
         version = str(batch.challenger_version)
         record_fit(self.context, SECOND, "judged")  # whatever was put there counts as what was trained
         # As `evaluate_challenger` does; but MLflow takes the metrics of a version's run only once.
         evidence = evaluate(self.context, batch, self.context.folder(SECOND))
-        self.context.store.update_batch(SECOND, evidence_uri=evidence.save(self.evidence).as_uri())
-        before = self.context.registry.get_alias("champion")
+        self.context.store.backlog.update_batch(SECOND, evidence_uri=evidence.save(self.evidence).as_uri())
+        before = self.context.registry.aliases.get_alias("champion")
         verdict = pipeline.decide_promotion(version, self.run_id, NOW)
-        assert self.context.registry.get_alias("champion") == before != version
+        assert self.context.registry.aliases.get_alias("champion") == before != version
         return verdict
 
     def refusal(self) -> str:

@@ -52,7 +52,7 @@ class Api:
         wanted = frozenset(scopes)
         if wanted not in self.tokens:
             now = datetime.now(UTC)
-            self.tokens[wanted] = self.store.write(lambda c: create_key(c, "test", list(wanted), now))[1]
+            self.tokens[wanted] = self.store.database.write(lambda c: create_key(c, "test", list(wanted), now))[1]
         return self.tokens[wanted]
 
     def key(self, *scopes: Scope, user: str | None = None) -> dict[str, str]:
@@ -81,7 +81,7 @@ class Api:
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All rows of a table, in the order of its key."""
         chosen = metadata.tables[table]
-        with self.store.reading() as connection:
+        with self.store.database.reading() as connection:
             found = connection.execute(select(chosen).order_by(*chosen.primary_key)).mappings().all()
         return [dict(row) for row in found]
 
@@ -91,7 +91,7 @@ class Api:
 
     def publish(self, *users: str | None) -> None:
         """Publishes a list of The Matrix and two more films for these users; None: for everybody else."""
-        self.store.upsert_items([MATRIX, Item("b", "B", ("Drama",)), Item("c", "C", ("Comedy",))])
+        self.store.catalog.upsert_items([MATRIX, Item("b", "B", ("Drama",)), Item("c", "C", ("Comedy",))])
         entries = tuple(
             RecommendationEntry(
                 rank, item_id, 1.0 - rank / 10, "popular", {"trend:7.0": 1.0 - rank / 10}, 0.9 - rank / 10
@@ -99,7 +99,7 @@ class Api:
             for rank, item_id in enumerate((MATRIX.item_id, "b", "c"), start=1)
         )
         sets = [RecommendationSet(user, "1", PUBLISHED_AT, PUBLISHED_AT, entries) for user in users]
-        self.store.replace_recommendation_sets("1", PUBLISHED_AT, sets)
+        self.store.lists.replace_recommendation_sets("1", PUBLISHED_AT, sets)
 
 
 def user_token(sub: object = "jwt-user", secret: str = SECRET, algorithm: str = "HS256", **claims: object) -> str:

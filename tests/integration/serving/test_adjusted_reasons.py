@@ -48,7 +48,7 @@ def recommender() -> Recommender:
 def served(store: FeedbackStore, recommender: Recommender) -> list[Served]:
     """Users with a history, their lists published, and each list again after one more dislike with a reason."""
     rng = np.random.default_rng(5)
-    store.upsert_items([
+    store.catalog.upsert_items([
         Item(row.item_id, row.title, row.genres, row.cast, row.franchise if isinstance(row.franchise, str) else None)
         for row in recommender.catalog.itertuples()
     ])  # fmt: skip
@@ -61,15 +61,15 @@ def served(store: FeedbackStore, recommender: Recommender) -> list[Served]:
             else:
                 reason = REASONS[int(rng.integers(len(REASONS)))]
                 dislikes.append(Dislike(f"u{n}", day, day, item_id=item, reason=reason))
-    store.insert_interactions(likes)
-    store.record_dislikes(dislikes)
+    store.feedback.insert_interactions(likes)
+    store.feedback.record_dislikes(dislikes)
     publish(store, recommender, "7", NOW, NOW)
     found = []
     for n in range(NUM_USERS):
         before = serve_list(store, f"u{n}", NOW, LIST_LENGTH)
         item = before.entries[n % 3].item_id
         new = Dislike(f"u{n}", NOW + MINUTE, NOW + MINUTE, item_id=item, reason=REASONS[n % len(REASONS)])
-        number = store.record_dislikes([new])[0].dislike_id
+        number = store.feedback.record_dislikes([new])[0].dislike_id
         found.append(Served(f"u{n}", serve_list(store, f"u{n}", NOW + 2 * MINUTE, LIST_LENGTH), number, item))
     return found
 
@@ -83,9 +83,9 @@ def test_what_fell_by_a_dislike_stands_higher_once_it_is_taken_back(
 ) -> None:
     asked = 0
     for one in served:
-        store.retract_dislike(one.user, one.dislike_id, NOW + 3 * MINUTE)
+        store.feedback.retract_dislike(one.user, one.dislike_id, NOW + 3 * MINUTE)
         at = NOW + 3 * MINUTE  # it stays known: no candidate, and says nothing
-        store.insert_interactions([Interaction(one.user, one.disliked, "watch", at, at, is_like=False)])
+        store.feedback.insert_interactions([Interaction(one.user, one.disliked, "watch", at, at, is_like=False)])
         without = ranks_of(serve_list(store, one.user, NOW + 4 * MINUTE, LIST_LENGTH))
         for entry in one.listed.entries:
             kinds = {kind for kind, about in claims_of(entry.reason) if about == recommender.titles[one.disliked]}
@@ -107,7 +107,7 @@ def test_what_rests_on_a_like_stands_no_higher_without_it(
             continue
         title = max(set(liked), key=liked.count)
         no_more = Dislike(one.user, NOW + 3 * MINUTE, NOW + 3 * MINUTE, item_id=ids[title])  # for no reason
-        store.record_dislikes([no_more])
+        store.feedback.record_dislikes([no_more])
         without = ranks_of(serve_list(store, one.user, NOW + 4 * MINUTE, LIST_LENGTH))
         for entry in one.listed.entries:
             if title in {about for kind, about in claims_of(entry.reason) if kind in ("like", "recent")}:
@@ -146,7 +146,7 @@ def test_an_older_dislike_is_named_only_where_the_model_found_it_visible(
 ) -> None:
     kept = 0
     for one in served:
-        published = store.get_recommendations(one.user)
+        published = store.lists.get_recommendations(one.user)
         assert published is not None
         said = {entry.item_id: set(claims_of(entry.reason)) for entry in published.entries}
         for entry in one.listed.entries:

@@ -54,17 +54,17 @@ def config(airflow: Airflow, **changed: Any) -> AnnouncerConfig:
 
 
 def dislike(store: FeedbackStore, count: int, at: datetime = NOW) -> None:
-    store.record_dislikes([Dislike("7", at, at, movie_id=n + 1) for n in range(count)])
+    store.feedback.record_dislikes([Dislike("7", at, at, movie_id=n + 1) for n in range(count)])
 
 
 def use_backlog(store: FeedbackStore, batch_id: str, now: datetime) -> None:
-    store.claim_backlog(Batch(batch_id, now, now, None, BatchStatus.CLAIMED, 0, {}, now, now + 60 * MINUTE))
-    store.update_batch(batch_id, challenger_version=f"of {batch_id}")
-    store.settle_backlog(batch_id, now)
+    store.backlog.claim_backlog(Batch(batch_id, now, now, None, BatchStatus.CLAIMED, 0, {}, now, now + 60 * MINUTE))
+    store.backlog.update_batch(batch_id, challenger_version=f"of {batch_id}")
+    store.backlog.settle_backlog(batch_id, now)
 
 
 def announcement(store: FeedbackStore, after_batch: str = "") -> Announcement | None:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return find_announcement(connection, after_batch)
 
 
@@ -251,7 +251,7 @@ def test_an_airflow_that_never_answers_delays_nobody(store: FeedbackStore) -> No
 
 def test_a_database_that_fails_does_not_end_it(store: FeedbackStore, airflow: Airflow) -> None:
     def rename(old: str, new: str) -> None:
-        store.write(lambda c: c.execute(text(f"ALTER TABLE {old} RENAME TO {new}")))
+        store.database.write(lambda c: c.execute(text(f"ALTER TABLE {old} RENAME TO {new}")))
 
     dislike(store, 20)
     rename("backlog_announcements", "elsewhere")

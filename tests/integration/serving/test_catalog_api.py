@@ -18,7 +18,7 @@ def put(api: Api, body: dict[str, Any], item_id: str = MATRIX.item_id, **headers
 
 
 def test_an_item_is_hidden_and_keeps_everything_else(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     answer = put(api, HIDDEN)
     assert answer.status_code == 200, answer.text
     assert answer.json() == {
@@ -26,11 +26,11 @@ def test_an_item_is_hidden_and_keeps_everything_else(api: Api) -> None:
         "franchise": "Matrix", "release_year": 1999, "tmdb_id": 603, "imdb_id": "tt0133093", "tags": [],
         "available_from": None, "available_until": None, "is_hidden": True,
     }  # fmt: skip
-    assert api.store.catalog()["133093"].is_hidden
+    assert api.store.catalog.all_items()["133093"].is_hidden
 
 
 def test_sent_again_it_changes_nothing_and_null_empties(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     body = {
         "tags": ["spring"],
         "available_from": "2026-03-01T00:00:00+01:00",
@@ -39,7 +39,7 @@ def test_sent_again_it_changes_nothing_and_null_empties(api: Api) -> None:
     first, again = put(api, body), put(api, body)
     assert first.json() == again.json()
     assert first.json()["available_from"] == "2026-02-28T23:00:00Z"
-    assert len(api.store.list_item_changes("133093")) == 1
+    assert len(api.store.catalog.list_item_changes("133093")) == 1
     emptied = put(api, {"tags": None, "available_from": None, "available_until": None, "genres": []}).json()
     assert (emptied["tags"], emptied["available_from"], emptied["available_until"]) == ([], None, None)
     assert (emptied["genres"], emptied["cast"]) == ([], ["Keanu Reeves"])
@@ -50,11 +50,11 @@ def test_a_new_item_needs_a_title_and_a_placeholder_becomes_a_film(api: Api) -> 
     assert (missing.status_code, missing.json()["type"]) == (404, "urn:recsys:problem:not-found")
     assert "give a title" in missing.json()["detail"]
     assert put(api, {"title": "New", **HIDDEN}, "new").status_code == 200
-    api.store.upsert_items([Item("named", "named", is_placeholder=True)])
+    api.store.catalog.upsert_items([Item("named", "named", is_placeholder=True)])
     assert put(api, HIDDEN, "named").status_code == 200
-    assert api.store.catalog()["named"].is_placeholder
+    assert api.store.catalog.all_items()["named"].is_placeholder
     put(api, {"title": "A film"}, "named")
-    assert api.store.catalog()["named"] == Item("named", "A film", is_hidden=True)
+    assert api.store.catalog.all_items()["named"] == Item("named", "A film", is_hidden=True)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_a_new_item_needs_a_title_and_a_placeholder_becomes_a_film(api: Api) -> 
     ],
 )
 def test_a_wrong_value_is_named_and_nothing_is_written(api: Api, body: dict[str, Any], field: str) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     answer = put(api, body)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert api.store.catalog() == {"133093": MATRIX}
+    assert api.store.catalog.all_items() == {"133093": MATRIX}
 
 
 def test_a_span_is_checked_against_what_is_stored(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     assert put(api, {"available_until": "2026-03-01T00:00:00Z"}).status_code == 200
     refused = put(api, {"available_from": "2026-04-01T00:00:00Z"})
     assert refused.status_code == 422
@@ -88,16 +88,16 @@ def test_a_span_is_checked_against_what_is_stored(api: Api) -> None:
 
 
 def test_only_a_key_with_the_scope_changes_the_catalog(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     others = [scope for scope in Scope if scope is not Scope.CATALOG_WRITE]
     assert put(api, HIDDEN, **api.key(*others)).status_code == 403
     assert put(api, HIDDEN, **api.key(Scope.ACT_FOR_USERS, user="u")).status_code == 403
     assert api.client.put("/api/items/133093", json=HIDDEN).status_code == 401
-    assert not api.store.catalog()["133093"].is_hidden
+    assert not api.store.catalog.all_items()["133093"].is_hidden
 
 
 def test_an_exclusion_is_put_listed_and_taken_back(api: Api) -> None:
-    api.store.upsert_items([MATRIX, Item("2", "Other")])
+    api.store.catalog.upsert_items([MATRIX, Item("2", "Other")])
     headers = api.server("u")
     first = api.client.put("/api/exclusions/133093", headers=headers)
     assert first.status_code == 200, first.text
@@ -112,7 +112,7 @@ def test_an_exclusion_is_put_listed_and_taken_back(api: Api) -> None:
 
 
 def test_an_exclusion_of_nothing_known_is_refused(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     headers = api.server("u")
     assert api.client.put("/api/exclusions/unknown", headers=headers).status_code == 404
     assert api.client.delete("/api/exclusions/133093", headers=headers).status_code == 404
@@ -120,7 +120,7 @@ def test_an_exclusion_of_nothing_known_is_refused(api: Api) -> None:
 
 
 def test_nobody_excludes_for_another(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     for headers in ({}, api.key(Scope.METRICS_READ), api.key(Scope.METRICS_READ, user="u")):
         for method, path in (("put", "133093"), ("delete", "133093")):
             answer = api.client.request(method, f"/api/exclusions/{path}", headers=headers)
@@ -129,7 +129,7 @@ def test_nobody_excludes_for_another(api: Api) -> None:
 
 
 def test_erasing_a_user_forgets_what_they_excluded(api: Api) -> None:
-    api.store.upsert_items([MATRIX])
+    api.store.catalog.upsert_items([MATRIX])
     for user in ("u", "v"):
         api.client.put("/api/exclusions/133093", headers=api.server(user))
     erased = api.client.delete("/api/users/u", headers=api.server("u"))

@@ -161,7 +161,7 @@ def test_a_repeat_is_known_after_the_film_came_into_the_catalog(api: Api) -> Non
     for number, body in enumerate([{"movie_id": 603}, {"movie_title": "The Matrix"}, {"item_id": "tmdb:603"}]):
         headers = {**api.server(f"u{number}"), "Idempotency-Key": "1"}
         first = api.client.post("/api/dislike", json=body, headers=headers)
-        api.store.upsert_items([MATRIX])
+        api.store.catalog.upsert_items([MATRIX])
         again = api.client.post("/api/dislike", json=body, headers=headers)
         assert (again.status_code, again.json()["dislike_id"]) == (201, first.json()["dislike_id"])
     assert len(api.rows("user_dislikes")) == 3

@@ -25,13 +25,14 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 USER = "somebody-who-wants-to-be-forgotten"
 CALLS = (
-    "served_lists", "items", "rule_of_version", "list_exclusions", "feedback_changed_at", "items_changed_at",
-    "get_adjusted_list", "half_life_of_version", "user_signals", "add_list", "add_exposure",
+    "lists.served_lists", "catalog.get_items", "catalog.rule_of_version", "catalog.list_exclusions",
+    "stream.feedback_changed_at", "catalog.items_changed_at", "lists.get_adjusted_list", "backlog.half_life_of_version",
+    "stream.user_signals", "lists.add_list", "lists.add_exposure",
 )  # fmt: skip
 
 
 def traces(store: FeedbackStore) -> list[str]:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return [
             table.name
             for table in metadata.sorted_tables
@@ -42,29 +43,30 @@ def traces(store: FeedbackStore) -> list[str]:
 
 def publish(store: FeedbackStore) -> None:
     """The user has a list that holds what only they know, feedback, and a list that was made for them."""
-    store.upsert_items([Item(f"i{n}", f"Film {n}", ("Drama",)) for n in range(4)])
-    ((stored, _),) = store.record_and_read([Dislike(USER, NOW, NOW, movie_title=f"typed by {USER}")])
+    store.catalog.upsert_items([Item(f"i{n}", f"Film {n}", ("Drama",)) for n in range(4)])
+    ((stored, _),) = store.feedback.record_and_read([Dislike(USER, NOW, NOW, movie_title=f"typed by {USER}")])
     films = ["i0", "i1", str(stored.dislike.item_id), "i2"]
     entries = tuple(RecommendationEntry(n, film, 1 / n, "", {"trend": 1 / n}) for n, film in enumerate(films, 1))
     sets = [RecommendationSet(user, "1", NOW, NOW, entries) for user in (USER, None)]
-    store.replace_recommendation_sets("1", NOW, sets)
-    store.insert_interactions([Interaction(USER, "i3", "like", NOW + MINUTE, NOW + MINUTE, is_like=True)])
+    store.lists.replace_recommendation_sets("1", NOW, sets)
+    store.feedback.insert_interactions([Interaction(USER, "i3", "like", NOW + MINUTE, NOW + MINUTE, is_like=True)])
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_list_on_its_way_leaves_nothing(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """Whatever was read before the erasure, and is used after it."""
     publish(store)
-    original: Callable[..., Any] = getattr(store, call)
+    part, _, method = call.partition(".")
+    original: Callable[..., Any] = getattr(getattr(store, part), method)
     erased: list[int] = []
 
     def interrupted(*args: Any, **named: Any) -> Any:
         if not erased:
             erased.append(1)
-            store.erase_user(USER, "the user", NOW + 2 * MINUTE)
+            store.erasures.erase_user(USER, "the user", NOW + 2 * MINUTE)
         return original(*args, **named)
 
-    monkeypatch.setattr(store, call, interrupted)
+    monkeypatch.setattr(getattr(store, part), method, interrupted)
     served = serve_list(store, USER, NOW + 3 * MINUTE, k=3)
     assert erased, f"{call} is not called any more"
     assert (served.user_id, served.kind, len(served.entries)) == (None, SetKind.PUBLISHED, 3)
@@ -100,22 +102,22 @@ def test_what_an_erased_user_sends_is_gone_for_good_until_they_are_brought_back(
     assert [(one.status_code, one.json()["type"]) for one in answers] == [(410, "urn:recsys:problem:user-erased")] * 5
     assert all("bring-back" in one.json()["detail"] and "Retry-After" not in one.headers for one in answers)
     assert api.everything() == before
-    api.store.bring_back("u1", "an operator", datetime.now(UTC))
+    api.store.erasures.bring_back("u1", "an operator", datetime.now(UTC))
     assert api.dislike("u1")["dislike_id"] > number
     assert len(api.history("u1")) == 1
 
 
 def test_in_a_group_only_the_erased_users_dislikes_fail(store: FeedbackStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.upsert_items([MATRIX])
-    store.erase_user("u1", "the user", NOW)
+    store.catalog.upsert_items([MATRIX])
+    store.erasures.erase_user("u1", "the user", NOW)
     groups: list[list[str]] = []
-    original = store.record_and_read
+    original = store.feedback.record_and_read
 
     def counted(rows: list[Dislike]) -> Any:
         groups.append([row.user_id for row in rows])
         return original(rows)
 
-    monkeypatch.setattr(store, "record_and_read", counted)
+    monkeypatch.setattr(store.feedback, "record_and_read", counted)
     recorder = DislikeRecorder(store)
 
     async def send() -> list[Any]:
@@ -145,7 +147,7 @@ def test_what_a_database_refuses_is_logged_without_the_value(
         "is_placeholder": False,
     }
     with pytest.raises(InputError) as refused:
-        store.write(lambda c: c.execute(insert(items), [row]))
+        store.database.write(lambda c: c.execute(insert(items), [row]))
     with caplog.at_level(logging.DEBUG):
         answer = problem_of(refused.value, 1)
     assert answer.status == 422
@@ -157,11 +159,11 @@ def test_what_is_gone_from_the_catalog_is_recommended_no_more(store: FeedbackSto
     """A version was fitted when a film was known that went with its user since."""
 
     class Barred:
-        rule, item_ids = store.rule_of_version("1"), ["i0", "gone"]
+        rule, item_ids = store.catalog.rule_of_version("1"), ["i0", "gone"]
 
         def without_items(self, barred: frozenset[str]) -> frozenset[str]:
             return barred
 
-    store.upsert_items([Item("i0", "Film"), Item("i1", "Hidden", is_hidden=True)])
+    store.catalog.upsert_items([Item("i0", "Film"), Item("i1", "Hidden", is_hidden=True)])
     version: Any = Barred()
     assert eligible_as_of(store, version, NOW) == {"gone", "i1"}

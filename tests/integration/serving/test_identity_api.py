@@ -47,7 +47,7 @@ def strangers(api: Api) -> dict[str, dict[str, str]]:
     token = api.token(Scope.ACT_FOR_USERS)
     key_id = token.split("_")[1]
     revoked = api.token(Scope.ACT_FOR_USERS, Scope.METRICS_READ, Scope.USERS_ERASE)
-    api.store.write(lambda c: revoke_key(c, revoked.split("_")[1], datetime.now(UTC)))
+    api.store.database.write(lambda c: revoke_key(c, revoked.split("_")[1], datetime.now(UTC)))
     (stored,) = (row for row in api.rows("api_keys") if row["key_id"] == key_id)
     name = {"X-User-ID": "victim"}
     return {
@@ -202,11 +202,11 @@ def test_a_revoked_key_is_refused_at_once_where_nothing_is_remembered(api: Api) 
     headers = api.server("u1")
     assert api.client.get("/api/dislike-history", headers=headers).status_code == 200
     key_id = headers["Authorization"].split("_")[1]
-    first = api.store.write(lambda c: revoke_key(c, key_id, datetime.now(UTC)))
+    first = api.store.database.write(lambda c: revoke_key(c, key_id, datetime.now(UTC)))
     is_problem(api.client.get("/api/dislike-history", headers=headers), 401)
-    later = api.store.write(lambda c: revoke_key(c, key_id, datetime.now(UTC)))
+    later = api.store.database.write(lambda c: revoke_key(c, key_id, datetime.now(UTC)))
     assert later == first
-    with api.store.reading() as connection:
+    with api.store.database.reading() as connection:
         assert list_keys(connection) == [first]
 
 

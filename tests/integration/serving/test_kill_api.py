@@ -128,7 +128,7 @@ def postgres() -> Iterator[OwnPostgres]:
 def token(postgres: OwnPostgres) -> str:
     migrate(postgres.url)
     with FeedbackStore.open(postgres.url) as store:
-        return store.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], datetime.now(UTC)))[1]
+        return store.database.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], datetime.now(UTC)))[1]
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def api(postgres: OwnPostgres, token: str, tmp_path: Path) -> Iterator[ApiProces
 
 def stored(url: str) -> dict[tuple[str, str], list[int]]:
     found: dict[tuple[str, str], list[int]] = {}
-    with FeedbackStore.open(url) as store, store.reading() as connection:
+    with FeedbackStore.open(url) as store, store.database.reading() as connection:
         for row in connection.execute(text("SELECT user_id, idempotency_key, dislike_id FROM user_dislikes")):
             found.setdefault((row.user_id, row.idempotency_key), []).append(row.dislike_id)
         examples = connection.execute(text("SELECT dislike_id FROM negative_training_examples")).scalars().all()

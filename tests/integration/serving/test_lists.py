@@ -46,12 +46,12 @@ def entries(first: int, count: int, **terms: float) -> tuple[RecommendationEntry
 
 @pytest.fixture
 def published(store: FeedbackStore) -> FeedbackStore:
-    store.upsert_items([*FILMS, Item("liked", "Liked"), Item("disliked", "Disliked")])
-    store.insert_interactions([Interaction("u", "liked", "like", NOW - MINUTE, NOW - MINUTE, is_like=True)])
-    store.record_dislikes([Dislike("u", NOW - MINUTE, NOW - MINUTE, item_id="disliked")])
+    store.catalog.upsert_items([*FILMS, Item("liked", "Liked"), Item("disliked", "Disliked")])
+    store.feedback.insert_interactions([Interaction("u", "liked", "like", NOW - MINUTE, NOW - MINUTE, is_like=True)])
+    store.feedback.record_dislikes([Dislike("u", NOW - MINUTE, NOW - MINUTE, item_id="disliked")])
     own = entries(0, 6, **{"like:liked": 0.3, "recent:liked": 0.2, "dislike:disliked": -0.1})
     chances = CALIBRATION.as_dict()
-    store.replace_recommendation_sets(
+    store.lists.replace_recommendation_sets(
         "7",
         NOW,
         [
@@ -69,7 +69,7 @@ def ids(served: RecommendationSet) -> list[str]:
 def dislike(
     store: FeedbackStore, item: str, reason: DislikeReason, at: datetime = NOW + MINUTE, user: str = "u"
 ) -> int:
-    return store.record_dislikes([Dislike(user, at, at, item_id=item, reason=reason)])[0].dislike_id
+    return store.feedback.record_dislikes([Dislike(user, at, at, item_id=item, reason=reason)])[0].dislike_id
 
 
 def check_sums(served: RecommendationSet) -> None:
@@ -86,7 +86,7 @@ def test_a_list_that_nothing_changed_is_served_as_published(published: FeedbackS
     assert (ids(served), served.kind) == (["i0", "i1", "i2"], SetKind.PUBLISHED)
     check_sums(served)
     serve_list(published, "u", NOW + 2 * MINUTE, k=5)
-    with published.reading() as connection:
+    with published.database.reading() as connection:
         table = recommendation_exposures.c
         rows = connection.execute(select(table.recommendation_set_id, table.num_items, table.served_at)).all()
     assert [tuple(row) for row in rows] == [
@@ -116,7 +116,7 @@ def test_a_dislike_acts_at_once_and_its_undo_undoes_it_exactly(
     for entry in served.entries:
         assert entry.score == pytest.approx(before[entry.item_id].score * lowered.get(entry.item_id, 1.0), abs=1e-9)
         assert ("since you disliked Film 0" in entry.reason) == (entry.item_id in lowered)
-    published.retract_dislike("u", number, NOW + 2 * MINUTE)
+    published.feedback.retract_dislike("u", number, NOW + 2 * MINUTE)
     after = serve_list(published, "u", NOW + 3 * MINUTE, k=6)
     assert {e.item_id: (e.score, e.contributions) for e in after.entries} == {
         e.item_id: (e.score, e.contributions) for e in before.values()
@@ -128,7 +128,7 @@ def test_a_list_answers_as_strongly_as_its_version(published: FeedbackStore) -> 
     version = RecommendationSet(
         "u", "8", NOW, NOW, entries(0, 6), calibration=CALIBRATION.as_dict(), adjustment_power=3.0
     )
-    published.replace_recommendation_sets(
+    published.lists.replace_recommendation_sets(
         "8", NOW + MINUTE, [replace(version, as_of=NOW + MINUTE, created_at=NOW + MINUTE)]
     )
     before = {entry.item_id: entry.score for entry in version.entries}
@@ -144,8 +144,8 @@ def test_a_list_answers_as_strongly_as_its_version(published: FeedbackStore) -> 
 
 def test_an_adjustment_fades_with_the_half_life_of_the_version(published: FeedbackStore) -> None:
     batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, {"half_life_days": 10.0}, NOW, NOW + MINUTE)
-    published.claim_backlog(batch)
-    published.update_batch("r", challenger_version="6", refit_version="7")
+    published.backlog.claim_backlog(batch)
+    published.backlog.update_batch("r", challenger_version="6", refit_version="7")
     dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + MINUTE)
     served = serve_list(published, "u", NOW + MINUTE + timedelta(days=10), k=5)
     terms = {entry.item_id: entry for entry in served.entries}["i2"].contributions
@@ -155,8 +155,8 @@ def test_an_adjustment_fades_with_the_half_life_of_the_version(published: Feedba
 
 def test_an_adjustment_that_has_faded_away_has_no_row(published: FeedbackStore) -> None:
     batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, {"half_life_days": 10.0}, NOW, NOW + MINUTE)
-    published.claim_backlog(batch)
-    published.update_batch("r", challenger_version="6", refit_version="7")
+    published.backlog.claim_backlog(batch)
+    published.backlog.update_batch("r", challenger_version="6", refit_version="7")
     dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + MINUTE)
     served = serve_list(published, "u", NOW + MINUTE + timedelta(days=300), k=5)
     check_sums(served)
@@ -166,14 +166,14 @@ def test_an_adjustment_that_has_faded_away_has_no_row(published: FeedbackStore) 
 
 def test_what_moves_up_to_the_top_was_not_visibly_lowered(published: FeedbackStore) -> None:
     """The film that stood before it is gone; the sentence of the published list would now be wrong."""
-    version = published.get_recommendations("u")
+    version = published.lists.get_recommendations("u")
     assert version is not None
     terms = {"trend": 2.0, "dislike:disliked": -0.3}
     said = "Popular right now; ranked lower since you disliked Disliked"
     own = [replace(entry, contributions=terms, score=1.7, reason=said) for entry in version.entries[1:]]
     own = [replace(entry, rank=rank) for rank, entry in enumerate([version.entries[0], *own], start=1)]
     later = NOW + MINUTE
-    published.replace_recommendation_sets(
+    published.lists.replace_recommendation_sets(
         "7", later, [RecommendationSet("u", "7", later, later, tuple(own), calibration=version.calibration)]
     )
     dislike(published, "i0", DislikeReason.ALREADY_WATCHED, NOW + 2 * MINUTE)
@@ -201,13 +201,13 @@ def test_a_stranger_gets_the_newcomers_list_in_their_own_name(published: Feedbac
 
 def test_what_was_met_since_is_left_out_and_newcomers_films_fill_up(published: FeedbackStore) -> None:
     rows = [Interaction("u", f"i{n}", "watch", NOW + MINUTE, NOW + MINUTE, is_like=False) for n in (0, 1, 2)]
-    published.insert_interactions(rows)
+    published.feedback.insert_interactions(rows)
     assert ids(serve_list(published, "u", NOW + MINUTE, k=6)) == ["i3", "i4", "i5", "i6", "i7", "i8"]
 
 
 def test_an_opinion_that_no_longer_holds_is_no_reason(published: FeedbackStore) -> None:
     dislike(published, "liked", DislikeReason.UNSPECIFIED)
-    published.insert_interactions([
+    published.feedback.insert_interactions([
         Interaction("u", "disliked", "like", NOW + MINUTE, NOW + MINUTE, is_like=True)
     ])  # fmt: skip
     for entry in serve_list(published, "u", NOW + MINUTE, k=5).entries:
@@ -219,7 +219,7 @@ def test_a_dislike_is_held_against_the_list_that_was_served(published: FeedbackS
     served = serve_list(published, "u", NOW + MINUTE, k=5)
     chosen: Any = served.entries[2]
     number = dislike(published, chosen.item_id, DislikeReason.UNSPECIFIED, NOW + 2 * MINUTE)
-    found = published.get_dislikes([number])[number].dislike
+    found = published.feedback.get_dislikes([number])[number].dislike
     assert (found.recommendation_set_id, found.predicted_score) == (
         served.recommendation_set_id,
         chosen.predicted_score,
@@ -239,13 +239,13 @@ def test_what_may_not_be_recommended_any_more_leaves_published_lists_and_others_
 ) -> None:
     before = serve_list(published, "u", NOW, k=6)
     assert "i0" in ids(before)
-    published.change_item("i0", barred, NOW + MINUTE)
+    published.catalog.change_item("i0", barred, NOW + MINUTE)
     for at in (2, 3):  # made, and then found again
         served = serve_list(published, "u", NOW + at * MINUTE, k=6)
         assert ids(served) == ["i1", "i2", "i3", "i4", "i5", "i6"]
         assert "i0" not in ids(serve_list(published, "stranger", NOW + at * MINUTE))
         check_sums(served)
-    published.change_item("i0", back, NOW + 4 * MINUTE)
+    published.catalog.change_item("i0", back, NOW + 4 * MINUTE)
     assert ids(serve_list(published, "u", NOW + 5 * MINUTE, k=6)) == ids(before)
     assert "i0" in ids(serve_list(published, "stranger", NOW + 5 * MINUTE))
 
@@ -253,21 +253,21 @@ def test_what_may_not_be_recommended_any_more_leaves_published_lists_and_others_
 def test_a_film_that_comes_back_is_in_adjusted_lists_again(published: FeedbackStore) -> None:
     dislike(published, "i2", DislikeReason.POOR_QUALITY)  # from here on the list is made when it is served
     before = serve_list(published, "u", NOW + 2 * MINUTE, k=5)
-    published.change_item("i0", {"is_hidden": True}, NOW + 3 * MINUTE)
+    published.catalog.change_item("i0", {"is_hidden": True}, NOW + 3 * MINUTE)
     assert "i0" not in ids(serve_list(published, "u", NOW + 4 * MINUTE, k=5))
-    published.change_item("i0", {"is_hidden": False}, NOW + 5 * MINUTE)
+    published.catalog.change_item("i0", {"is_hidden": False}, NOW + 5 * MINUTE)
     assert ids(serve_list(published, "u", NOW + 6 * MINUTE, k=5)) == ids(before)
 
 
 def test_a_film_expires_while_nobody_changes_anything(published: FeedbackStore) -> None:
-    published.change_item("i0", {"available_until": NOW + 2 * MINUTE}, NOW - MINUTE)
+    published.catalog.change_item("i0", {"available_until": NOW + 2 * MINUTE}, NOW - MINUTE)
     assert ids(serve_list(published, "u", NOW + MINUTE, k=3)) == ["i0", "i1", "i2"]
     assert ids(serve_list(published, "u", NOW + 2 * MINUTE, k=3)) == ["i1", "i2", "i3"]
 
 
 def test_an_exclusion_acts_at_once_on_its_user_alone_and_can_be_taken_back(published: FeedbackStore) -> None:
     before = serve_list(published, "u", NOW, k=6)
-    published.exclude_item("u", "i0", NOW + MINUTE)
+    published.catalog.exclude_item("u", "i0", NOW + MINUTE)
     served = serve_list(published, "u", NOW + MINUTE, k=6)
     assert ids(served) == ["i1", "i2", "i3", "i4", "i5", "i6"]
     check_sums(served)
@@ -275,16 +275,16 @@ def test_an_exclusion_acts_at_once_on_its_user_alone_and_can_be_taken_back(publi
     for entry in served.entries[:5]:  # no opinion: nothing else changes
         same = next(one for one in before.entries if one.item_id == entry.item_id)
         assert (entry.score, entry.contributions) == (same.score, same.contributions)
-    published.include_item("u", "i0", NOW + 2 * MINUTE)
+    published.catalog.include_item("u", "i0", NOW + 2 * MINUTE)
     assert ids(serve_list(published, "u", NOW + 3 * MINUTE, k=6)) == ids(before)
 
 
 def test_live_lists_follow_the_rule_of_the_version_and_the_catalog_of_now(published: FeedbackStore) -> None:
     config = {"half_life_days": 10.0, "eligible": {"genres": ["Action"]}}
-    published.claim_backlog(Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, config, NOW, NOW + MINUTE))
-    published.update_batch("r", challenger_version="6", refit_version="7")
+    published.backlog.claim_backlog(Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, config, NOW, NOW + MINUTE))
+    published.backlog.update_batch("r", challenger_version="6", refit_version="7")
     assert set(ids(serve_list(published, "u", NOW + MINUTE))) == {"i0", "i2", "i4", "i6", "i8", "i10"}
-    published.change_item("i4", {"genres": ("Drama",)}, NOW + 2 * MINUTE)
+    published.catalog.change_item("i4", {"genres": ("Drama",)}, NOW + 2 * MINUTE)
     assert "i4" not in ids(serve_list(published, "u", NOW + 3 * MINUTE))
 
 
@@ -296,7 +296,7 @@ def test_before_anything_was_published_it_says_so(store: FeedbackStore) -> None:
 def test_a_row_of_the_future_writes_no_list_at_each_request(published: FeedbackStore) -> None:
     future = NOW + timedelta(days=27_000)
     dislike(published, "i0", DislikeReason.UNSPECIFIED)
-    published.insert_interactions([Interaction("u", "i1", "like", future, future, is_like=True)])
+    published.feedback.insert_interactions([Interaction("u", "i1", "like", future, future, is_like=True)])
     asked = [serve_list(published, "u", NOW + (2 + n) * MINUTE, 3) for n in range(5)]
     assert len({one.recommendation_set_id for one in asked}) == 1
     assert "i0" not in ids(asked[0]), "what is not in the future acts"

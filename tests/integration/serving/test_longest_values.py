@@ -57,7 +57,7 @@ def test_the_longest_dislikes_are_recorded_and_found_again(api: Api) -> None:
     assert len(items) == len(titles)
     assert {item["title"] for item in items} == set(titles)
     # The film comes, and what was said of its title becomes what was said of the film.
-    api.store.upsert_items([Item("real", titles[0])])
+    api.store.catalog.upsert_items([Item("real", titles[0])])
     assert [row["item_id"] for row in api.rows("user_dislikes")].count("real") == 1
 
 

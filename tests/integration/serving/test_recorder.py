@@ -16,8 +16,10 @@ from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike, DislikeReason, Item
 from recsys.serving.recorder import DislikeRecorder
 from recsys.store import FeedbackStore
+from recsys.store.database import Database
 from recsys.store.database_errors import parse_url
 from recsys.store.engine import make_engine
+from recsys.store.parts.feedback import Feedback
 
 NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
 MATRIX = Item("133093", "The Matrix", ("Action", "Sci-Fi"))
@@ -29,11 +31,11 @@ def dislike(user_id: str, key: str | None = None) -> Dislike:
     return Dislike(user_id, NOW, NOW, item_id="133093", reason=DislikeReason.WRONG_GENRE, idempotency_key=key)
 
 
-class GatedStore(FeedbackStore):
-    """The store, with a gate before each transaction of the recorder."""
+class GatedFeedback(Feedback):
+    """With a gate before each transaction of the recorder."""
 
-    def __init__(self, engine) -> None:
-        super().__init__(engine)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self.gate = threading.Event()
         self.arrived = threading.Semaphore(0)
         self.groups: list[list[str]] = []
@@ -44,16 +46,22 @@ class GatedStore(FeedbackStore):
         assert self.gate.wait(30)
         return super().record_and_read(rows)
 
+
+class GatedStore(FeedbackStore):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.feedback = self.gated = GatedFeedback(database)
+
     async def group_arrives(self) -> None:
-        assert await asyncio.to_thread(self.arrived.acquire, timeout=30)
+        assert await asyncio.to_thread(self.gated.arrived.acquire, timeout=30)
 
 
 @pytest.fixture
 def gated(database_url: str) -> Iterator[GatedStore]:
     with GatedStore.open(database_url) as store:
-        store.upsert_items([MATRIX])
+        store.catalog.upsert_items([MATRIX])
         yield store
-        store.gate.set()
+        store.gated.gate.set()
 
 
 @contextmanager
@@ -73,7 +81,7 @@ async def submitted(recorder: DislikeRecorder, *dislikes: Dislike) -> list[async
 
 
 def users(store: FeedbackStore) -> list[str]:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return list(connection.scalars(text("SELECT user_id FROM user_dislikes ORDER BY dislike_id")))
 
 
@@ -83,18 +91,18 @@ def test_what_comes_while_a_transaction_runs_is_written_in_the_next_one(gated: G
         await gated.group_arrives()
         rest = await submitted(recorder, *(dislike(str(number)) for number in range(1, 50)))
         assert not any(task.done() for task in (*first, *rest))
-        gated.gate.set()
+        gated.gated.gate.set()
         answers = await asyncio.gather(*first, *rest)
         assert [stored.dislike.user_id for stored, _ in answers] == [str(number) for number in range(50)]
         assert all(is_new for _, is_new in answers)
         assert answers[0][0].adjustments == {"genre:Action": -0.15, "genre:Sci-Fi": -0.15}
-        assert gated.get_dislikes([stored.dislike_id for stored, _ in answers]) == {
+        assert gated.feedback.get_dislikes([stored.dislike_id for stored, _ in answers]) == {
             stored.dislike_id: stored for stored, _ in answers
         }
 
     with running(DislikeRecorder(gated)) as recorder:
         asyncio.run(main(recorder))
-    assert gated.groups == [["0"], [str(number) for number in range(1, 50)]]
+    assert gated.gated.groups == [["0"], [str(number) for number in range(1, 50)]]
     assert len(users(gated)) == 50
 
 
@@ -105,7 +113,7 @@ def test_the_same_key_twice_in_one_group_is_one_dislike(gated: GatedStore) -> No
         first = await submitted(recorder, dislike("0"))
         await gated.group_arrives()
         same = await submitted(recorder, dislike("7", "k"), dislike("8", "k"), dislike("7", "k"))
-        gated.gate.set()
+        gated.gated.gate.set()
         await asyncio.gather(*first)
         answers = [await task for task in same]
         assert [is_new for _, is_new in answers] == [True, True, False]
@@ -124,7 +132,7 @@ def test_a_bad_event_fails_alone(gated: GatedStore) -> None:
         await gated.group_arrives()
         unexpected = Dislike("odd", NOW, NOW, item_id="133093", recommendation_set_id="x")  # type: ignore[arg-type]
         rest = await submitted(recorder, dislike("1"), BAD, unexpected, dislike("2"))
-        gated.gate.set()
+        gated.gated.gate.set()
         one, bad, odd, two = await asyncio.gather(*rest, return_exceptions=True)
         assert (one[0].dislike.user_id, two[0].dislike.user_id) == ("1", "2")
         assert isinstance(bad, InputError), bad
@@ -151,16 +159,16 @@ REFUSING = {
 
 
 def test_a_row_that_the_database_refuses_fails_alone_and_costs_the_others_one_commit(gated: GatedStore) -> None:
-    for statement in REFUSING[gated._engine.dialect.name]:
-        gated.write(lambda c, statement=statement: c.execute(text(statement)))
+    for statement in REFUSING[gated.database.engine.dialect.name]:
+        gated.database.write(lambda c, statement=statement: c.execute(text(statement)))
     commits: list[object] = []
-    event.listen(gated._engine, "commit", commits.append)
+    event.listen(gated.database.engine, "commit", commits.append)
 
     async def main(recorder: DislikeRecorder) -> None:
         first = await submitted(recorder, dislike("0"))
         await gated.group_arrives()
         rest = await submitted(recorder, *map(dislike, ("1", "poison", "2", "3", "poison", "4")))
-        gated.gate.set()
+        gated.gated.gate.set()
         answers = await asyncio.gather(*rest, return_exceptions=True)
         refused = [answer for answer in answers if isinstance(answer, Exception)]
         written = [answer[0].dislike.user_id for answer in answers if not isinstance(answer, Exception)]
@@ -176,7 +184,7 @@ def test_a_row_that_the_database_refuses_fails_alone_and_costs_the_others_one_co
 def test_what_can_be_seen_to_be_wrong_never_reaches_a_group(gated: GatedStore) -> None:
     with running(DislikeRecorder(gated)) as recorder, pytest.raises(InputError, match="to name the disliked film"):
         asyncio.run(recorder.record(Dislike("7", NOW, NOW)))
-    assert gated.groups == []
+    assert gated.gated.groups == []
 
 
 def test_a_cancelled_request_disturbs_nobody_and_its_dislike_is_kept(gated: GatedStore) -> None:
@@ -186,7 +194,7 @@ def test_a_cancelled_request_disturbs_nobody_and_its_dislike_is_kept(gated: Gate
         rest = await submitted(recorder, dislike("1"), dislike("2", "k"), dislike("3"))
         rest[1].cancel()
         await asyncio.wait([rest[1]])
-        gated.gate.set()
+        gated.gated.gate.set()
         one, three = await rest[0], await rest[2]
         assert (one[0].dislike.user_id, three[0].dislike.user_id) == ("1", "3")
         assert rest[1].cancelled()
@@ -206,7 +214,7 @@ def test_when_too_many_wait_the_next_is_told_to_come_back(gated: GatedStore) -> 
         rest = await submitted(recorder, dislike("1"), dislike("2"))
         with pytest.raises(TransientError, match="busy, try again"):
             await recorder.record(dislike("3"))
-        gated.gate.set()
+        gated.gated.gate.set()
         await asyncio.gather(*first, *rest)
         assert (await recorder.record(dislike("3")))[1]
 
@@ -228,7 +236,7 @@ def test_stopping_writes_what_was_submitted_and_takes_no_more(gated: GatedStore)
             await asyncio.sleep(0)
         with pytest.raises(TransientError, match="stopping"):
             await recorder.record(dislike("3"))
-        gated.gate.set()
+        gated.gated.gate.set()
         assert all(is_new for _, is_new in await asyncio.gather(*tasks))
         await stopping
 
@@ -246,7 +254,7 @@ def test_an_event_loop_that_is_gone_does_not_stop_the_writer(gated: GatedStore) 
 
     with running(DislikeRecorder(gated)) as recorder:
         asyncio.run(abandon(recorder))
-        gated.gate.set()
+        gated.gated.gate.set()
         assert asyncio.run(recorder.record(dislike("1")))[1]
     assert users(gated) == ["0", "1"]
 
@@ -255,13 +263,13 @@ def impatient(store: FeedbackStore) -> None:
     """Makes every connection give up on a lock at once."""
     give_up = {"sqlite": "PRAGMA busy_timeout=0", "postgresql": "SET lock_timeout = '50ms'"}
 
-    @event.listens_for(store._engine, "connect")
+    @event.listens_for(store.database.engine, "connect")
     def set_up(connection, record) -> None:
-        connection.cursor().execute(give_up[store._engine.dialect.name])
-        if store._engine.dialect.name == "postgresql":
+        connection.cursor().execute(give_up[store.database.engine.dialect.name])
+        if store.database.engine.dialect.name == "postgresql":
             connection.commit()
 
-    store._engine.dispose()
+    store.database.engine.dispose()
 
 
 @contextmanager
@@ -283,7 +291,7 @@ def test_a_database_that_is_away_is_told_to_all_of_the_group(database_url: str, 
             first = await submitted(recorder, dislike("0", "k0"))
             await gated.group_arrives()
             rest = await submitted(recorder, dislike("1", "k1"), dislike("2", "k2"))
-            gated.gate.set()
+            gated.gated.gate.set()
             errors = await asyncio.gather(*first, *rest, return_exceptions=True)
             assert all(isinstance(error, TransientError) for error in errors), errors
             assert len({id(error) for error in errors}) == 3
@@ -293,4 +301,4 @@ def test_a_database_that_is_away_is_told_to_all_of_the_group(database_url: str, 
     with running(DislikeRecorder(gated)) as recorder:
         asyncio.run(main(recorder))
     assert sorted(users(gated)) == ["0", "1", "2"]
-    assert gated.groups[:2] == [["0"], ["1", "2"]]
+    assert gated.gated.groups[:2] == [["0"], ["1", "2"]]

@@ -89,7 +89,7 @@ def test_serve_says_where_it_is_and_stops_in_order(home: Settings) -> None:
         assert client.get("/readyz").status_code == 200
         assert client.post("/api/dislike", json=SENT, headers=headers).status_code == 201
     with FeedbackStore.open(home.database_url) as store:
-        assert len(store.list_dislikes("u1")) == 1
+        assert len(store.feedback.list_dislikes("u1")) == 1
 
 
 def test_several_workers_count_together(home: Settings) -> None:

@@ -29,23 +29,23 @@ ENTRY = RecommendationEntry(1, MATRIX.item_id, 0.9, "popular", {"trend": 0.9}, 0
 
 def make_champion(store: FeedbackStore, version: str, at: datetime, *, is_complete: bool = True) -> None:
     """Writes the audit's row."""
-    last = store.last_promotion()
+    last = store.audit.last_promotion()
     sequence, before = (1, None) if last is None else (last.sequence + 1, last.to_version)
-    is_back = version in {row.to_version for row in store.list_promotions()}
+    is_back = version in {row.to_version for row in store.audit.list_promotions()}
     kind = PromotionKind.ROLLBACK if is_back else PromotionKind.PROMOTION
-    store.begin_promotion(
+    store.audit.begin_promotion(
         Promotion(sequence, f"run-{sequence}", before, version, "x", at, is_complete=False, kind=kind)
     )
     if is_complete:
-        store.finish_promotion(at, lambda rows: None)
+        store.audit.finish_promotion(at, lambda rows: None)
 
 
 def publish(store: FeedbackStore, version: str, as_of: datetime, now: datetime) -> None:
-    store.upsert_items([MATRIX])
+    store.catalog.upsert_items([MATRIX])
     score = SCORES.get(version, 1.0)
     entries = (replace(ENTRY, score=score, contributions={"trend": score}, reason=f"by version {version}"),)
     lists = [RecommendationSet(user, version, as_of, now, entries) for user in ("u1", "u2", None)]
-    store.replace_recommendation_sets(version, as_of, lists)
+    store.lists.replace_recommendation_sets(version, as_of, lists)
 
 
 def first_two_nights(store: FeedbackStore) -> None:
@@ -62,7 +62,7 @@ def test_a_new_champion_is_served_though_it_was_published_by_an_earlier_clock(ap
         found = api.client.get("/api/recommendations?k=1", headers=api.server(user)).json()
         assert (found["model_version"], found["recommendations"][0]["score"]) == ("4", SCORES["4"])
     for whose in ("u1", None):
-        stored = api.store.get_recommendations(whose)
+        stored = api.store.lists.get_recommendations(whose)
         assert stored is not None
         assert stored.model_version == "4"
 
@@ -118,7 +118,7 @@ def test_a_list_made_for_a_user_holds_for_the_publication_that_it_was_made_from(
     store: FeedbackStore, user: str
 ) -> None:
     first_two_nights(store)
-    store.record_dislikes([Dislike(user, TODAY, TODAY, movie_title="Another")])
+    store.feedback.record_dislikes([Dislike(user, TODAY, TODAY, movie_title="Another")])
     now = TODAY + timedelta(minutes=1)
     made = serve_list(store, user, now, k=1)
     assert (made.kind, made.model_version) == (SetKind.ADJUSTED, "4")
@@ -147,12 +147,12 @@ def test_old_lists_are_pruned_by_the_step_of_monitoring(settings: Settings) -> N
             "summary": "Would delete 5 lists that are older than 30 days, are not served and were never shown; "
             "nothing was deleted.",
         }  # fmt: skip
-        assert [store.count_recommendation_sets(version, NIGHT) for version in ("2", "4")] == [3, 3]
+        assert [store.lists.count_recommendation_sets(version, NIGHT) for version in ("2", "4")] == [3, 3]
         assert pipeline.prune_lists(TODAY + 31 * DAY, 30)["num_lists"] == 2, "version 4's are 30 days old, not older"
         done = pipeline.prune_lists(now.isoformat(), 30)
         assert (done["num_lists"], done["summary"].split(" that ")[0]) == (3, "Deleted 3 lists")
         assert pipeline.prune_lists(now, 30)["num_lists"] == 0
-        assert [store.count_recommendation_sets(version, NIGHT) for version in ("6", "8")] == [3, 3]
+        assert [store.lists.count_recommendation_sets(version, NIGHT) for version in ("6", "8")] == [3, 3]
         assert serve_list(store, "u1", now, k=1).model_version == "8"
         with pytest.raises(InputError, match="Expected keep_lists_days from 0 to"):
             pipeline.prune_lists(now, -1.0)
@@ -164,16 +164,16 @@ def test_publishing_another_champion_takes_the_space_of_the_retired_one(settings
     migrate(settings.database_url)
     sizes, numbers = [], []
     with Context.open(settings) as context:
-        context.store.upsert_items([MATRIX])
+        context.store.catalog.upsert_items([MATRIX])
         for version in ("2", "4", "6", "8", "8", "10"):
-            last = context.store.last_promotion()
+            last = context.store.audit.last_promotion()
             if last is None or last.to_version != version:
                 make_champion(context.store, version, TODAY)
             delete_retired_lists(context, TODAY)
             entries = (replace(ENTRY, reason=random.Random(version).randbytes(1_000).hex()),)
             lists = [RecommendationSet(f"u{user}", version, NIGHT, TODAY, entries) for user in range(500)]
-            context.store.replace_recommendation_sets(version, NIGHT, lists)
-            with context.store.reading() as connection:
+            context.store.lists.replace_recommendation_sets(version, NIGHT, lists)
+            with context.store.database.reading() as connection:
                 numbers.append(connection.scalar(select(func.count()).select_from(recommendation_sets)))
                 sizes.append(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
     assert numbers == [500, 1_000, 1_000, 1_000, 1_000, 1_000]
@@ -185,12 +185,12 @@ def test_a_file_gives_the_pages_of_deleted_lists_back(settings: Settings) -> Non
     migrate(settings.database_url)
     path = settings.home / "feedback.db"
     with FeedbackStore.open(settings.database_url) as store:
-        store.upsert_items([MATRIX])
+        store.catalog.upsert_items([MATRIX])
         for n, version in enumerate(("2", "4", "6")):
             make_champion(store, version, TODAY + n * DAY)
             entries = (replace(ENTRY, reason=os.urandom(2_000).hex()),)
             lists = [RecommendationSet(f"u{user}", version, NIGHT, TODAY, entries) for user in range(1_000)]
-            store.replace_recommendation_sets(version, NIGHT, lists)
+            store.lists.replace_recommendation_sets(version, NIGHT, lists)
         before = path.stat().st_size
         assert pipeline.prune_lists(TODAY + 60 * DAY)["num_lists"] == 1_000
     assert path.stat().st_size < 0.75 * before

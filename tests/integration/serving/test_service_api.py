@@ -39,7 +39,7 @@ def test_not_ready_with_another_schema(api: Api) -> None:
     def forget(connection) -> None:  # type: ignore[no-untyped-def]
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
 
-    api.store.write(forget)
+    api.store.database.write(forget)
     assert is_problem(api.client.get("/readyz"), 503)["type"].endswith("try-again")
     assert api.client.get("/healthz").status_code == 200
 
@@ -118,7 +118,7 @@ def test_what_should_never_happen_is_a_500_without_a_traceback(
 
     with serving(store) as api:
         api.publish("u1")
-        store.write(drop)
+        store.database.write(drop)
         answer = api.client.get("/api/recommendations", headers=api.server("u1"))
         assert is_problem(answer, 500)["type"].endswith("unexpected")
         assert "recommendation_exposures" not in answer.text
@@ -189,11 +189,11 @@ def test_the_example_of_the_description_is_accepted(api: Api) -> None:
 def test_the_api_shows_what_the_functions_of_the_document_say(api: Api) -> None:
     for reason in DislikeReason:
         api.dislike("u1", reason=str(reason))
-    stored = get_user_dislikes(api.store, "u1")
+    stored = get_user_dislikes(api.store.feedback, "u1")
     assert [one["dislike_id"] for one in api.history("u1")] == [one.dislike_id for one in stored]
     shown = api.client.get("/api/dislike-patterns", headers=api.server("u1")).json()
     as_of = stored[0].dislike.recorded_at
-    counted = get_dislike_pattern_analysis(api.store, "u1", as_of=as_of)
+    counted = get_dislike_pattern_analysis(api.store.insights, "u1", as_of=as_of)
     assert shown["reason_distribution"] == counted["reason_distribution"] == dict.fromkeys(DislikeReason, 1)
 
 
@@ -223,7 +223,7 @@ def test_every_answer_says_what_a_browser_may_not_do_with_it(store: FeedbackStor
             431: api.client.get("/healthz", headers={"X-Long": "x" * 40_000}),
         }  # fmt: skip
         answers |= {-number: api.client.get(path) for number, path in enumerate(OPEN_PAGES, start=1)}
-        store.write(lambda c: c.exec_driver_sql("DROP TABLE recommendation_exposures"))
+        store.database.write(lambda c: c.exec_driver_sql("DROP TABLE recommendation_exposures"))
         answers[500] = api.client.get("/api/recommendations", headers=known)
     for status, answer in answers.items():
         assert answer.status_code == (status if status > 0 else 200), (status, answer.text[:200])

@@ -27,7 +27,7 @@ def plan(batch_id: str, now: datetime = NOW, **changed: Any) -> Batch:
 
 
 def dislike(store: FeedbackStore, count: int, at: datetime = NOW) -> None:
-    store.record_dislikes([Dislike("7", at, at, movie_id=n + 1) for n in range(count)])
+    store.feedback.record_dislikes([Dislike("7", at, at, movie_id=n + 1) for n in range(count)])
 
 
 def states(database_url: str) -> list[tuple[str | None, bool]]:
@@ -44,91 +44,91 @@ def states(database_url: str) -> list[tuple[str | None, bool]]:
 def test_backlog_ends_at_the_cut_off(store: FeedbackStore) -> None:
     dislike(store, 2)
     dislike(store, 3, NOW + timedelta(microseconds=1))
-    assert [store.count_backlog(NOW + timedelta(microseconds=n)) for n in (-1, 0, 1)] == [0, 2, 5]
+    assert [store.backlog.count_backlog(NOW + timedelta(microseconds=n)) for n in (-1, 0, 1)] == [0, 2, 5]
 
 
 def test_claim_then_use(store: FeedbackStore, database_url: str) -> None:
     dislike(store, 2)
     dislike(store, 1, NOW + HOUR)
-    batch = store.claim_backlog(plan("r1"))
+    batch = store.backlog.claim_backlog(plan("r1"))
     assert batch == plan("r1", num_examples=2)
-    assert store.get_batch("r1") == batch
-    assert store.count_backlog(NOW + HOUR) == 1
-    store.update_batch("r1", challenger_version="2", num_rows=10)
-    used = store.settle_backlog("r1", NOW + HOUR)
+    assert store.backlog.get_batch("r1") == batch
+    assert store.backlog.count_backlog(NOW + HOUR) == 1
+    store.backlog.update_batch("r1", challenger_version="2", num_rows=10)
+    used = store.backlog.settle_backlog("r1", NOW + HOUR)
     assert (used.status, used.num_examples, used.settled_at) == (BatchStatus.USED, 2, NOW + HOUR)
     assert states(database_url) == [("r1", True), ("r1", True), (None, False)]
-    assert store.find_batch_by_version("2") == used
-    assert store.settle_backlog("r1", NOW + 2 * HOUR) == used
-    assert store.claim_backlog(plan("r1", NOW + 3 * HOUR)) == used
+    assert store.backlog.find_batch_by_version("2") == used
+    assert store.backlog.settle_backlog("r1", NOW + 2 * HOUR) == used
+    assert store.backlog.claim_backlog(plan("r1", NOW + 3 * HOUR)) == used
 
 
 def test_without_challenger_the_examples_go_back(store: FeedbackStore, database_url: str) -> None:
     dislike(store, 2)
-    store.claim_backlog(plan("r1"))
-    released = store.settle_backlog("r1", NOW + HOUR)
+    store.backlog.claim_backlog(plan("r1"))
+    released = store.backlog.settle_backlog("r1", NOW + HOUR)
     assert (released.status, released.num_examples) == (BatchStatus.RELEASED, 2)
-    assert store.settle_backlog("r1", NOW + 2 * HOUR) == released
-    assert store.release_batch("r1", NOW + 2 * HOUR) == released
+    assert store.backlog.settle_backlog("r1", NOW + 2 * HOUR) == released
+    assert store.backlog.release_batch("r1", NOW + 2 * HOUR) == released
     assert states(database_url) == [(None, False)] * 2
-    assert store.claim_backlog(plan("r2")).num_examples == 2
+    assert store.backlog.claim_backlog(plan("r2")).num_examples == 2
 
 
 def test_a_retry_finds_its_own_batch(store: FeedbackStore) -> None:
     dislike(store, 2)
-    first = store.claim_backlog(plan("r1"))
+    first = store.backlog.claim_backlog(plan("r1"))
     dislike(store, 2)
-    assert store.claim_backlog(plan("r1", NOW + HOUR)) == first
+    assert store.backlog.claim_backlog(plan("r1", NOW + HOUR)) == first
 
 
 def test_released_batch_is_opened_again_by_its_run(store: FeedbackStore) -> None:
     dislike(store, 2)
-    store.claim_backlog(plan("r1"))
-    store.update_batch("r1", training_set_uri="file:///x", challenger_version="5")
-    store.release_batch("r1", NOW + HOUR)
+    store.backlog.claim_backlog(plan("r1"))
+    store.backlog.update_batch("r1", training_set_uri="file:///x", challenger_version="5")
+    store.backlog.release_batch("r1", NOW + HOUR)
     dislike(store, 1)
     again = plan("r1", NOW + 2 * HOUR, champion_version="9", config={"seed": 1})
-    assert store.claim_backlog(again) == plan(
+    assert store.backlog.claim_backlog(again) == plan(
         "r1", NOW + 2 * HOUR, champion_version="9", config={"seed": 1}, num_examples=3
     )
 
 
 def test_open_batch_of_another_run_is_named(store: FeedbackStore, database_url: str) -> None:
     dislike(store, 2)
-    store.claim_backlog(plan("r1"))
+    store.backlog.claim_backlog(plan("r1"))
     for now in (NOW, NOW + LEASE):  # the lease holds through its last moment
         with pytest.raises(ConflictError, match="run r1 has held the backlog"):
-            store.claim_backlog(plan("r2", now))
+            store.backlog.claim_backlog(plan("r2", now))
     with pytest.raises(NotFoundError):
-        store.get_batch("r2")
+        store.backlog.get_batch("r2")
     assert states(database_url) == [("r1", False)] * 2
 
 
 def test_dead_run_is_taken_over_and_fenced(store: FeedbackStore, database_url: str) -> None:
     dislike(store, 2)
-    store.claim_backlog(plan("r1"))
+    store.backlog.claim_backlog(plan("r1"))
     later = NOW + LEASE + timedelta(microseconds=1)
-    assert store.claim_backlog(plan("r2", later)).num_examples == 2
-    assert store.get_batch("r1").status == BatchStatus.RELEASED
+    assert store.backlog.claim_backlog(plan("r2", later)).num_examples == 2
+    assert store.backlog.get_batch("r1").status == BatchStatus.RELEASED
     for use in (
-        lambda: store.update_batch("r1", challenger_version="3"),
-        lambda: store.settle_backlog("r1", later),
+        lambda: store.backlog.update_batch("r1", challenger_version="3"),
+        lambda: store.backlog.settle_backlog("r1", later),
     ):
         with pytest.raises(ConflictError, match="taken over by run r2"):
             use()
     with pytest.raises(ConflictError, match="run r2 has held"):
-        store.claim_backlog(plan("r1", later))
+        store.backlog.claim_backlog(plan("r1", later))
     assert states(database_url) == [("r2", False)] * 2
 
 
 def test_batch_with_a_challenger_that_was_released_by_hand_cannot_settle(store: FeedbackStore) -> None:
     dislike(store, 2)
-    store.claim_backlog(plan("r1"))
-    store.update_batch("r1", challenger_version="3")
-    store.release_batch("r1", NOW)
+    store.backlog.claim_backlog(plan("r1"))
+    store.backlog.update_batch("r1", challenger_version="3")
+    store.backlog.release_batch("r1", NOW)
     for use in (
-        lambda: store.update_batch("r1", evidence_uri="file:///x"),
-        lambda: store.settle_backlog("r1", NOW),
+        lambda: store.backlog.update_batch("r1", evidence_uri="file:///x"),
+        lambda: store.backlog.settle_backlog("r1", NOW),
     ):
         with pytest.raises(ConflictError, match="released at"):
             use()
@@ -136,19 +136,19 @@ def test_batch_with_a_challenger_that_was_released_by_hand_cannot_settle(store: 
 
 def test_used_examples_cannot_be_released(store: FeedbackStore) -> None:
     dislike(store, 1)
-    store.claim_backlog(plan("r1"))
-    store.update_batch("r1", challenger_version="3")
-    store.settle_backlog("r1", NOW)
+    store.backlog.claim_backlog(plan("r1"))
+    store.backlog.update_batch("r1", challenger_version="3")
+    store.backlog.settle_backlog("r1", NOW)
     with pytest.raises(ConflictError, match="used its examples for version 3"):
-        store.release_batch("r1", NOW)
-    assert store.update_batch("r1", refit_version="4").refit_version == "4"
+        store.backlog.release_batch("r1", NOW)
+    assert store.backlog.update_batch("r1", refit_version="4").refit_version == "4"
 
 
 def test_an_empty_backlog_may_be_claimed(store: FeedbackStore) -> None:
     """A forced run has nothing to settle but is a run all the same."""
-    assert store.claim_backlog(plan("r1")).num_examples == 0
-    store.update_batch("r1", challenger_version="2")
-    assert store.settle_backlog("r1", NOW).status == BatchStatus.USED
+    assert store.backlog.claim_backlog(plan("r1")).num_examples == 0
+    store.backlog.update_batch("r1", challenger_version="2")
+    assert store.backlog.settle_backlog("r1", NOW).status == BatchStatus.USED
 
 
 def test_a_dislike_taken_back_does_not_count(store: FeedbackStore, database_url: str) -> None:
@@ -158,34 +158,34 @@ def test_a_dislike_taken_back_does_not_count(store: FeedbackStore, database_url:
         moment = "2013-06-01 13:00:00.000000Z"
         connection.execute(text(f"UPDATE user_dislikes SET retracted_at = '{moment}' WHERE dislike_id = 2"))
     engine.dispose()
-    assert store.count_backlog(NOW) == 3  # as of then it stood
-    assert store.count_backlog(NOW + HOUR) == 2
-    assert store.claim_backlog(plan("r1", NOW + HOUR)).num_examples == 2
+    assert store.backlog.count_backlog(NOW) == 3  # as of then it stood
+    assert store.backlog.count_backlog(NOW + HOUR) == 2
+    assert store.backlog.claim_backlog(plan("r1", NOW + HOUR)).num_examples == 2
 
 
 def test_only_what_steps_leave_behind_can_be_updated(store: FeedbackStore) -> None:
-    store.claim_backlog(plan("r1"))
+    store.backlog.claim_backlog(plan("r1"))
     with pytest.raises(InputError, match="got num_examples, status"):
-        store.update_batch("r1", status="used", num_examples=7)
-    assert store.update_batch("r1") == store.get_batch("r1")
+        store.backlog.update_batch("r1", status="used", num_examples=7)
+    assert store.backlog.update_batch("r1") == store.backlog.get_batch("r1")
 
 
 def test_two_batches_never_share_a_challenger(store: FeedbackStore) -> None:
-    store.claim_backlog(plan("r1"))
-    store.update_batch("r1", challenger_version="2")
-    store.settle_backlog("r1", NOW)
-    store.claim_backlog(plan("r2"))
+    store.backlog.claim_backlog(plan("r1"))
+    store.backlog.update_batch("r1", challenger_version="2")
+    store.backlog.settle_backlog("r1", NOW)
+    store.backlog.claim_backlog(plan("r2"))
     with pytest.raises(InputError, match="refused a value"):
-        store.update_batch("r2", challenger_version="2")
+        store.backlog.update_batch("r2", challenger_version="2")
 
 
 def test_unknown_batches(store: FeedbackStore) -> None:
     for use in (
-        lambda: store.get_batch("r1"),
-        lambda: store.update_batch("r1", num_rows=1),
-        lambda: store.settle_backlog("r1", NOW),
-        lambda: store.release_batch("r1", NOW),
-        lambda: store.find_batch_by_version("1"),
+        lambda: store.backlog.get_batch("r1"),
+        lambda: store.backlog.update_batch("r1", num_rows=1),
+        lambda: store.backlog.settle_backlog("r1", NOW),
+        lambda: store.backlog.release_batch("r1", NOW),
+        lambda: store.backlog.find_batch_by_version("1"),
     ):
         with pytest.raises(NotFoundError):
             use()

@@ -68,7 +68,7 @@ class BacklogMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 4))
     def dislikes_arrive(self, count: int) -> None:
         rows = [Dislike("7", self.now, self.now, movie_id=n + 1) for n in range(count)]
-        self.recorded |= {r.dislike_id: self.now for r in self.store.record_dislikes(rows)}
+        self.recorded |= {r.dislike_id: self.now for r in self.store.feedback.record_dislikes(rows)}
 
     @rule(run=RUNS, hours_ago=st.integers(0, 3))
     def claims(self, run: str, hours_ago: int) -> None:
@@ -77,17 +77,17 @@ class BacklogMachine(RuleBasedStateMachine):
         known = self.batches.get(run)
         open_run = next((name for name, batch in self.batches.items() if batch.status == "claimed"), None)
         if known is not None and known.status != "released":
-            assert self.store.claim_backlog(plan).num_examples == len(known.examples)
+            assert self.store.backlog.claim_backlog(plan).num_examples == len(known.examples)
             return
         if open_run is not None and self.batches[open_run].lease_expires_at >= self.now:
             with pytest.raises(ConflictError, match=open_run):
-                self.store.claim_backlog(plan)
+                self.store.backlog.claim_backlog(plan)
             return
         if open_run is not None:
             self.close(self.batches[open_run], taken_over=True)
         examples = self.waiting(as_of)
         self.batches[run] = KnownBatch("claimed", self.now + LEASE, examples=examples)
-        assert self.store.claim_backlog(plan).num_examples == len(examples)
+        assert self.store.backlog.claim_backlog(plan).num_examples == len(examples)
 
     @precondition(lambda self: self.batches)
     @rule(run=RUNS)
@@ -96,14 +96,14 @@ class BacklogMachine(RuleBasedStateMachine):
         version = str(self.num_versions + 1)
         if known is None:
             with pytest.raises(NotFoundError):
-                self.store.update_batch(run, challenger_version=version)
+                self.store.backlog.update_batch(run, challenger_version=version)
         elif known.status == "released":
             with pytest.raises(ConflictError):
-                self.store.update_batch(run, challenger_version=version)
+                self.store.backlog.update_batch(run, challenger_version=version)
         elif known.challenger is None:
             self.num_versions += 1
             known.challenger = version
-            self.store.update_batch(run, challenger_version=version)
+            self.store.backlog.update_batch(run, challenger_version=version)
 
     @precondition(lambda self: self.batches)
     @rule(run=RUNS)
@@ -111,16 +111,16 @@ class BacklogMachine(RuleBasedStateMachine):
         known = self.batches.get(run)
         if known is None:
             with pytest.raises(NotFoundError):
-                self.store.settle_backlog(run, self.now)
+                self.store.backlog.settle_backlog(run, self.now)
         elif known.status == "released" and (known.taken_over or known.challenger):
             with pytest.raises(ConflictError):
-                self.store.settle_backlog(run, self.now)
+                self.store.backlog.settle_backlog(run, self.now)
         else:
             if known.status == "claimed" and known.challenger:
                 known.status = "used"
             elif known.status == "claimed":
                 self.close(known)
-            assert self.store.settle_backlog(run, self.now).status == known.status
+            assert self.store.backlog.settle_backlog(run, self.now).status == known.status
 
     @precondition(lambda self: self.batches)
     @rule(run=RUNS)
@@ -128,19 +128,21 @@ class BacklogMachine(RuleBasedStateMachine):
         known = self.batches.get(run)
         if known is None:
             with pytest.raises(NotFoundError):
-                self.store.release_batch(run, self.now)
+                self.store.backlog.release_batch(run, self.now)
         elif known.status == "used":
             with pytest.raises(ConflictError):
-                self.store.release_batch(run, self.now)
+                self.store.backlog.release_batch(run, self.now)
         else:
             if known.status == "claimed":
                 self.close(known)
-            assert self.store.release_batch(run, self.now).status == "released"
+            assert self.store.backlog.release_batch(run, self.now).status == "released"
 
     @rule()
     def a_bad_call_changes_nothing(self) -> None:
         with pytest.raises(InputError):
-            self.store.record_dislikes([Dislike("7", self.now, self.now, movie_id=1), Dislike("7", self.now, self.now)])
+            self.store.feedback.record_dislikes(
+                [Dislike("7", self.now, self.now, movie_id=1), Dislike("7", self.now, self.now)]
+            )
 
     @invariant()
     def every_example_is_in_one_place(self) -> None:
@@ -150,7 +152,7 @@ class BacklogMachine(RuleBasedStateMachine):
         backlog = {row.dislike_id for row in rows if row.batch_id is None}
         assert len(rows) == len(self.recorded)
         assert backlog == self.waiting(self.now)
-        assert self.store.count_backlog(self.now) == len(backlog)
+        assert self.store.backlog.count_backlog(self.now) == len(backlog)
         for run, batch in self.batches.items():
             held = {row.dislike_id for row in rows if row.batch_id == run}
             used = {row.dislike_id for row in rows if row.batch_id == run and row.used_in_training}

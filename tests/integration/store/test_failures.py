@@ -13,6 +13,7 @@ from sqlalchemy import event, make_url
 from recsys.errors import TerminalError, TransientError
 from recsys.records import Dislike
 from recsys.store import FeedbackStore, engine, migrate
+from recsys.store.database import Database
 from recsys.store.database_errors import database_errors, parse_url
 from recsys.store.engine import make_engine, writing
 
@@ -34,13 +35,13 @@ def test_full_disk_may_be_retried(sqlite_file: Path) -> None:
     def no_room(connection: object, record: object) -> None:
         connection.execute("PRAGMA max_page_count=60")  # type: ignore[attr-defined]
 
-    with FeedbackStore(full) as store:
+    with FeedbackStore(Database(full)) as store:
         with pytest.raises(TransientError, match="free space"):
-            store.record_dislikes(MANY)
-        assert store.count_backlog(NOW) == 0
+            store.feedback.record_dislikes(MANY)
+        assert store.backlog.count_backlog(NOW) == 0
     with FeedbackStore.open(f"sqlite:///{sqlite_file}") as store:
-        store.record_dislikes(MANY)
-        assert store.count_backlog(NOW) == 2_000
+        store.feedback.record_dislikes(MANY)
+        assert store.backlog.count_backlog(NOW) == 2_000
 
 
 def test_lock_that_is_held_too_long(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +50,8 @@ def test_lock_that_is_held_too_long(sqlite_file: Path, monkeypatch: pytest.Monke
     holder = make_engine(url)
     with FeedbackStore.open(f"sqlite:///{sqlite_file}") as store, writing(holder):
         with pytest.raises(TransientError, match="database is locked"):
-            store.record_dislikes(MANY[:1])
-        assert store.count_backlog(NOW) == 0
+            store.feedback.record_dislikes(MANY[:1])
+        assert store.backlog.count_backlog(NOW) == 0
     holder.dispose()
 
 
@@ -66,7 +67,7 @@ def test_row_lock_that_is_held_too_long(
     with FeedbackStore.open(url) as store, writing(holder) as connection:
         connection.exec_driver_sql("LOCK TABLE user_dislikes")
         with pytest.raises(TransientError, match="lock timeout"):
-            store.record_dislikes(MANY[:1])
+            store.feedback.record_dislikes(MANY[:1])
     holder.dispose()
 
 
@@ -137,7 +138,7 @@ def test_postgres_that_restarts_costs_no_call(postgres_server: object, request: 
     request.addfinalizer(lambda: postgres_server.drop(name))  # type: ignore[attr-defined]
     url = postgres_server.url_of(name)  # type: ignore[attr-defined]
     with FeedbackStore.open(url) as store:
-        store.catalog()
+        store.catalog.all_items()
         killer = make_engine(parse_url(url))
         with killer.connect() as connection:
             connection.exec_driver_sql(
@@ -145,7 +146,7 @@ def test_postgres_that_restarts_costs_no_call(postgres_server: object, request: 
                 f"WHERE datname = '{make_url(url).database}' AND pid <> pg_backend_pid()"
             )
         killer.dispose()
-        assert store.catalog() == {}
+        assert store.catalog.all_items() == {}
 
 
 @pytest.mark.postgres

@@ -97,36 +97,38 @@ class History:
 
     def like(self, at: datetime, user_id: str, item_id: str) -> None:
         row = Interaction(user_id, item_id, "like", at, at, is_like=True)
-        if self.store.insert_interactions([row]):
+        if self.store.feedback.insert_interactions([row]):
             self.likes.append(row)
 
     def dislike(self, at: datetime, user_id: str, item_id: str, reason: DislikeReason) -> None:
-        (recorded,) = self.store.record_dislikes([Dislike(user_id, at, at, item_id=item_id, reason=reason)])
-        stored = self.store.get_dislikes([recorded.dislike_id])[recorded.dislike_id]
+        (recorded,) = self.store.feedback.record_dislikes([Dislike(user_id, at, at, item_id=item_id, reason=reason)])
+        stored = self.store.feedback.get_dislikes([recorded.dislike_id])[recorded.dislike_id]
         self.dislikes.append(Row(recorded.dislike_id, stored.dislike))
 
     def show(self, at: datetime, user_id: str, num_items: int, times: int) -> None:
         version = f"v{len(self.sets)}"
         entries = tuple(RecommendationEntry(n + 1, f.item_id, 1.0, "x", {}, 0.1 * n) for n, f in enumerate(FILMS))
-        self.store.replace_recommendation_sets(version, at, [RecommendationSet(user_id, version, at, at, entries)])
-        given_list = self.store.get_recommendations(user_id)
+        self.store.lists.replace_recommendation_sets(
+            version, at, [RecommendationSet(user_id, version, at, at, entries)]
+        )
+        given_list = self.store.lists.get_recommendations(user_id)
         assert given_list is not None
         self.sets[given_list.recommendation_set_id or 0] = version
         for _ in range(times):
-            self.store.add_exposure(given_list.recommendation_set_id or 0, num_items, at)
+            self.store.lists.add_exposure(given_list.recommendation_set_id or 0, num_items, at)
             self.shown.append((at, user_id, num_items))
 
     def retract(self, at: datetime, number: int) -> None:
         if self.dislikes:
             row = self.dislikes[number % len(self.dislikes)]
-            self.store.retract_dislike(row.dislike.user_id, row.dislike_id, at)
+            self.store.feedback.retract_dislike(row.dislike.user_id, row.dislike_id, at)
             row.retracted_at = row.retracted_at or at
 
     def train(self, at: datetime) -> None:
         name = f"run-{len(self.batches)}"
-        self.store.claim_backlog(Batch(name, at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + HOUR))
-        self.store.update_batch(name, challenger_version=name)
-        self.store.settle_backlog(name, at)
+        self.store.backlog.claim_backlog(Batch(name, at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + HOUR))
+        self.store.backlog.update_batch(name, challenger_version=name)
+        self.store.backlog.settle_backlog(name, at)
         for row in self.dislikes:
             row.is_trained |= row.holds(at) and row.is_opinion
         self.batches.append(at)
@@ -178,8 +180,8 @@ def empty(store: FeedbackStore) -> None:
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
 
-    store.write(work)
-    store.upsert_items(FILMS)
+    store.database.write(work)
+    store.catalog.upsert_items(FILMS)
 
 
 def written(store: FeedbackStore, events: Sequence[tuple[int, tuple[Any, ...]]]) -> History:
@@ -204,8 +206,8 @@ def test_the_backlog_s_evidence_is_that_of_counting(
     history, as_of = written(store, events), START + hour * HOUR
     waiting = [row for row in history.dislikes if row.is_opinion and not row.is_trained and row.holds(as_of)]
     scores = [row.dislike.predicted_score for row in waiting if row.dislike.predicted_score is not None]
-    found = store.backlog_evidence(as_of)
-    assert found.num_examples == len(waiting) == store.count_backlog(as_of)
+    found = store.backlog.backlog_evidence(as_of)
+    assert found.num_examples == len(waiting) == store.backlog.count_backlog(as_of)
     assert found.num_tracked == len(scores)
     assert found.mean_error == (pytest.approx(sum(scores) / len(scores)) if scores else None)
     after = max([START - HOUR, *(at for at in history.batches if at <= as_of)])
@@ -222,9 +224,9 @@ def test_patterns_compare_what_counting_compares(
     held = [row for row in history.dislikes if row.holds(as_of)]
     after = history.look_back(as_of, WINDOW_DAYS)
     recent = history.disliked(row for row in held if row.dislike.recorded_at > after)
-    found = store.overall_comparison(as_of, WINDOW_DAYS)
+    found = store.insights.overall_comparison(as_of, WINDOW_DAYS)
     assert found == history.compared(recent, history.met(after, as_of))
-    own = store.user_comparisons(USERS, as_of)
+    own = store.insights.user_comparisons(USERS, as_of)
     for user_id in USERS:
         pairs = history.disliked(row for row in held if row.dislike.user_id == user_id)
         assert own[user_id] == history.compared(pairs, history.met(START - HOUR, as_of, user_id))
@@ -242,7 +244,7 @@ def test_reasons_and_trend_are_those_of_counting(
         held = [row for row in history.dislikes if row.holds(as_of) and user_id in (None, row.dislike.user_id)]
         recent = [row for row in held if row.dislike.recorded_at > recent_after]
         before = [row for row in held if before_after < row.dislike.recorded_at <= recent_after]
-        found = store.dislike_summary(user_id, as_of, WINDOW_DAYS)
+        found = store.insights.dislike_summary(user_id, as_of, WINDOW_DAYS)
         assert found.reasons == Counter(str(row.dislike.reason) for row in held)
         for counted, rows in ((found.recent, recent), (found.before, before)):
             scores = [r.dislike.predicted_score for r in rows if r.dislike.predicted_score is not None]
@@ -258,7 +260,7 @@ def test_rates_and_errors_are_those_of_counting(
     history, as_of = written(store, events), START + hour * HOUR
     held = [row for row in history.dislikes if row.holds(as_of)]
     errors = [r.dislike.predicted_score for r in held if r.is_opinion and r.dislike.predicted_score is not None]
-    metrics = get_feedback_improvement_metrics(store, as_of)
+    metrics = get_feedback_improvement_metrics(store.insights, as_of)
     assert metrics["total_negative_examples"] == sum(row.is_opinion for row in held)
     assert metrics["avg_prediction_error"] == (pytest.approx(sum(errors) / len(errors)) if errors else None)
     assert (metrics["max_error"], metrics["min_error"]) == ((max(errors), min(errors)) if errors else (None, None))
@@ -290,7 +292,7 @@ def test_a_rate_counts_what_was_shown_and_disliked_each_once(store: FeedbackStor
     at = START + 3 * HOUR
 
     def dislike(user_id: str, item_id: str, set_id: int | None = None, **values: Any) -> None:
-        store.record_dislikes([
+        store.feedback.record_dislikes([
             Dislike(user_id, at, at, item_id=item_id, recommendation_set_id=set_id, **values)
         ])  # fmt: skip
 
@@ -300,7 +302,7 @@ def test_a_rate_counts_what_was_shown_and_disliked_each_once(store: FeedbackStor
     dislike("u0", "i1", first, reason=DislikeReason.ALREADY_WATCHED)  # no opinion
     dislike("u0", "i0", second)  # another user's list: it is this user's own that showed the film
     dislike("u2", "i0")  # was shown nothing
-    rates = get_feedback_improvement_metrics(store, at)["dislike_rates"]
+    rates = get_feedback_improvement_metrics(store.insights, at)["dislike_rates"]
     assert [(r["model_version"], r["lists"], r["shown_items"], r["dislikes"]) for r in rates] == [
         ("v0", 2, 6, 2), ("v1", 1, 6, 0),
     ]  # fmt: skip
@@ -310,45 +312,45 @@ def test_a_rate_counts_what_was_shown_and_disliked_each_once(store: FeedbackStor
 
 
 def test_patterns_are_written_once_per_measurement(store: FeedbackStore) -> None:
-    store.upsert_items(
+    store.catalog.upsert_items(
         [Item(f"{genre}{n}", f"{genre} {n}", (genre,)) for genre in ("War", "Comedy") for n in range(20)]
     )
     for user_id in USERS:
-        store.insert_interactions([
+        store.feedback.insert_interactions([
             Interaction(user_id, f"Comedy{n}", "like", START, START, is_like=True) for n in range(20)
         ])  # fmt: skip
-        store.record_dislikes([Dislike(user_id, START, START, item_id=f"War{n}") for n in range(3)])
-    store.record_dislikes([Dislike("u0", START, START, item_id=f"War{n}") for n in (3, 4)])
+        store.feedback.record_dislikes([Dislike(user_id, START, START, item_id=f"War{n}") for n in range(3)])
+    store.feedback.record_dislikes([Dislike("u0", START, START, item_id=f"War{n}") for n in (3, 4)])
     now = START + timedelta(days=4_000)  # the wall clock, years after the stream
-    found = identify_patterns(store, START + HOUR, now)
+    found = identify_patterns(store.insights, START + HOUR, now)
     assert (found.num_users, found.num_users_left_out) == (1, 0), "the others have three dislikes, five are needed"
-    (overall,) = store.list_patterns(None, START + HOUR)
+    (overall,) = store.insights.list_patterns(None, START + HOUR)
     assert found.overall == (overall,)
     assert overall.identified_at == now
     assert (overall.pattern_type, overall.pattern_value, overall.frequency) == ("genre", "War", 14)
     assert (overall.lift, overall.severity) == (pytest.approx(94 / 14), Severity.HIGH)
-    (own,) = store.list_patterns("u0", START + HOUR)
+    (own,) = store.insights.list_patterns("u0", START + HOUR)
     assert (own.pattern_value, own.frequency, own.lift) == ("War", 5, pytest.approx(5.0))
-    assert identify_patterns(store, START + HOUR, now) == found, "it measures the same again"
-    assert store.list_patterns("u0", START + HOUR) == [own]
-    assert store.list_patterns("u0", START) == []
-    store.record_dislikes([Dislike("u1", START, START + 2 * HOUR, item_id=f"War{n}") for n in (3, 4)])
-    later = identify_patterns(store, START + 3 * HOUR, now + HOUR)
+    assert identify_patterns(store.insights, START + HOUR, now) == found, "it measures the same again"
+    assert store.insights.list_patterns("u0", START + HOUR) == [own]
+    assert store.insights.list_patterns("u0", START) == []
+    store.feedback.record_dislikes([Dislike("u1", START, START + 2 * HOUR, item_id=f"War{n}") for n in (3, 4)])
+    later = identify_patterns(store.insights, START + 3 * HOUR, now + HOUR)
     assert (later.num_users, later.num_user_patterns) == (1, 1), "only who disliked something since"
-    assert store.list_patterns("u0", START + 3 * HOUR) == [own]
+    assert store.insights.list_patterns("u0", START + 3 * HOUR) == [own]
 
 
 def test_one_user_s_taste_is_no_pattern_of_all(store: FeedbackStore) -> None:
-    store.upsert_items(
+    store.catalog.upsert_items(
         [Item(f"{genre}{n}", f"{genre} {n}", (genre,)) for genre in ("War", "Comedy") for n in range(40)]
     )
-    store.insert_interactions([
+    store.feedback.insert_interactions([
         Interaction("u1", f"Comedy{n}", "like", START, START, is_like=True) for n in range(40)
     ])  # fmt: skip
-    store.record_dislikes([Dislike("u0", START, START, item_id=f"War{n}") for n in range(40)])
-    found = identify_patterns(store, START + HOUR, START + HOUR)
+    store.feedback.record_dislikes([Dislike("u0", START, START, item_id=f"War{n}") for n in range(40)])
+    found = identify_patterns(store.insights, START + HOUR, START + HOUR)
     assert found.overall == ()
-    analysis = get_dislike_pattern_analysis(store, as_of=START + HOUR)
+    analysis = get_dislike_pattern_analysis(store.insights, as_of=START + HOUR)
     assert [(genre["name"], genre["dislikes"], genre["severity"]) for genre in analysis["genres"]] == [
         ("War", 40, None)
     ]
@@ -357,19 +359,19 @@ def test_one_user_s_taste_is_no_pattern_of_all(store: FeedbackStore) -> None:
 def test_replaced_patterns_leave_those_of_other_days(store: FeedbackStore) -> None:
     horror = Pattern(None, "genre", "Horror", 12, 2.5, Severity.HIGH, START)
     own = Pattern("u1", "cast", "Ann", 4, None, Severity.LOW, START)
-    assert store.replace_patterns(START, [horror, own]) == 2
+    assert store.insights.replace_patterns(START, [horror, own]) == 2
     next_day = replace(horror, identified_at=START + 24 * HOUR, severity=Severity.LOW)
-    store.replace_patterns(START + 24 * HOUR, [next_day])
-    store.replace_patterns(START + 24 * HOUR, [next_day])
-    assert store.list_patterns(None, START + 48 * HOUR) == [next_day]
-    assert store.list_patterns(None, START) == [horror]
-    assert store.list_patterns("u1", START + 48 * HOUR) == [own]
-    assert store.list_patterns("u2", START) == []
+    store.insights.replace_patterns(START + 24 * HOUR, [next_day])
+    store.insights.replace_patterns(START + 24 * HOUR, [next_day])
+    assert store.insights.list_patterns(None, START + 48 * HOUR) == [next_day]
+    assert store.insights.list_patterns(None, START) == [horror]
+    assert store.insights.list_patterns("u1", START + 48 * HOUR) == [own]
+    assert store.insights.list_patterns("u2", START) == []
 
 
 def test_an_analysis_of_nothing_is_empty(store: FeedbackStore) -> None:
     for user_id in (None, "u1"):
-        found = get_dislike_pattern_analysis(store, user_id, as_of=START)
+        found = get_dislike_pattern_analysis(store.insights, user_id, as_of=START)
         assert found["reason_distribution"] == {}
         assert found["total_dislikes"] == 0
         assert found["recent_trend"]["avg_predicted_score"] is None
@@ -378,13 +380,15 @@ def test_an_analysis_of_nothing_is_empty(store: FeedbackStore) -> None:
 
 def promote(store: FeedbackStore, sequence: int, as_of: datetime, promoted_at: datetime) -> None:
     run = f"night-{sequence}"
-    store.record_decision(Decision(run, "check_backlog", "retrain", ("enough",), as_of, as_of))
-    store.claim_backlog(Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, {}, as_of, as_of + HOUR))
-    store.update_batch(run, challenger_version=f"c{sequence}", refit_version=f"r{sequence}")
-    store.settle_backlog(run, as_of)
-    store.begin_promotion(Promotion(sequence, run, None, f"r{sequence}", "passed", promoted_at, is_complete=False))
-    store.finish_promotion(promoted_at, lambda promotions: None)
-    store.record_decision(Decision(run, "decide_promotion", "promote", ("better",), as_of, as_of))
+    store.audit.record_decision(Decision(run, "check_backlog", "retrain", ("enough",), as_of, as_of))
+    store.backlog.claim_backlog(Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, {}, as_of, as_of + HOUR))
+    store.backlog.update_batch(run, challenger_version=f"c{sequence}", refit_version=f"r{sequence}")
+    store.backlog.settle_backlog(run, as_of)
+    store.audit.begin_promotion(
+        Promotion(sequence, run, None, f"r{sequence}", "passed", promoted_at, is_complete=False)
+    )
+    store.audit.finish_promotion(promoted_at, lambda promotions: None)
+    store.audit.record_decision(Decision(run, "decide_promotion", "promote", ("better",), as_of, as_of))
 
 
 def measured(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -396,29 +400,29 @@ def measured(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_dislike_waits_for_the_first_champion_whose_cut_off_covers_it(store: FeedbackStore) -> None:
     def dislike(at: datetime, count: int) -> None:
-        store.record_dislikes([Dislike("u1", at, at, movie_id=n + 1) for n in range(count)])
+        store.feedback.record_dislikes([Dislike("u1", at, at, movie_id=n + 1) for n in range(count)])
 
     dislike(START, 3)  # known to the first champion, five hours later
     promote(store, 1, START + 4 * HOUR, START + 5 * HOUR)
     dislike(START + 4 * HOUR + timedelta(minutes=30), 2)  # after the first cut-off, before the first promotion
     promote(store, 2, START + 28 * HOUR, START + 29 * HOUR)
     dislike(START + 30 * HOUR, 4)  # nobody knows these yet
-    store.record_decision(Decision("night-3", "check_backlog", "skip", ("few",), START + 31 * HOUR, START))
-    found = get_feedback_improvement_metrics(store, START + 32 * HOUR)
+    store.audit.record_decision(Decision("night-3", "check_backlog", "skip", ("few",), START + 31 * HOUR, START))
+    found = get_feedback_improvement_metrics(store.insights, START + 32 * HOUR)
     assert measured(found) == {"dislikes": 5, "waiting": 4, "median_hours": 5.0, "p90_hours": 24.5}
     loop = found["loop_efficiency"]
     assert (loop["retrainings"], loop["promotions"], loop["skips"], loop["dislikes_used"]) == (2, 2, 1, 5)
     assert loop["dislikes_per_retraining"] == 2.5
-    before = get_feedback_improvement_metrics(store, START + 6 * HOUR)
+    before = get_feedback_improvement_metrics(store.insights, START + 6 * HOUR)
     assert measured(before) == {"dislikes": 3, "waiting": 2, "median_hours": 5.0, "p90_hours": 5.0}
 
 
 def test_adjustments_converge_as_they_were_written(store: FeedbackStore) -> None:
-    store.upsert_items(FILMS)
+    store.catalog.upsert_items(FILMS)
     for day, reason in ((0, DislikeReason.WRONG_GENRE), (8, DislikeReason.NOT_INTERESTED)):
         at = START + day * 24 * HOUR
-        store.record_dislikes([Dislike("u1", at, at, item_id="i1", reason=reason)])
-    store.record_dislikes([Dislike("u1", at, at, item_id="i2", reason=DislikeReason.ALREADY_WATCHED)])
-    found = get_feedback_improvement_metrics(store, at + HOUR)["adjustment_convergence"]
+        store.feedback.record_dislikes([Dislike("u1", at, at, item_id="i1", reason=reason)])
+    store.feedback.record_dislikes([Dislike("u1", at, at, item_id="i2", reason=DislikeReason.ALREADY_WATCHED)])
+    found = get_feedback_improvement_metrics(store.insights, at + HOUR)["adjustment_convergence"]
     assert [(week["count"], round(week["mean_magnitude"], 6)) for week in found["weeks"]] == [(2, 0.15), (2, 0.075)]
     assert found["change"] == pytest.approx(-0.5)

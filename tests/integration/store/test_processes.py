@@ -26,14 +26,14 @@ later = now + timedelta(hours=7)
 
 def claim(store, at):
     plan = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {}, at, at + timedelta(hours=6))
-    return store.claim_backlog(plan).num_examples
+    return store.backlog.claim_backlog(plan).num_examples
 
 actions = {
     "claim": lambda store: claim(store, now),
     "take_over": lambda store: claim(store, later),
-    "promote": lambda store: store.begin_promotion(Promotion(1, name, None, name, "x", now, False)).sequence,
+    "promote": lambda store: store.audit.begin_promotion(Promotion(1, name, None, name, "x", now, False)).sequence,
     "dislike": lambda store: sum(
-        r.is_new for r in store.record_dislikes(
+        r.is_new for r in store.feedback.record_dislikes(
             [Dislike("7", now, now, movie_id=n + 1, idempotency_key=f"k{n}") for n in range(300)]
         )
     ),
@@ -57,12 +57,12 @@ from recsys.store import FeedbackStore, feedback_rows
 now = datetime(2013, 6, 1, 12, tzinfo=UTC)
 rows = [Dislike("7", now, now, movie_id=n + 1, idempotency_key=f"k{n}") for n in range(2000)]
 with FeedbackStore.open(sys.argv[1]) as store:
-    store.record_dislikes(rows[:1000])
+    store.feedback.record_dislikes(rows[:1000])
     def record_and_wait(connection):
         feedback_rows.record_dislikes(connection, rows)
         print("ready", flush=True)
         sys.stdin.readline()
-    store.write(record_and_wait)
+    store.database.write(record_and_wait)
 """
 
 
@@ -91,7 +91,7 @@ def race(database_url: str, action: str, names: list[str]) -> list[tuple[str, ob
 
 
 def dislike(store: FeedbackStore, count: int) -> None:
-    store.record_dislikes([Dislike("7", NOW, NOW, movie_id=n + 1) for n in range(count)])
+    store.feedback.record_dislikes([Dislike("7", NOW, NOW, movie_id=n + 1) for n in range(count)])
 
 
 @pytest.mark.parametrize("action", ["claim", "take_over"])
@@ -106,8 +106,8 @@ def test_two_claims_at_once_one_wins(store: FeedbackStore, database_url: str, ac
     assert len(winners) == 1
     assert len(losers) == 2
     assert all(f"run {winners[0]} has held the backlog" in text for text in losers)
-    assert store.count_backlog(NOW) == 0
-    assert store.get_batch(winners[0]).num_examples == 50
+    assert store.backlog.count_backlog(NOW) == 0
+    assert store.backlog.get_batch(winners[0]).num_examples == 50
 
 
 def test_one_run_claiming_twice_at_once_is_one_claim(store: FeedbackStore, database_url: str) -> None:
@@ -118,25 +118,25 @@ def test_one_run_claiming_twice_at_once_is_one_claim(store: FeedbackStore, datab
 def test_two_promotions_at_once_one_wins(store: FeedbackStore, database_url: str) -> None:
     answers = race(database_url, "promote", ["r1", "r2", "r3"])
     assert sorted(outcome for outcome, _ in answers) == ["conflict", "conflict", "done"]
-    (promotion,) = store.list_promotions()
+    (promotion,) = store.audit.list_promotions()
     assert all(f"run {promotion.run_id} promoted" in str(text) for outcome, text in answers if outcome == "conflict")
 
 
 def test_same_dislikes_at_once_are_recorded_once(store: FeedbackStore, database_url: str) -> None:
     answers = race(database_url, "dislike", ["a", "b", "c"])
     assert sorted(answers) == [("done", 0), ("done", 0), ("done", 300)]
-    assert store.count_backlog(NOW) == 300
-    assert len(store.catalog()) == 300
+    assert store.backlog.count_backlog(NOW) == 300
+    assert len(store.catalog.all_items()) == 300
 
 
 def test_killed_in_the_middle_of_a_bulk_leaves_all_or_nothing(store: FeedbackStore, database_url: str) -> None:
     process = start(VICTIM, database_url)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    assert store.count_backlog(NOW) == 1_000  # what was acknowledged; the rest is written but not committed
+    assert store.backlog.count_backlog(NOW) == 1_000  # what was acknowledged; the rest is written but not committed
     process.kill()
     process.communicate()
-    assert store.count_backlog(NOW) == 1_000
+    assert store.backlog.count_backlog(NOW) == 1_000
     rows = [Dislike("7", NOW, NOW, movie_id=n + 1, idempotency_key=f"k{n}") for n in range(2_000)]
-    assert sum(recorded.is_new for recorded in store.record_dislikes(rows)) == 1_000
-    assert store.count_backlog(NOW) == 2_000
+    assert sum(recorded.is_new for recorded in store.feedback.record_dislikes(rows)) == 1_000
+    assert store.backlog.count_backlog(NOW) == 2_000

@@ -44,25 +44,25 @@ def lists(version: str = "1", first: int = 0) -> Iterator[RecommendationSet]:
 
 @pytest.fixture
 def stocked(store: FeedbackStore) -> FeedbackStore:
-    store.upsert_items([Item(f"i{n}", f"Film {n}") for n in range(10)])
+    store.catalog.upsert_items([Item(f"i{n}", f"Film {n}") for n in range(10)])
     return store
 
 
 def make_champion(store: FeedbackStore, version: str, at: datetime = NOW) -> None:
-    last = store.last_promotion()
+    last = store.audit.last_promotion()
     sequence, before = (1, None) if last is None else (last.sequence + 1, last.to_version)
-    store.begin_promotion(Promotion(sequence, f"run-{sequence}", before, version, "x", at, is_complete=False))
-    store.finish_promotion(at, lambda rows: None)
+    store.audit.begin_promotion(Promotion(sequence, f"run-{sequence}", before, version, "x", at, is_complete=False))
+    store.audit.finish_promotion(at, lambda rows: None)
 
 
 def rows(store: FeedbackStore, table: Any) -> list[Any]:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return list(connection.execute(select(table).order_by(*table.primary_key)))
 
 
 def served(store: FeedbackStore) -> Counter[tuple[str, str]]:
     """How many users are served a version with a first item."""
-    found = [store.get_recommendations(user) for user in (*USERS, None)]
+    found = [store.lists.get_recommendations(user) for user in (*USERS, None)]
     return Counter((one.model_version, one.entries[0].item_id) for one in found if one is not None)
 
 
@@ -78,9 +78,9 @@ def killed_at(sets: Iterator[RecommendationSet], position: int) -> Iterator[Reco
 
 
 def test_no_transaction_is_open_while_lists_are_computed_and_each_holds_few(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     sizes: list[int] = []
-    write = stocked.write
+    write = stocked.database.write
 
     def counted(work: Callable[[Connection], Any], **options: Any) -> Any:
         def counting(connection: Connection) -> Any:
@@ -92,26 +92,28 @@ def test_no_transaction_is_open_while_lists_are_computed_and_each_holds_few(stoc
 
         return write(counting, **options)
 
-    stocked.write = counted  # type: ignore[method-assign]
+    stocked.database.write = counted  # type: ignore[method-assign]
 
     def computed() -> Iterator[RecommendationSet]:
         for n, one in enumerate(lists(first=3)):
-            assert stocked._engine.pool.checkedout() == 0, "no connection is in use, and so no transaction open"
-            if stocked._engine.dialect.name == "sqlite" and n % 50 == 0:
+            assert stocked.database.engine.pool.checkedout() == 0, "no connection is in use, and so no transaction open"
+            if stocked.database.engine.dialect.name == "sqlite" and n % 50 == 0:
                 write_beside(stocked, n)
             yield one
 
-    stocked.replace_recommendation_sets("1", AS_OF, computed())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, computed())
     assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
     assert max(sizes) == LISTS_PER_TRANSACTION
     assert sum(sizes) == 2 * (NUM_USERS + 1), "all are written, and what they replace is deleted"
-    if stocked._engine.dialect.name == "sqlite":
-        assert len(stocked.list_dislikes("someone")) == len(range(0, NUM_USERS + 1, 50))
+    if stocked.database.engine.dialect.name == "sqlite":
+        assert len(stocked.feedback.list_dislikes("someone")) == len(range(0, NUM_USERS + 1, 50))
 
 
 def write_beside(store: FeedbackStore, n: int) -> None:
     """Writes a dislike from another connection, which fails at once if anybody holds the write lock."""
-    with closing(sqlite3.connect(store._engine.url.database or "", timeout=0, isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(store.database.engine.url.database or "", timeout=0, isolation_level=None)
+    ) as connection:
         at = f"2026-11-28 00:00:00.{n:06}Z"
         connection.execute(
             "INSERT INTO user_dislikes (user_id, movie_title, item_id, reason, genres, cast_members, created_at, recorded_at)"
@@ -121,7 +123,7 @@ def write_beside(store: FeedbackStore, n: int) -> None:
 
 
 def test_whoever_is_served_meanwhile_gets_the_old_lists_and_then_all_get_the_new_ones(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     old = {("1", "i0"): NUM_USERS + 1}
 
     def watched() -> Iterator[RecommendationSet]:
@@ -134,19 +136,19 @@ def test_whoever_is_served_meanwhile_gets_the_old_lists_and_then_all_get_the_new
             yield one
         assert served(stocked) == old
 
-    stocked.replace_recommendation_sets("1", AS_OF, watched())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, watched())
     assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
 
 
 def test_a_publication_that_died_shows_nothing_and_is_finished_by_the_next(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     for position in (0, LISTS_PER_TRANSACTION + 1, NUM_USERS):
         with pytest.raises(Killed):
-            stocked.replace_recommendation_sets("1", AS_OF, killed_at(lists(first=3), position))
+            stocked.lists.replace_recommendation_sets("1", AS_OF, killed_at(lists(first=3), position))
         assert served(stocked) == {("1", "i0"): NUM_USERS + 1}
     left = {row.recommendation_set_id for row in rows(stocked, recommendation_sets)}
     assert len(left) > NUM_USERS + 1, "it had written something"
-    assert stocked.replace_recommendation_sets("1", AS_OF, lists(first=3)) == NUM_USERS + 1
+    assert stocked.lists.replace_recommendation_sets("1", AS_OF, lists(first=3)) == NUM_USERS + 1
     assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
     now = rows(stocked, recommendation_sets)
     assert len(now) == NUM_USERS + 1, "nothing is doubled, and what nobody was shown is gone"
@@ -171,27 +173,27 @@ def dies_in_its_second_transaction(*arguments):
 
 publications._insert = dies_in_its_second_transaction
 with FeedbackStore.open(sys.argv[1]) as store:
-    store.replace_recommendation_sets("1", AS_OF, lists(first=3))
+    store.lists.replace_recommendation_sets("1", AS_OF, lists(first=3))
 """
 
 
 def test_a_process_that_is_killed_while_it_publishes_changes_nothing_for_users(
     stocked: FeedbackStore, database_url: str
 ) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     died = subprocess.run([sys.executable, "-c", DYING, database_url], cwd=ROOT, check=False)
     assert died.returncode == -signal.SIGKILL
     assert served(stocked) == {("1", "i0"): NUM_USERS + 1}
     assert len(rows(stocked, recommendation_sets)) == NUM_USERS + 1 + LISTS_PER_TRANSACTION, "one transaction's"
-    assert stocked.replace_recommendation_sets("1", AS_OF, lists(first=3)) == NUM_USERS + 1
+    assert stocked.lists.replace_recommendation_sets("1", AS_OF, lists(first=3)) == NUM_USERS + 1
     assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
     assert len(rows(stocked, recommendation_sets)) == NUM_USERS + 1
 
 
 def test_lists_of_users_that_a_dead_publication_had_and_the_next_has_not_are_dropped(stocked: FeedbackStore) -> None:
     with pytest.raises(Killed):
-        stocked.replace_recommendation_sets("1", AS_OF, killed_at(lists(), LISTS_PER_TRANSACTION + 1))
-    stocked.replace_recommendation_sets("1", AS_OF, [one_list(None)])
+        stocked.lists.replace_recommendation_sets("1", AS_OF, killed_at(lists(), LISTS_PER_TRANSACTION + 1))
+    stocked.lists.replace_recommendation_sets("1", AS_OF, [one_list(None)])
     assert [row.user_id for row in rows(stocked, recommendation_sets)] == [None]
 
 
@@ -199,26 +201,26 @@ def test_of_two_processes_that_publish_a_version_the_later_one_goes_on(stocked: 
     def overtaken() -> Iterator[RecommendationSet]:
         for n, one in enumerate(lists()):
             if n == LISTS_PER_TRANSACTION + 1:
-                stocked.replace_recommendation_sets("1", AS_OF, lists(first=3))
+                stocked.lists.replace_recommendation_sets("1", AS_OF, lists(first=3))
             yield one
 
     with pytest.raises(ConflictError, match="another process took it over"):
-        stocked.replace_recommendation_sets("1", AS_OF, overtaken())
+        stocked.lists.replace_recommendation_sets("1", AS_OF, overtaken())
     assert served(stocked) == {("1", "i3"): NUM_USERS + 1}
     assert len(rows(stocked, recommendation_sets)) == NUM_USERS + 1
 
 
 def test_lists_that_did_not_change_are_not_written_again(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     before = rows(stocked, recommendation_sets)
     later = [replace(one, as_of=AS_OF + DAY, created_at=NOW + DAY) for one in lists()]
     later[5] = replace(later[5], entries=one_list(None, first=1).entries)
-    stocked.replace_recommendation_sets("1", AS_OF + DAY, later)
+    stocked.lists.replace_recommendation_sets("1", AS_OF + DAY, later)
     after = rows(stocked, recommendation_sets)
     assert len({*after} - {*before}) == 1, "the one that changed"
     assert len(after) == len(before)
-    assert stocked.count_recommendation_sets("1", AS_OF + DAY) == NUM_USERS + 1
-    found = stocked.get_recommendations(USERS[0])
+    assert stocked.lists.count_recommendation_sets("1", AS_OF + DAY) == NUM_USERS + 1
+    found = stocked.lists.get_recommendations(USERS[0])
     assert found is not None
     assert (found.as_of, found.created_at) == (AS_OF + DAY, NOW), "it knows what was recorded up to the newest cut-off"
 
@@ -236,21 +238,21 @@ def test_a_change_of_anything_that_is_served_is_a_change(stocked: FeedbackStore)
         base,
     ]
     for changed in changes:
-        stocked.replace_recommendation_sets("1", AS_OF, [changed])
-        found = stocked.get_recommendations("u")
+        stocked.lists.replace_recommendation_sets("1", AS_OF, [changed])
+        found = stocked.lists.get_recommendations("u")
         assert found is not None
         assert replace(found, recommendation_set_id=None) == changed
 
 
 def test_a_list_that_was_shown_or_disliked_from_stays_as_it_was(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     shown = serve_list(stocked, "u000", NOW, k=5)
-    named = stocked.get_recommendations("u001")
+    named = stocked.lists.get_recommendations("u001")
     assert named is not None
-    stocked.record_dislikes([
+    stocked.feedback.record_dislikes([
         Dislike("u001", NOW, NOW, item_id="i9", recommendation_set_id=named.recommendation_set_id)
     ])  # fmt: skip
-    stocked.replace_recommendation_sets("1", AS_OF, lists(first=3))
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists(first=3))
     kept = {row.recommendation_set_id: row for row in rows(stocked, recommendation_sets)}
     assert len(kept) == NUM_USERS + 3
     assert {kept[shown.recommendation_set_id].user_id, kept[named.recommendation_set_id].user_id} == {"u000", "u001"}
@@ -259,17 +261,17 @@ def test_a_list_that_was_shown_or_disliked_from_stays_as_it_was(stocked: Feedbac
 
 
 def test_a_list_that_is_replaced_between_reading_and_showing_is_read_again(stocked: FeedbackStore) -> None:
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     replaced: list[int] = []
-    add_exposure = stocked.add_exposure
+    add_exposure = stocked.lists.add_exposure
 
     def slow(set_id: int, num_items: int, served_at: datetime) -> bool:
         if not replaced:
             replaced.append(set_id)
-            stocked.replace_recommendation_sets("1", AS_OF, lists(first=3))
+            stocked.lists.replace_recommendation_sets("1", AS_OF, lists(first=3))
         return add_exposure(set_id, num_items, served_at)
 
-    stocked.add_exposure = slow  # type: ignore[method-assign]
+    stocked.lists.add_exposure = slow  # type: ignore[method-assign]
     given = serve_list(stocked, "u000", NOW, k=5)
     assert [entry.item_id for entry in given.entries] == ["i3", "i4", "i5", "i6", "i7"]
     (exposure,) = rows(stocked, recommendation_exposures)
@@ -280,22 +282,22 @@ def test_old_lists_are_deleted_but_for_those_that_are_served_or_were_shown(stock
     """What dead processes left, and what was made for a user and never given, goes too."""
     for version in ("1", "2"):
         make_champion(stocked, version)
-        stocked.replace_recommendation_sets(version, AS_OF, lists(version))
+        stocked.lists.replace_recommendation_sets(version, AS_OF, lists(version))
     shown = serve_list(stocked, "u000", NOW, k=5).recommendation_set_id
-    stocked.add_list(replace(one_list("u003", "2"), kind=SetKind.ADJUSTED))
+    stocked.lists.add_list(replace(one_list("u003", "2"), kind=SetKind.ADJUSTED))
     with pytest.raises(Killed):
-        stocked.replace_recommendation_sets("2", AS_OF, killed_at(lists("2", 3), LISTS_PER_TRANSACTION + 1))
+        stocked.lists.replace_recommendation_sets("2", AS_OF, killed_at(lists("2", 3), LISTS_PER_TRANSACTION + 1))
     kept = ("2", "1")
-    assert stocked.unseen_lists(kept, NOW) == [], "none is older"
-    assert len(stocked.unseen_lists(kept, NOW + DAY)) == LISTS_PER_TRANSACTION + 1
-    stocked.withdraw_lists(kept, NOW)
-    assert stocked.delete_unseen_lists(NOW + DAY) == LISTS_PER_TRANSACTION + 1
-    assert stocked.delete_unseen_lists(NOW + DAY) == 0
+    assert stocked.lists.unseen_lists(kept, NOW) == [], "none is older"
+    assert len(stocked.lists.unseen_lists(kept, NOW + DAY)) == LISTS_PER_TRANSACTION + 1
+    stocked.lists.withdraw_lists(kept, NOW)
+    assert stocked.lists.delete_unseen_lists(NOW + DAY) == LISTS_PER_TRANSACTION + 1
+    assert stocked.lists.delete_unseen_lists(NOW + DAY) == 0
     assert len(rows(stocked, recommendation_sets)) == 2 * (NUM_USERS + 1)
-    stocked.withdraw_lists(("1",), NOW)
-    assert stocked.unseen_lists(made_before=NOW + DAY) == [], "what is served is not withdrawn"
-    stocked.withdraw_lists(("2",), NOW)
-    assert stocked.delete_unseen_lists(NOW + DAY) == NUM_USERS + 1
+    stocked.lists.withdraw_lists(("1",), NOW)
+    assert stocked.lists.unseen_lists(made_before=NOW + DAY) == [], "what is served is not withdrawn"
+    stocked.lists.withdraw_lists(("2",), NOW)
+    assert stocked.lists.delete_unseen_lists(NOW + DAY) == NUM_USERS + 1
     assert shown in {row.recommendation_set_id for row in rows(stocked, recommendation_sets)}
     assert served(stocked) == {("2", "i0"): NUM_USERS + 1}
 
@@ -304,18 +306,18 @@ def test_a_publication_whose_rows_were_pruned_does_not_go_on(stocked: FeedbackSt
     def pruned() -> Iterator[RecommendationSet]:
         for n, one in enumerate(lists()):
             if n == LISTS_PER_TRANSACTION + 1:
-                assert stocked.delete_unseen_lists(NOW + DAY) == LISTS_PER_TRANSACTION
+                assert stocked.lists.delete_unseen_lists(NOW + DAY) == LISTS_PER_TRANSACTION
             yield one
 
     with pytest.raises(ConflictError, match="deleted its lists as old ones"):
-        stocked.replace_recommendation_sets("1", AS_OF, pruned())
-    stocked.replace_recommendation_sets("1", AS_OF, lists())
+        stocked.lists.replace_recommendation_sets("1", AS_OF, pruned())
+    stocked.lists.replace_recommendation_sets("1", AS_OF, lists())
     assert served(stocked) == {("1", "i0"): NUM_USERS + 1}
 
 
 def test_a_list_in_the_making_is_held_against_no_dislike(stocked: FeedbackStore) -> None:
     with pytest.raises(Killed):
-        stocked.replace_recommendation_sets("1", AS_OF, killed_at(lists(), LISTS_PER_TRANSACTION + 1))
-    (recorded,) = stocked.record_dislikes([Dislike("u000", NOW, NOW, item_id="i1")])
-    found = stocked.get_dislikes([recorded.dislike_id])[recorded.dislike_id].dislike
+        stocked.lists.replace_recommendation_sets("1", AS_OF, killed_at(lists(), LISTS_PER_TRANSACTION + 1))
+    (recorded,) = stocked.feedback.record_dislikes([Dislike("u000", NOW, NOW, item_id="i1")])
+    found = stocked.feedback.get_dislikes([recorded.dislike_id])[recorded.dislike_id].dislike
     assert found.recommendation_set_id is None

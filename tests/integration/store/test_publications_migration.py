@@ -82,26 +82,26 @@ def test_lists_and_what_refers_to_them_survive(empty_database_url: str) -> None:
     migrate(empty_database_url)
     with FeedbackStore.open(empty_database_url) as store:
         for number, version in enumerate(("4", "2"), start=1):
-            store.begin_promotion(Promotion(number, f"r{number}", None, version, "x", NOW, is_complete=False))
-            store.finish_promotion(NOW, lambda rows: None)
-        found = store.get_recommendations("u1")
+            store.audit.begin_promotion(Promotion(number, f"r{number}", None, version, "x", NOW, is_complete=False))
+            store.audit.finish_promotion(NOW, lambda rows: None)
+        found = store.lists.get_recommendations("u1")
         assert found is not None
         assert (found.model_version, found.recommendation_set_id) == ("2", 1)
         assert [(e.item_id, e.score, e.predicted_score, e.reason, e.contributions) for e in found.entries] == [
             ("i1", 0.3, 0.5, "reason 1", TERMS)
         ]
-        strangers = store.get_recommendations(None)
+        strangers = store.lists.get_recommendations(None)
         assert strangers is not None
-        store.begin_promotion(Promotion(3, "r3", None, "4", "x", NOW, is_complete=False))
-        empty = store.get_recommendations("u2")
+        store.audit.begin_promotion(Promotion(3, "r3", None, "4", "x", NOW, is_complete=False))
+        empty = store.lists.get_recommendations("u2")
         assert empty is not None
         assert (empty.recommendation_set_id, empty.entries) == (5, ())
-        with store.reading() as connection:
+        with store.database.reading() as connection:
             numbers = list(connection.scalars(select(recommendation_sets.c.recommendation_set_id)))
             assert sorted(numbers) == [1, 2, 3, 4, 5]
             assert list(connection.scalars(select(recommendation_exposures.c.recommendation_set_id))) == [1]
             assert list(connection.scalars(select(user_dislikes.c.recommendation_set_id))) == [3]
-        assert store.add_list(replace(found, kind=SetKind.ADJUSTED)) > 9, (
+        assert store.lists.add_list(replace(found, kind=SetKind.ADJUSTED)) > 9, (
             "a number that was given once is not given again"
         )
 

@@ -70,24 +70,26 @@ def clear(store: FeedbackStore) -> None:
     tables = (
         dislike_feedback_impact, negative_training_examples, user_dislikes, interactions, tombstones, erasures, items,
     )  # fmt: skip
-    store.write(lambda connection: [connection.execute(delete(table)) for table in tables])
-    store.upsert_items(FILMS)
+    store.database.write(lambda connection: [connection.execute(delete(table)) for table in tables])
+    store.catalog.upsert_items(FILMS)
 
 
 def state(store: FeedbackStore, now: datetime) -> dict[str, Any]:
     """Everything that feedback decides: adjustments, backlog, examples, histories."""
-    catalog = store.catalog()
-    training_set = store.read_training_set(now, now, 30.0).drop_columns(["source_id"]).to_pylist()
+    catalog = store.catalog.all_items()
+    training_set = store.stream.read_training_set(now, now, 30.0).drop_columns(["source_id"]).to_pylist()
     return {
-        "adjustments": {user: current_adjustments(store.user_signals(user, now), catalog, 30.0, now) for user in USERS},
+        "adjustments": {
+            user: current_adjustments(store.stream.user_signals(user, now), catalog, 30.0, now) for user in USERS
+        },
         "impacts": sorted(
             (s.dislike.user_id, s.dislike.item_id, s.dislike.created_at, tuple(sorted(s.adjustments.items())))
             for user in USERS
-            for s in store.list_dislikes(user)
+            for s in store.feedback.list_dislikes(user)
         ),
-        "backlog": store.count_backlog(now),
+        "backlog": store.backlog.count_backlog(now),
         "examples": training_set,
-        "histories": store.read_histories(now, 30.0).to_dict("records"),
+        "histories": store.stream.read_histories(now, 30.0).to_dict("records"),
     }
 
 
@@ -103,36 +105,38 @@ def test_any_sequence_leaves_what_replaying_the_rest_leaves(store: FeedbackStore
             now = START + hour * HOUR
             if name in {"dislike", "like"} and args[0] in erased:
                 with pytest.raises(ErasedError):
-                    store.record_dislikes([Dislike(args[0], now, now, item_id=args[1])])
+                    store.feedback.record_dislikes([Dislike(args[0], now, now, item_id=args[1])])
                 with pytest.raises(ErasedError):
-                    store.insert_interactions([Interaction(args[0], args[1], "like", now, now, is_like=True)])
+                    store.feedback.insert_interactions([Interaction(args[0], args[1], "like", now, now, is_like=True)])
             elif name == "dislike":
                 user, item, reason = args
                 dislike = Dislike(user, now, now, item_id=item, reason=reason, idempotency_key=f"k{hour}")
-                sent.append(Sent(dislike, store.record_dislikes([dislike])[0].dislike_id))
+                sent.append(Sent(dislike, store.feedback.record_dislikes([dislike])[0].dislike_id))
             elif name == "like":
                 liked.append(Interaction(args[0], args[1], "like", now, now, is_like=True))
-                store.insert_interactions(liked[-1:])
+                store.feedback.insert_interactions(liked[-1:])
             elif name == "erase":
-                store.erase_user(args[0], "test", now)
+                store.erasures.erase_user(args[0], "test", now)
                 erased.add(args[0])
                 sent = [one for one in sent if one.dislike.user_id != args[0]]
                 liked = [one for one in liked if one.user_id != args[0]]
             elif name == "bring back" and args[0] in erased:
-                assert store.bring_back(args[0], "test", now).lifted_at == now
+                assert store.erasures.bring_back(args[0], "test", now).lifted_at == now
                 erased.remove(args[0])
             elif sent and name == "repeat":
                 one = sent[args[0] % len(sent)]
-                again = store.record_dislikes([replace(one.dislike, recorded_at=now, feedback_text="again")])[0]
+                again = store.feedback.record_dislikes([replace(one.dislike, recorded_at=now, feedback_text="again")])[
+                    0
+                ]
                 assert (again.dislike_id, again.is_new) == (one.number, False)
             elif sent and name == "undo":
                 one = sent.pop(args[0] % len(sent))
-                assert store.retract_dislike(one.dislike.user_id, one.number, now).retracted_at == now
+                assert store.feedback.retract_dislike(one.dislike.user_id, one.number, now).retracted_at == now
         end = START + 100 * HOUR
         found = state(store, end)
         clear(store)
-        store.insert_interactions(liked)
-        store.record_dislikes([one.dislike for one in sent])
+        store.feedback.insert_interactions(liked)
+        store.feedback.record_dislikes([one.dislike for one in sent])
         assert found == state(store, end)
 
     check()
@@ -140,38 +144,40 @@ def test_any_sequence_leaves_what_replaying_the_rest_leaves(store: FeedbackStore
 
 def test_an_undone_dislike_comes_back_to_nobody_else(store: FeedbackStore) -> None:
     clear(store)
-    number = store.record_dislikes([Dislike("u0", START, START, item_id="a")])[0].dislike_id
+    number = store.feedback.record_dislikes([Dislike("u0", START, START, item_id="a")])[0].dislike_id
     with pytest.raises(NotFoundError):
-        store.retract_dislike("u1", number, START)
-    assert store.count_backlog(START) == 1
-    first = store.retract_dislike("u0", number, START + HOUR)
-    assert store.retract_dislike("u0", number, START + 2 * HOUR) == first
-    assert store.count_backlog(START) == 1  # as of then it was there
-    assert store.count_backlog(START + HOUR) == 0
+        store.feedback.retract_dislike("u1", number, START)
+    assert store.backlog.count_backlog(START) == 1
+    first = store.feedback.retract_dislike("u0", number, START + HOUR)
+    assert store.feedback.retract_dislike("u0", number, START + 2 * HOUR) == first
+    assert store.backlog.count_backlog(START) == 1  # as of then it was there
+    assert store.backlog.count_backlog(START + HOUR) == 0
 
 
 def test_an_erased_user_is_gone_from_every_table_and_the_audit_proves_it(store: FeedbackStore) -> None:
     clear(store)
-    store.insert_interactions([Interaction("u0", "a", "like", START, START, is_like=True)])
+    store.feedback.insert_interactions([Interaction("u0", "a", "like", START, START, is_like=True)])
     entry = RecommendationEntry(1, "b", 1.0, "Popular right now", {"trend": 1.0})
-    mine = store.add_list(RecommendationSet("u0", "1", START, START, (entry,), kind=SetKind.ADJUSTED))
-    store.exclude_item("u0", "b", START)
-    store.add_exposure(mine, 1, START)
+    mine = store.lists.add_list(RecommendationSet("u0", "1", START, START, (entry,), kind=SetKind.ADJUSTED))
+    store.catalog.exclude_item("u0", "b", START)
+    store.lists.add_exposure(mine, 1, START)
     for user in USERS:
         dislike = Dislike(user, START, START, item_id="b", reason=DislikeReason.WRONG_GENRE, recommendation_set_id=mine)
-        store.record_dislikes([dislike])
+        store.feedback.record_dislikes([dislike])
         pattern = {"user_id": user, "pattern_type": "reason", "pattern_value": "wrong_genre", "frequency": 1,
                    "severity": "low", "identified_at": START}  # fmt: skip
-        store.write(lambda c, row=pattern: c.execute(insert(dislike_patterns), [row]))
+        store.database.write(lambda c, row=pattern: c.execute(insert(dislike_patterns), [row]))
     for name, hours in (("before", -1), ("after", 1)):
         cut_off = START + hours * HOUR
-        store.claim_backlog(Batch(name, cut_off, cut_off, None, BatchStatus.CLAIMED, 0, {}, cut_off, cut_off + HOUR))
-        store.update_batch(
+        store.backlog.claim_backlog(
+            Batch(name, cut_off, cut_off, None, BatchStatus.CLAIMED, 0, {}, cut_off, cut_off + HOUR)
+        )
+        store.backlog.update_batch(
             name, challenger_version=f"{name}-1", refit_version=f"{name}-2",
             training_set_uri=f"file:///{name}", training_set_digest=name,
         )  # fmt: skip
-        store.settle_backlog(name, cut_off)
-    erasure = store.erase_user("u0", "the user", START + 2 * HOUR)
+        store.backlog.settle_backlog(name, cut_off)
+    erasure = store.erasures.erase_user("u0", "the user", START + 2 * HOUR)
     assert erasure.num_rows == {
         "dislike_feedback_impact": 2, "brigading_flags": 0, "negative_training_examples": 1, "user_dislikes": 1,
         "interactions": 1, "recommendation_sets": 1, "dislike_patterns": 1, "user_exclusions": 1,
@@ -179,13 +185,13 @@ def test_an_erased_user_is_gone_from_every_table_and_the_audit_proves_it(store: 
     }  # fmt: skip
     assert [batch["batch_id"] for batch in erasure.batches] == ["after"]
     assert erasure.model_versions == ("after-1", "after-2")
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         for table in metadata.sorted_tables:
             rows = [str(tuple(row)) for row in connection.execute(select(table))]
             assert not [row for row in rows if "'u0'" in row], table.name
-    assert len(store.list_dislikes("u1")) == 1  # somebody else's stays
-    assert set(store.read_histories(START + 3 * HOUR, 30.0)["user_id"]) == {"u1"}
-    assert store.list_erasures("u0") == [erasure]
-    again = store.erase_user("u0", "the user", START + 3 * HOUR)
+    assert len(store.feedback.list_dislikes("u1")) == 1  # somebody else's stays
+    assert set(store.stream.read_histories(START + 3 * HOUR, 30.0)["user_id"]) == {"u1"}
+    assert store.erasures.list_erasures("u0") == [erasure]
+    again = store.erasures.erase_user("u0", "the user", START + 3 * HOUR)
     assert set(again.num_rows.values()) == {0}
     assert again.batches == ()

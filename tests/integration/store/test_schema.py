@@ -100,10 +100,10 @@ def test_revision_is_the_newest_migration() -> None:
 def test_migrate_makes_the_folder_and_may_run_again(empty_database_url: str) -> None:
     migrate(empty_database_url)
     with FeedbackStore.open(empty_database_url) as store:
-        store.upsert_items([])
+        store.catalog.upsert_items([])
     migrate(empty_database_url)
     with FeedbackStore.open(empty_database_url) as store:
-        assert store.catalog() == {}
+        assert store.catalog.all_items() == {}
 
 
 def test_migrate_leaves_logging_alone(empty_database_url: str) -> None:
@@ -155,7 +155,7 @@ def test_titles_that_were_there_are_found_after_the_migration(empty_database_url
 
     migrate(empty_database_url)
     with FeedbackStore.open(empty_database_url) as store:
-        store.upsert_items([Item("a", "\uff26ilm  One"), Item("b", "Film Two")])
+        store.catalog.upsert_items([Item("a", "\uff26ilm  One"), Item("b", "Film Two")])
     engine = make_engine(parse_url(empty_database_url))
     with writing(engine) as connection:
         config = Config()
@@ -165,9 +165,9 @@ def test_titles_that_were_there_are_found_after_the_migration(empty_database_url
     engine.dispose()
     migrate(empty_database_url)
     with FeedbackStore.open(empty_database_url) as store:
-        recorded = store.record_and_read([Dislike("u", MOMENT, MOMENT, movie_title="film one")])
+        recorded = store.feedback.record_and_read([Dislike("u", MOMENT, MOMENT, movie_title="film one")])
         assert recorded[0][0].dislike.item_id == "a"
-        assert set(store.catalog()) == {"a", "b"}
+        assert set(store.catalog.all_items()) == {"a", "b"}
 
 
 ITEM = (
@@ -283,7 +283,7 @@ def test_sqlite_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
     engine = make_engine(parse_url(url))
     with FeedbackStore.open(url) as store, writing(engine) as connection:
         connection.execute(text(filled(ITEM)))
-        assert store.catalog() == {}
+        assert store.catalog.all_items() == {}
     engine.dispose()
 
 
@@ -312,4 +312,4 @@ def test_an_item_from_before_eligibility_may_be_recommended_still(database_url: 
     engine.dispose()
     migrate(database_url)
     with FeedbackStore.open(database_url) as store:
-        assert store.catalog() == {"i": Item("i", "Film")}
+        assert store.catalog.all_items() == {"i": Item("i", "Film")}

@@ -46,8 +46,8 @@ def made_list(user: str, kind: SetKind = SetKind.ADJUSTED) -> RecommendationSet:
 
 @pytest.fixture
 def stocked(store: FeedbackStore) -> FeedbackStore:
-    store.upsert_items(FILMS)
-    store.insert_interactions([like("u1"), like("u2")])
+    store.catalog.upsert_items(FILMS)
+    store.feedback.insert_interactions([like("u1"), like("u2")])
     return store
 
 
@@ -56,18 +56,18 @@ def key_path(url: str) -> Path:
 
 
 REFUSED: list[Callable[[FeedbackStore, str], Any]] = [
-    lambda store, user: store.insert_interactions([like(user)]),
-    lambda store, user: store.record_dislikes([Dislike(user, NOW, NOW, item_id="a")]),
-    lambda store, user: store.record_and_read([Dislike(user, NOW, NOW, movie_title="New")]),
-    lambda store, user: store.retract_dislike(user, 1, NOW),
-    lambda store, user: store.exclude_item(user, "a", NOW),
-    lambda store, user: store.include_item(user, "a", NOW),
+    lambda store, user: store.feedback.insert_interactions([like(user)]),
+    lambda store, user: store.feedback.record_dislikes([Dislike(user, NOW, NOW, item_id="a")]),
+    lambda store, user: store.feedback.record_and_read([Dislike(user, NOW, NOW, movie_title="New")]),
+    lambda store, user: store.feedback.retract_dislike(user, 1, NOW),
+    lambda store, user: store.catalog.exclude_item(user, "a", NOW),
+    lambda store, user: store.catalog.include_item(user, "a", NOW),
 ]
 
 
 @pytest.mark.parametrize("write", REFUSED)
 def test_nothing_is_written_about_an_erased_user(stocked: FeedbackStore, write: Callable[..., Any]) -> None:
-    stocked.erase_user("u1", "the user", NOW)
+    stocked.erasures.erase_user("u1", "the user", NOW)
     before = tables(stocked)
     with pytest.raises(ErasedError, match="bring-back") as refused:
         write(stocked, "u1")
@@ -77,56 +77,56 @@ def test_nothing_is_written_about_an_erased_user(stocked: FeedbackStore, write: 
 
 
 def tables(store: FeedbackStore) -> dict[str, list[str]]:
-    with store.reading() as connection:
+    with store.database.reading() as connection:
         return {t.name: [str(tuple(row)) for row in connection.execute(select(t))] for t in metadata.sorted_tables}
 
 
 def test_lists_and_patterns_of_an_erased_user_are_left_out(stocked: FeedbackStore) -> None:
-    stocked.erase_user("u1", "the user", NOW)
-    assert stocked.add_list(made_list("u1")) is None
+    stocked.erasures.erase_user("u1", "the user", NOW)
+    assert stocked.lists.add_list(made_list("u1")) is None
     published = [made_list(user, SetKind.PUBLISHED) for user in ("u1", "u2")]
-    assert stocked.replace_recommendation_sets("1", NOW, published) == 1
-    assert stocked.count_recommendation_sets("1", NOW) == 1
+    assert stocked.lists.replace_recommendation_sets("1", NOW, published) == 1
+    assert stocked.lists.count_recommendation_sets("1", NOW) == 1
     patterns = [Pattern(user, "genre", "Drama", 3, 2.0, Severity.LOW, NOW) for user in ("u1", "u2", None)]
-    assert stocked.replace_patterns(NOW, patterns) == 2
+    assert stocked.insights.replace_patterns(NOW, patterns) == 2
     assert not [row for rows in tables(stocked).values() for row in rows if "'u1'" in row]
 
 
 def test_who_is_brought_back_is_as_any_new_user_and_the_audit_says_who_did_it(stocked: FeedbackStore) -> None:
-    stocked.erase_user("u1", "the user", NOW)
-    assert stocked.erased_users(["u1", "u2"]) == {"u1"}
+    stocked.erasures.erase_user("u1", "the user", NOW)
+    assert stocked.erasures.erased_users(["u1", "u2"]) == {"u1"}
     with pytest.raises(NotFoundError):
-        stocked.bring_back("u2", "an operator", NOW)
+        stocked.erasures.bring_back("u2", "an operator", NOW)
     with pytest.raises(InputError):
-        stocked.bring_back("u1", "", NOW)
-    proof = stocked.bring_back("u1", "an operator", NOW + HOUR)
+        stocked.erasures.bring_back("u1", "", NOW)
+    proof = stocked.erasures.bring_back("u1", "an operator", NOW + HOUR)
     assert (proof.lifted_at, proof.lifted_by) == (NOW + HOUR, "an operator")
-    assert stocked.erased_users(["u1", "u2"]) == set()
-    assert stocked.insert_interactions([like("u1")]) == 1
-    again = stocked.erase_user("u1", "the user", NOW + 2 * HOUR)
+    assert stocked.erasures.erased_users(["u1", "u2"]) == set()
+    assert stocked.feedback.insert_interactions([like("u1")]) == 1
+    again = stocked.erasures.erase_user("u1", "the user", NOW + 2 * HOUR)
     assert again.lifted_at is None
-    assert stocked.erased_users(["u1"]) == {"u1"}
-    assert [one.lifted_by for one in stocked.list_erasures("u1")] == [None, "an operator"]
+    assert stocked.erasures.erased_users(["u1"]) == {"u1"}
+    assert [one.lifted_by for one in stocked.erasures.list_erasures("u1")] == [None, "an operator"]
 
 
 def test_open_proofs_come_first(stocked: FeedbackStore) -> None:
-    numbers = [stocked.erase_user(f"u{n}", "the user", NOW).erasure_id for n in (1, 2, 3)]
-    done = stocked.note_remaining(numbers[2], {"files": []}, NOW + HOUR)
+    numbers = [stocked.erasures.erase_user(f"u{n}", "the user", NOW).erasure_id for n in (1, 2, 3)]
+    done = stocked.erasures.note_remaining(numbers[2], {"files": []}, NOW + HOUR)
     assert (done.is_open, done.completed_at, done.remaining) == (False, NOW + HOUR, {"files": []})
-    assert stocked.note_remaining(numbers[1], {"files": ["x"]}).is_open
-    assert [one.erasure_id for one in stocked.list_erasures()] == [numbers[1], numbers[0], numbers[2]]
-    stocked.bring_back("u2", "an operator", NOW)
-    assert [one.erasure_id for one in stocked.list_erasures()] == [numbers[0], numbers[2], numbers[1]]
+    assert stocked.erasures.note_remaining(numbers[1], {"files": ["x"]}).is_open
+    assert [one.erasure_id for one in stocked.erasures.list_erasures()] == [numbers[1], numbers[0], numbers[2]]
+    stocked.erasures.bring_back("u2", "an operator", NOW)
+    assert [one.erasure_id for one in stocked.erasures.list_erasures()] == [numbers[0], numbers[2], numbers[1]]
     with pytest.raises(NotFoundError):
-        stocked.note_remaining(99, {})
+        stocked.erasures.note_remaining(99, {})
 
 
 # The key
 
 
 def test_the_id_cannot_be_found_from_the_database_alone(stocked: FeedbackStore, database_url: str) -> None:
-    stocked.insert_interactions([like("17")])
-    proof = stocked.erase_user("17", "the user", NOW)
+    stocked.feedback.insert_interactions([like("17")])
+    proof = stocked.erasures.erase_user("17", "the user", NOW)
     key = key_path(database_url)
     secret = UserKey(bytes.fromhex(key.read_text(encoding="ascii").strip()))
     assert proof.user_hash == secret.hash_of("17") == secret.keyed(plain_hash("17"))
@@ -138,7 +138,7 @@ def test_the_id_cannot_be_found_from_the_database_alone(stocked: FeedbackStore, 
 
 @pytest.mark.parametrize("what", ["missing", "another", "no key"])
 def test_a_database_is_refused_without_its_key(stocked: FeedbackStore, database_url: str, what: str) -> None:
-    stocked.erase_user("u1", "the user", NOW)
+    stocked.erasures.erase_user("u1", "the user", NOW)
     key = key_path(database_url)
     was = key.read_text(encoding="ascii")
     key.unlink()
@@ -148,11 +148,11 @@ def test_a_database_is_refused_without_its_key(stocked: FeedbackStore, database_
         FeedbackStore.open(database_url)
     key.write_text(was, encoding="ascii")
     with FeedbackStore.open(database_url) as store:
-        assert store.erased_users(["u1"]) == {"u1"}
+        assert store.erasures.erased_users(["u1"]) == {"u1"}
 
 
 def test_a_database_without_erased_users_needs_no_key(stocked: FeedbackStore, database_url: str) -> None:
-    assert stocked.erased_users(["u1"]) == set()
+    assert stocked.erasures.erased_users(["u1"]) == set()
     assert not key_path(database_url).exists()
     stocked.require_ready()
 
@@ -164,22 +164,22 @@ def test_processes_that_need_a_key_at_once_make_one(tmp_path: Path) -> None:
 
 
 def test_hashes_are_the_same_for_everybody_who_has_the_key(stocked: FeedbackStore, database_url: str) -> None:
-    named = stocked.user_hashes(["u1", "u2"])
+    named = stocked.erasures.user_hashes(["u1", "u2"])
     assert len(set(named.values())) == 2
     with FeedbackStore.open(database_url) as other:
-        assert other.user_hashes(["u2", "u1"]) == named
-    proof = stocked.erase_user("u1", "the user", NOW)
-    assert (proof.user_hash, stocked.erased_hashes()) == (named["u1"], {named["u1"]})
+        assert other.erasures.user_hashes(["u2", "u1"]) == named
+    proof = stocked.erasures.erase_user("u1", "the user", NOW)
+    assert (proof.user_hash, stocked.erasures.erased_hashes()) == (named["u1"], {named["u1"]})
 
 
 def test_a_home_that_moves_takes_the_key_along(tmp_path: Path) -> None:
     old, new = Settings.under(tmp_path / "old"), Settings.under(tmp_path / "new")
     migrate(old.database_url)
     with FeedbackStore.open(old.database_url) as store:
-        store.erase_user("u1", "the user", NOW)
+        store.erasures.erase_user("u1", "the user", NOW)
     move_home(old.home, new.home)
     with FeedbackStore.open(new.database_url) as store:
-        assert store.erased_users(["u1", "u2"]) == {"u1"}
+        assert store.erasures.erased_users(["u1", "u2"]) == {"u1"}
 
 
 # What is left
@@ -190,15 +190,15 @@ def test_the_files_of_sqlite_do_not_hold_the_id(tmp_path: Path, sqlite_template:
     database.write_bytes(sqlite_template.read_bytes())
     user = "somebody-who-wants-to-be-forgotten"
     with FeedbackStore.open(f"sqlite:///{database}") as store:
-        store.upsert_items(FILMS)
+        store.catalog.upsert_items(FILMS)
         for n in range(200):
-            store.insert_interactions(
+            store.feedback.insert_interactions(
                 [Interaction(name, "a", "like", NOW + n * HOUR, NOW + n * HOUR, True) for name in (user, f"u{n}")]
             )
-        store.record_dislikes([Dislike(user, NOW, NOW, item_id="a", feedback_text=f"{user} says so")])
-        store.replace_recommendation_sets("1", NOW, [made_list(name, SetKind.PUBLISHED) for name in (user, "u1")])
+        store.feedback.record_dislikes([Dislike(user, NOW, NOW, item_id="a", feedback_text=f"{user} says so")])
+        store.lists.replace_recommendation_sets("1", NOW, [made_list(name, SetKind.PUBLISHED) for name in (user, "u1")])
         assert traces(tmp_path, user)
-        store.erase_user(user, "the user", NOW)
+        store.erasures.erase_user(user, "the user", NOW)
         assert traces(tmp_path, user) == []  # also while it is open
 
 
@@ -232,15 +232,15 @@ def test_an_old_file_loses_what_was_deleted_before(tmp_path: Path) -> None:
 def test_what_only_the_user_typed_goes_and_what_others_said_stays(stocked: FeedbackStore) -> None:
     def say(user: str, title: str, cast: str) -> None:
         dislike = Dislike(user, NOW, NOW, movie_title=title, cast=(cast,), genres=(f"genre of {user}",))
-        stocked.record_dislikes([dislike])
+        stocked.feedback.record_dislikes([dislike])
 
     say("u1", "My secret film", "My neighbour")
     say("u1", "Shared", "My neighbour")
     say("u2", "shared", "Ann")
-    stocked.insert_interactions(
+    stocked.feedback.insert_interactions(
         [like("u1", "own-id"), like("u1", "known-id"), like("u2", "known-id")], makes_placeholders=True
     )
-    proof = stocked.erase_user("u1", "the user", NOW)
+    proof = stocked.erasures.erase_user("u1", "the user", NOW)
     assert proof.num_rows["items"] == 2
     left = {item.title: item for item in stocked.catalog().values()}
     assert set(left) == {"A", "B", "shared", "known-id"}
@@ -249,24 +249,24 @@ def test_what_only_the_user_typed_goes_and_what_others_said_stays(stocked: Feedb
 
 
 def test_a_film_that_came_since_keeps_its_own_text(stocked: FeedbackStore) -> None:
-    stocked.record_dislikes([Dislike("u1", NOW, NOW, movie_id=7, movie_title="Alien", cast=("My neighbour",))])
-    stocked.upsert_items([Item("film", "Alien", ("Horror",), ("Weaver",), tmdb_id=7)])
-    stocked.erase_user("u1", "the user", NOW)
-    assert stocked.items(["film"])["film"].cast == ("Weaver",)
+    stocked.feedback.record_dislikes([Dislike("u1", NOW, NOW, movie_id=7, movie_title="Alien", cast=("My neighbour",))])
+    stocked.catalog.upsert_items([Item("film", "Alien", ("Horror",), ("Weaver",), tmdb_id=7)])
+    stocked.erasures.erase_user("u1", "the user", NOW)
+    assert stocked.catalog.get_items(["film"])["film"].cast == ("Weaver",)
     assert "neighbour" not in str(tables(stocked)[items.name]), "the placeholder of the film goes"
 
 
 def test_lists_of_others_lose_a_film_that_went(stocked: FeedbackStore) -> None:
-    ((stored, _),) = stocked.record_and_read([Dislike("u1", NOW, NOW, movie_title="My secret film")])
+    ((stored, _),) = stocked.feedback.record_and_read([Dislike("u1", NOW, NOW, movie_title="My secret film")])
     entries = (ENTRY, RecommendationEntry(2, str(stored.dislike.item_id), 0.5, "", {"trend": 0.5}))
-    number = stocked.add_list(RecommendationSet("u2", "1", NOW, NOW, entries, kind=SetKind.ADJUSTED))
-    stocked.erase_user("u1", "the user", NOW)
+    number = stocked.lists.add_list(RecommendationSet("u2", "1", NOW, NOW, entries, kind=SetKind.ADJUSTED))
+    stocked.erasures.erase_user("u1", "the user", NOW)
     assert not [row for rows in tables(stocked).values() for row in rows if "secret" in row]
-    with stocked.reading() as connection:
+    with stocked.database.reading() as connection:
         query = text("SELECT item_id FROM recommendation_entries WHERE recommendation_set_id = :n ORDER BY rank")
         (kept, gone) = connection.scalars(query, {"n": number})
     assert kept == "a"
-    assert stocked.items([gone])[gone].is_hidden
+    assert stocked.catalog.get_items([gone])[gone].is_hidden
 
 
 # From before
@@ -293,8 +293,8 @@ def test_proofs_from_before_there_was_a_key_are_named_by_it(empty_database_url: 
             connection.execute(insert(recommendation_sets).values(**adjusted))
     migrate(empty_database_url)
     with FeedbackStore.open(empty_database_url) as store:
-        assert store.erased_users(["gone", "back"]) == {"gone"}
-        assert [len(store.list_erasures(user)) for user in ("gone", "back")] == [2, 1]
+        assert store.erasures.erased_users(["gone", "back"]) == {"gone"}
+        assert [len(store.erasures.list_erasures(user)) for user in ("gone", "back")] == [2, 1]
         rows = tables(store)
         assert plain_hash("gone") not in str(rows)
         assert len(rows[tombstones.name]) == 1

@@ -43,16 +43,16 @@ def dislike(item: str, at: float, late: float = 0.0, user: str = "7", **more: ob
 
 
 def write(store: FeedbackStore, *rows: Interaction | Dislike) -> None:
-    store.upsert_items([Item(item_id, item_id) for item_id in sorted({str(row.item_id) for row in rows})])
-    store.insert_interactions([row for row in rows if isinstance(row, Interaction)])
-    store.record_dislikes([row for row in rows if isinstance(row, Dislike)])
+    store.catalog.upsert_items([Item(item_id, item_id) for item_id in sorted({str(row.item_id) for row in rows})])
+    store.feedback.insert_interactions([row for row in rows if isinstance(row, Interaction)])
+    store.feedback.record_dislikes([row for row in rows if isinstance(row, Dislike)])
 
 
 def signals(store: FeedbackStore, as_of: float) -> dict[str, str]:
     """Item -> signal of user 7, after checking that every reader agrees."""
-    frame = store.read_histories(T + as_of * DAY, 30.0)
+    frame = store.stream.read_histories(T + as_of * DAY, 30.0)
     validate_histories(frame)
-    training_set = store.read_training_set(T + as_of * DAY, T + as_of * DAY, 30.0).to_pylist()
+    training_set = store.stream.read_training_set(T + as_of * DAY, T + as_of * DAY, 30.0).to_pylist()
     labelled = {(r["user_id"], r["item_id"]): "like" if r["label"] else "dislike" for r in training_set}
     found = {(r.user_id, r.item_id): r.signal for r in frame.itertuples()}
     assert {key: signal for key, signal in found.items() if signal not in ("neutral", "seen")} == labelled
@@ -88,7 +88,7 @@ def test_training_set_columns(store: FeedbackStore) -> None:
         store, interaction("a", "rating", True, 0), dislike("b", 5, late=1), interaction("c", "click", False, 1),
         interaction("d", "like", True, 6, user="8"),
     )  # fmt: skip
-    found = store.read_training_set(T + 10 * DAY, T + 5.5 * DAY, half_life_days=10.0)
+    found = store.stream.read_training_set(T + 10 * DAY, T + 5.5 * DAY, half_life_days=10.0)
     moment = pa.timestamp("us", tz="UTC")
     assert found.schema == pa.schema([
         ("user_id", pa.string()), ("item_id", pa.string()), ("label", pa.int8()), ("sample_weight", pa.float64()),
@@ -114,10 +114,10 @@ def test_nothing_recorded_after_the_cut_off_exists(store: FeedbackStore) -> None
         (T + 2 * DAY - instant, ["a"]),
         (T + 2 * DAY, ["a", "b"]),
     ):
-        assert store.read_training_set(as_of, as_of, 30.0)["item_id"].to_pylist() == expected
-        assert store.read_histories(as_of, 30.0)["item_id"].to_list() == expected
-        assert sorted(store.read_events(None, as_of)["item_id"].to_pylist()) == expected
-    assert store.read_events(T + DAY, T + 2 * DAY)["item_id"].to_pylist() == ["b"]
+        assert store.stream.read_training_set(as_of, as_of, 30.0)["item_id"].to_pylist() == expected
+        assert store.stream.read_histories(as_of, 30.0)["item_id"].to_list() == expected
+        assert sorted(store.stream.read_events(None, as_of)["item_id"].to_pylist()) == expected
+    assert store.stream.read_events(T + DAY, T + 2 * DAY)["item_id"].to_pylist() == ["b"]
 
 
 def test_a_dislike_taken_back_does_not_exist(store: FeedbackStore, database_url: str) -> None:
@@ -128,43 +128,43 @@ def test_a_dislike_taken_back_does_not_exist(store: FeedbackStore, database_url:
     engine.dispose()
     assert signals(store, as_of=1.5) == {"a": "dislike", "b": "dislike"}
     assert signals(store, as_of=2) == {"a": "like"}
-    assert store.stream_summary(T + 1.5 * DAY).num_dislikes == 2
-    assert store.stream_summary(T + 2 * DAY).num_dislikes == 0
+    assert store.stream.stream_summary(T + 1.5 * DAY).num_dislikes == 2
+    assert store.stream.stream_summary(T + 2 * DAY).num_dislikes == 0
 
 
 def test_empty_store(store: FeedbackStore) -> None:
-    assert store.read_events(None, T).column_names == list(EVENT_COLUMNS)
-    assert store.read_training_set(T, T, 30.0).num_rows == 0
-    assert store.read_histories(T, 30.0).columns.to_list() == [
+    assert store.stream.read_events(None, T).column_names == list(EVENT_COLUMNS)
+    assert store.stream.read_training_set(T, T, 30.0).num_rows == 0
+    assert store.stream.read_histories(T, 30.0).columns.to_list() == [
         "user_id", "item_id", "signal", "weight", "reason", "age_days",
     ]  # fmt: skip
-    assert store.recorded_at_quantile(None, T, 0.5) is None
-    summary = store.stream_summary(T)
+    assert store.stream.recorded_at_quantile(None, T, 0.5) is None
+    summary = store.stream.stream_summary(T)
     assert (summary.first_recorded_at, summary.last_recorded_at) == (None, None)
     assert (summary.num_interactions, summary.num_dislikes) == (0, 0)
 
 
 def test_weights_stay_above_zero(store: FeedbackStore) -> None:
     write(store, interaction("a", "rating", True, 0), dislike("b", 0))
-    weights = store.read_training_set(T + 9_000 * DAY, T, 1.0)["sample_weight"].to_pylist()
+    weights = store.stream.read_training_set(T + 9_000 * DAY, T, 1.0)["sample_weight"].to_pylist()
     assert all(0 < weight <= 1 for weight in weights)
-    assert (store.read_histories(T + 9_000 * DAY, 1.0)["weight"] > 0).all()
+    assert (store.stream.read_histories(T + 9_000 * DAY, 1.0)["weight"] > 0).all()
 
 
 @pytest.mark.parametrize("half_life_days", [0.0, -1.0, float("nan")])
 def test_half_life_must_be_positive(store: FeedbackStore, half_life_days: float) -> None:
     with pytest.raises(InputError, match="half_life_days"):
-        store.read_training_set(T, T, half_life_days)
+        store.stream.read_training_set(T, T, half_life_days)
     with pytest.raises(InputError, match="half_life_days"):
-        store.read_histories(T, half_life_days)
+        store.stream.read_histories(T, half_life_days)
 
 
 def test_histories_of_some_users(store: FeedbackStore) -> None:
     write(store, *(interaction("a", "rating", True, 1, user=f"u{n}") for n in range(20)), dislike("b", 2, user="u3"))
-    everyone = store.read_histories(T + 9 * DAY, 30.0)
-    some = store.read_histories(T + 9 * DAY, 30.0, user_ids=["u3", "u11", "u3", "nobody"])
+    everyone = store.stream.read_histories(T + 9 * DAY, 30.0)
+    some = store.stream.read_histories(T + 9 * DAY, 30.0, user_ids=["u3", "u11", "u3", "nobody"])
     assert some.to_dict("records") == everyone[everyone["user_id"].isin(["u3", "u11"])].to_dict("records")
-    assert store.read_histories(T + 9 * DAY, 30.0, user_ids=[]).empty
+    assert store.stream.read_histories(T + 9 * DAY, 30.0, user_ids=[]).empty
 
 
 def random_rows(seed: int, count: int) -> list[Interaction | Dislike]:
@@ -215,7 +215,7 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
     write(store, *rows)
     as_of, fit_through, half_life = T + 8 * DAY, T + 6 * DAY, 3.0
     expected = expected_signals(rows, as_of)
-    table = store.read_training_set(as_of, fit_through, half_life)
+    table = store.stream.read_training_set(as_of, fit_through, half_life)
     found = table.to_pylist()
     assert len(found) == sum(signal.signal in ("like", "dislike") for signal in expected.values())
     for row in found:
@@ -231,12 +231,12 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
         assert row["sample_weight"] == pytest.approx(base * 0.5 ** (age / half_life), rel=1e-12)
     order = [(row["recorded_at"], row["user_id"], row["item_id"], row["label"]) for row in found]
     assert order == sorted(order)
-    histories = store.read_histories(as_of, half_life)
+    histories = store.stream.read_histories(as_of, half_life)
     assert {(r.user_id, r.item_id): r.signal for r in histories.itertuples()} == {
         key: signal.signal for key, signal in expected.items()
     }
-    assert store.read_training_set(as_of, fit_through, half_life).equals(table)
-    neutral = store.read_neutral_signals(as_of).to_pylist()
+    assert store.stream.read_training_set(as_of, fit_through, half_life).equals(table)
+    neutral = store.stream.read_neutral_signals(as_of).to_pylist()
     assert {(row["user_id"], row["item_id"]): row["occurred_at"] for row in neutral} == {
         key: signal.occurred_at for key, signal in expected.items() if signal.signal == "neutral"
     }
@@ -250,7 +250,7 @@ def test_quantile_of_recorded_at(store: FeedbackStore) -> None:
     through = T + 99 * DAY
 
     def day(quantile: float, after: datetime | None = None, until: datetime = through) -> float:
-        moment = store.recorded_at_quantile(after, until, quantile)
+        moment = store.stream.recorded_at_quantile(after, until, quantile)
         assert moment is not None
         return (moment - T) / DAY
 
@@ -260,7 +260,7 @@ def test_quantile_of_recorded_at(store: FeedbackStore) -> None:
     assert day(0.5, until=T + 3 * DAY) == 1
     assert day(0.5, after=T + 8 * DAY) == 9  # a single moment has no other side
     with pytest.raises(InputError, match="between 0 and 1"):
-        store.recorded_at_quantile(None, through, 1.1)
+        store.stream.recorded_at_quantile(None, through, 1.1)
 
 
 def test_a_holdout_begins_where_enough_users_come_after_it(store: FeedbackStore) -> None:
@@ -273,7 +273,7 @@ def test_a_holdout_begins_where_enough_users_come_after_it(store: FeedbackStore)
 
     def begin(num_users: int, after: float | None = None) -> float | None:
         bound = None if after is None else T + after * DAY
-        moment = store.holdout_begin(bound, T + 8 * DAY, num_users)
+        moment = store.stream.holdout_begin(bound, T + 8 * DAY, num_users)
         return None if moment is None else (moment - T) / DAY
 
     assert begin(1) == 3  # u3 comes after it
@@ -282,12 +282,12 @@ def test_a_holdout_begins_where_enough_users_come_after_it(store: FeedbackStore)
     assert begin(4) is None  # clicks, dislikes and what comes later are no likes
     assert begin(2, after=2) is None
     with pytest.raises(InputError, match="at least one user"):
-        store.holdout_begin(None, T, 0)
+        store.stream.holdout_begin(None, T, 0)
 
 
 def test_summary_counts_up_to_the_cut_off(store: FeedbackStore) -> None:
     write(store, interaction("a", "rating", True, 1, late=1), interaction("b", "click", False, 1), dislike("c", 3))
-    summary = store.stream_summary(T + 3 * DAY)
+    summary = store.stream.stream_summary(T + 3 * DAY)
     assert (summary.first_recorded_at, summary.last_recorded_at) == (T + DAY, T + 3 * DAY)
     assert (summary.num_interactions, summary.num_dislikes) == (2, 1)
-    assert store.stream_summary(T + 1.5 * DAY).num_interactions == 1
+    assert store.stream.stream_summary(T + 1.5 * DAY).num_interactions == 1

@@ -14,11 +14,12 @@ import pytest
 from recsys.serving.auth.identity import MAX_CACHED_KEYS, KeyCache
 from recsys.store import FeedbackStore, migrate
 from recsys.store.api_keys import Scope, create_key, find_key, revoke_key, split_token
+from recsys.store.database import Database
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-class Counting(FeedbackStore):
+class Counting(Database):
     """Counts what is read."""
 
     reads = 0
@@ -36,39 +37,39 @@ class Counting(FeedbackStore):
 def store(tmp_path: Path) -> Any:
     url = f"sqlite:///{tmp_path / 'feedback.db'}"
     migrate(url)
-    with Counting.open(url) as opened:
+    with FeedbackStore(Counting.open(url)) as opened:
         yield opened
 
 
-def test_a_revoked_key_ends_within_the_time(store: Counting) -> None:
-    key, _ = store.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], NOW))
+def test_a_revoked_key_ends_within_the_time(store: Any) -> None:
+    key, _ = store.database.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], NOW))
     now = 100.0
     cache = KeyCache(store, 2.0, monotonic=lambda: now)
     first = asyncio.run(cache.get(key.key_id))
     assert first == key
-    store.write(lambda c: revoke_key(c, key.key_id, NOW))
+    store.database.write(lambda c: revoke_key(c, key.key_id, NOW))
     now = 101.9
     remembered = asyncio.run(cache.get(key.key_id))
     assert remembered == key
-    assert store.reads == 1
+    assert store.database.reads == 1
     now = 102.0
     found = asyncio.run(cache.get(key.key_id))
     assert found is not None
     assert found.revoked_at == NOW
 
 
-def test_many_requests_make_one_look_up(store: Counting) -> None:
-    key, _ = store.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], NOW))
+def test_many_requests_make_one_look_up(store: Any) -> None:
+    key, _ = store.database.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], NOW))
     cache = KeyCache(store, 2.0, monotonic=lambda: 0.0)
 
     async def at_once() -> list[Any]:
         return await asyncio.gather(*[cache.get(key.key_id) for _ in range(50)])
 
     assert asyncio.run(at_once()) == [key] * 50
-    assert store.reads == 1
+    assert store.database.reads == 1
 
 
-def test_wrong_keys_are_remembered_too_but_not_without_end(store: Counting) -> None:
+def test_wrong_keys_are_remembered_too_but_not_without_end(store: Any) -> None:
     cache = KeyCache(store, 1e9, monotonic=lambda: 0.0)
 
     async def ask(*key_ids: str) -> None:
@@ -76,18 +77,18 @@ def test_wrong_keys_are_remembered_too_but_not_without_end(store: Counting) -> N
             assert await cache.get(key_id) is None
 
     asyncio.run(ask("a", "a", "a"))
-    assert store.reads == 1
+    assert store.database.reads == 1
     asyncio.run(ask(*map(str, range(MAX_CACHED_KEYS)), "a"))
-    assert store.reads == MAX_CACHED_KEYS + 2
+    assert store.database.reads == MAX_CACHED_KEYS + 2
 
 
-def test_a_token_is_its_key_and_a_secret_that_only_it_has(store: Counting) -> None:
-    made = [store.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], NOW)) for _ in range(20)]
+def test_a_token_is_its_key_and_a_secret_that_only_it_has(store: Any) -> None:
+    made = [store.database.write(lambda c: create_key(c, "shop", [Scope.ACT_FOR_USERS], NOW)) for _ in range(20)]
     for key, token in made:
         parts = split_token(token)
         assert parts is not None
         assert parts[0] == key.key_id
-        with store.reading() as connection:
+        with store.database.reading() as connection:
             found = find_key(connection, key.key_id)
         assert found is not None
         assert found.accepts(parts[1])

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recsys.errors import InputError
+from recsys.records import UserSignal
 from recsys.store import events, stream_shifts
 from recsys.store.database import Database
 from recsys.store.events import StreamSummary
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class StreamReader(Database):
+class Stream:
     """Reads everything that was recorded up to a cut-off, and keeps by how much an import moved it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def read_events(self, recorded_after: datetime | None, recorded_through: datetime) -> pa.Table:
         """All signals in (`recorded_after`, `recorded_through`]; see `sql/events.sql`."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return events.read_events(connection, recorded_after, recorded_through)
 
     def read_training_set(self, as_of: datetime, fit_through: datetime, half_life_days: float) -> pa.Table:
@@ -50,7 +54,7 @@ class StreamReader(Database):
         that were recorded up to then; None: those that hold now, whatever `as_of` is.
         """
         _require_positive(half_life_days)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             chosen = None if user_ids is None else sorted(set(user_ids))
             found = events.read_events(connection, None, as_of, chosen)
             excluded = read_exclusions(connection, excluded_through, chosen)
@@ -67,7 +71,7 @@ class StreamReader(Database):
         """The time in (`after`, `through`] by which a share of likes and dislikes was recorded; None without any."""
         if not 0.0 <= quantile <= 1.0:
             raise InputError(f"Expected a quantile between 0 and 1, got {quantile}.")
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return events.recorded_at_quantile(connection, after, through, quantile)
 
     def holdout_begin(
@@ -79,29 +83,39 @@ class StreamReader(Database):
         """
         if num_users < 1:
             raise InputError(f"Expected at least one user, got {num_users}.")
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             if not barred:
                 return events.holdout_begin(connection, after, through, num_users)
             return events.holdout_begin_without(connection, after, through, num_users, barred)
 
     def stream_summary(self, through: datetime) -> StreamSummary:
         """First and last time and counts of what was recorded up to `through`."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return events.stream_summary(connection, through)
 
     def has_feedback(self) -> bool:
         """Whether anything at all was recorded."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return stream_shifts.has_feedback(connection)
 
     def list_stream_shifts(self) -> list[StreamShift]:
         """Imported files whose times were moved, oldest first."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return stream_shifts.read_all(connection)
 
     def keep_stream_shift(self, shift: StreamShift) -> None:
         """Writes by how much a file is moved, before its first row; ConflictError if it is moved otherwise already."""
-        self.write_against_others(lambda c: stream_shifts.keep(c, shift), f"move {shift.file_name}")
+        self._database.write_against_others(lambda c: stream_shifts.keep(c, shift), f"move {shift.file_name}")
+
+    def user_signals(self, user_id: str, as_of: datetime) -> list[UserSignal]:
+        """What holds between a user and every item they met, as of a cut-off."""
+        with self._database.reading() as connection:
+            return events.read_user_signals(connection, user_id, as_of)
+
+    def feedback_changed_at(self, user_id: str, through: datetime) -> datetime | None:
+        """When a user's feedback last changed, of what changed up to a time; None for a user who gave none until then."""
+        with self._database.reading() as connection:
+            return events.feedback_changed_at(connection, user_id, through)
 
 
 def _with_exclusions(histories: pd.DataFrame, excluded: list[Exclusion]) -> pd.DataFrame:

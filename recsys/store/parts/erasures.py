@@ -12,8 +12,6 @@ from sqlalchemy import Connection
 from recsys.records import Decision
 from recsys.store import erasures, forgetting, tombstones
 from recsys.store.database import Database
-from recsys.store.database_errors import database_errors
-from recsys.store.engine import wipe_log
 from recsys.store.erasures import Erasure
 from recsys.store.forgetting import FrozenSet
 from recsys.store.user_key import UserKey
@@ -21,8 +19,11 @@ from recsys.store.user_key import UserKey
 log = logging.getLogger(__name__)
 
 
-class ErasureStore(Database):
+class Erasures:
     """Erasures; every call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def erase_user(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
         """Deletes everything about a user, buries them, and proves it; see `erasures.erase_user`.
@@ -30,31 +31,26 @@ class ErasureStore(Database):
         On SQLite, the write-ahead log is emptied afterwards, unless somebody reads just then.
         """
         work = lambda c: erasures.erase_user(c, user_id, requested_by, now)  # noqa: E731
-        erasure = self.write_against_others(work, "erase a user")
-        if not self.wipe_log():
+        erasure = self._database.write_against_others(work, "erase a user")
+        if not self._database.wipe_log():
             log.warning(
                 "erasure %s: the write-ahead log is in use and keeps the user's rows until the last process closes the "
                 "database, or the next erasure", erasure.erasure_id,
             )  # fmt: skip
         return erasure
 
-    def wipe_log(self) -> bool:
-        """Empties SQLite's write-ahead log; False while somebody uses it."""
-        with database_errors(self._engine.url):
-            return wipe_log(self._engine)
-
     def bring_back(self, user_id: str, requested_by: str, now: datetime) -> Erasure:
         """Lets an erased user be as any new one; NotFoundError if they are not erased. See `erasures.bring_back`."""
-        return self.write(lambda c: erasures.bring_back(c, user_id, requested_by, now))
+        return self._database.write(lambda c: erasures.bring_back(c, user_id, requested_by, now))
 
     def erased_users(self, user_ids: Iterable[str]) -> frozenset[str]:
         """Those of some users who are erased now."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return tombstones.erased_among(connection, user_ids, holds=False)
 
     def erased_hashes(self) -> frozenset[str]:
         """Of all users who are erased now; compare with those of `user_hashes`."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return tombstones.erased_hashes(connection)
 
     def user_hashes(self, user_ids: Iterable[str]) -> dict[str, str]:
@@ -64,20 +60,20 @@ class ErasureStore(Database):
 
     def user_key(self) -> UserKey | None:
         """The key of users' names in files and in the audit; None if there is none yet."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return tombstones.key_of(connection)
 
     def make_user_key(self) -> UserKey:
         """The same, made if there is none."""
-        return self.user_key() or self.write(tombstones.make_key)
+        return self.user_key() or self._database.write(tombstones.make_key)
 
     def freeze_anew(self, batch_id: str, old_digest: str, new: FrozenSet, decision: Decision) -> bool:
         """Puts another frozen set in the place of one, and says so in the ledger; see `forgetting.freeze_anew`."""
-        return self.write(lambda c: forgetting.freeze_anew(c, batch_id, old_digest, new, decision))
+        return self._database.write(lambda c: forgetting.freeze_anew(c, batch_id, old_digest, new, decision))
 
     def list_erasures(self, user_id: str | None = None) -> list[Erasure]:
         """The audit of erasures, open ones first; of one user, newest first."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return erasures.list_erasures(connection, user_id)
 
     def note_remaining(
@@ -88,4 +84,4 @@ class ErasureStore(Database):
         def work(connection: Connection) -> Erasure:
             return erasures.note_remaining(connection, erasure_id, remaining, completed_at)
 
-        return self.write(work)
+        return self._database.write(work)

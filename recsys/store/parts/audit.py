@@ -14,12 +14,15 @@ from recsys.store.ledger import DecisionFilter
 T = TypeVar("T")
 
 
-class AuditStore(Database):
+class Audit:
     """The decision ledger and the audit of champions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def record_decision(self, decision: Decision) -> Decision:
         """Writes the decision of a run's step; a retry replaces it."""
-        return self.write(lambda c: ledger.record_decision(c, decision))
+        return self._database.write(lambda c: ledger.record_decision(c, decision))
 
     def list_decisions(
         self,
@@ -31,34 +34,34 @@ class AuditStore(Database):
         since: datetime | None = None,
     ) -> list[Decision]:
         """Decisions, newest first, of all runs or of one, by step, verdict or time of the record."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return ledger.list_decisions(connection, limit, DecisionFilter(run_id, step, verdict, since))
 
     def get_decision(self, decision_id: int) -> Decision:
         """One decision; NotFoundError if there is none such."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return ledger.read_decision(connection, decision_id)
 
     def begin_promotion(self, promotion: Promotion) -> Promotion:
         """Writes the intent to move the aliases; ConflictError if another promotion or rollback came first."""
-        return self.write_against_others(
+        return self._database.write_against_others(
             lambda c: promotions.begin(c, promotion), f"promote version {promotion.to_version}"
         )
 
     def finish_promotion(self, now: datetime, move: Callable[[Sequence[Promotion]], None]) -> Promotion | None:
         """Lets `move` set the aliases by all rows while nobody else may; returns the newest, which is then complete."""
-        return self.write(lambda c: promotions.finish(c, now, move))
+        return self._database.write(lambda c: promotions.finish(c, now, move))
 
     def while_nobody_promotes(self, work: Callable[[Sequence[Promotion]], T]) -> T:
         """What `work` makes of all promotions and rollbacks, while nobody can begin or finish one."""
-        return self.write(lambda c: promotions.while_nobody_promotes(c, work))
+        return self._database.write(lambda c: promotions.while_nobody_promotes(c, work))
 
     def last_promotion(self) -> Promotion | None:
         """The newest promotion or rollback, complete or not."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return promotions.read_last(connection)
 
     def list_promotions(self) -> list[Promotion]:
         """All promotions and rollbacks, in their order."""
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return promotions.read_all(connection)

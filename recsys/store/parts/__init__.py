@@ -1,0 +1,1 @@
+"""The parts of the store: each binds queries to transactions on one database."""
