@@ -37,19 +37,14 @@ def freeze_training_set(context: Context, batch: Batch, folder: Path) -> Trainin
 
 
 def write_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummary:
-    """Writes the inputs of the batch as they are now, up to its cut-offs."""
+    """Writes the inputs of the batch as one snapshot of the database has them now, up to its cut-offs."""
     from recsys.model.eligible_items import catalog_frame
     from recsys.training.dataset.training_set import write_training_set
     from recsys.training.recipe.recipe import MAX_USER_SHARE
 
-    half_life_days = batch.config["half_life_days"]
-    items = catalog_frame(context.store.catalog.all_items().values())
-    examples = context.store.stream.read_training_set(batch.as_of, batch.fit_through, half_life_days)
-    histories = context.store.stream.read_histories(
-        batch.fit_through, half_life_days, excluded_through=batch.fit_through
-    )
-    neutral = context.store.stream.read_neutral_signals(batch.as_of)
-    return write_training_set(folder, examples, histories, neutral, items, MAX_USER_SHARE)
+    found = context.store.stream.snapshot(batch.as_of, batch.fit_through, batch.config["half_life_days"])
+    items = catalog_frame(found.items.values())
+    return write_training_set(folder, found.examples, found.histories, found.neutral, items, MAX_USER_SHARE)
 
 
 def read_training_set(context: Context, batch: Batch, folder: Path) -> TrainingSet:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recsys.errors import InputError
-from recsys.records import UserSignal
-from recsys.store import events, stream_shifts
+from recsys.records import Item, UserSignal
+from recsys.store import catalog, events, stream_shifts
 from recsys.store.database import Database
 from recsys.store.events import StreamSummary
 from recsys.store.exclusions import Exclusion, read_exclusions
@@ -17,6 +18,23 @@ from recsys.store.stream_shifts import StreamShift
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class StreamSnapshot:
+    """What a training set is made of.
+
+    Attributes:
+        examples: labelled, one per (user, item), the newest opinion; see `sql/training_set.sql`.
+        histories: what a scorer may know of its users; see `sql/histories.sql`.
+        neutral: what users met without an opinion; see `sql/neutral_signals.sql`.
+        items: the catalog, by id.
+    """
+
+    examples: pa.Table
+    histories: pd.DataFrame
+    neutral: pa.Table
+    items: dict[str, Item]
 
 
 class Stream:
@@ -36,9 +54,28 @@ class Stream:
         params = {"as_of": as_of, "fit_through": fit_through, "half_life_days": half_life_days}
         return events.run_duckdb("training_set", self.read_events(None, as_of), params, events.training_set_schema())
 
-    def read_neutral_signals(self, as_of: datetime) -> pa.Table:
-        """What users met without an opinion as of `as_of`; see `sql/neutral_signals.sql`."""
-        return events.run_duckdb("neutral_signals", self.read_events(None, as_of), {}, events.neutral_schema())
+    def snapshot(self, as_of: datetime, fit_through: datetime, half_life_days: float) -> StreamSnapshot:
+        """All that a frozen training set holds, from one snapshot of the database: what commits meanwhile is in none of it.
+
+        Args:
+            as_of: cut-off of the examples and of the neutral signals.
+            fit_through: cut-off of the histories and of exclusions, and where the examples are split.
+            half_life_days: age at which a weight has halved.
+        """
+        _require_positive(half_life_days)
+        with self._database.reading() as connection:
+            items = catalog.read_catalog(connection)
+            found = events.read_events(connection, None, as_of)
+            # Not the same rows, filtered: what was taken back in between was there at the earlier cut-off.
+            known = events.read_events(connection, None, fit_through)
+            excluded = read_exclusions(connection, fit_through, None)
+        params = {"as_of": as_of, "fit_through": fit_through, "half_life_days": half_life_days}
+        return StreamSnapshot(
+            events.run_duckdb("training_set", found, params, events.training_set_schema()),
+            _with_exclusions(self.histories_of(known, fit_through, half_life_days), excluded),
+            events.run_duckdb("neutral_signals", found, {}, events.neutral_schema()),
+            items,
+        )
 
     def read_histories(
         self,

@@ -242,7 +242,7 @@ def test_what_only_the_user_typed_goes_and_what_others_said_stays(stocked: Feedb
     )
     proof = stocked.erasures.erase_user("u1", "the user", NOW)
     assert proof.num_rows["items"] == 2
-    left = {item.title: item for item in stocked.catalog().values()}
+    left = {item.title: item for item in stocked.catalog.all_items().values()}
     assert set(left) == {"A", "B", "shared", "known-id"}
     assert (left["shared"].cast, left["shared"].genres) == (("Ann",), ("genre of u2",))
     assert not [row for rows in tables(stocked).values() for row in rows if "neighbour" in row or "secret" in row]

@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from recsys.errors import InputError
 from recsys.feedback.reasons import base_weight
 from recsys.model.histories import validate_histories
 from recsys.records import Dislike, DislikeReason, Interaction, Item
-from recsys.store import FeedbackStore
+from recsys.store import FeedbackStore, events
 from recsys.store.database_errors import parse_url
 from recsys.store.engine import make_engine, writing
 from recsys.store.events import EVENT_COLUMNS
@@ -236,10 +237,49 @@ def test_same_as_the_reference_and_the_same_every_time(store: FeedbackStore, see
         key: signal.signal for key, signal in expected.items()
     }
     assert store.stream.read_training_set(as_of, fit_through, half_life).equals(table)
-    neutral = store.stream.read_neutral_signals(as_of).to_pylist()
+    neutral = store.stream.snapshot(as_of, fit_through, half_life).neutral.to_pylist()
     assert {(row["user_id"], row["item_id"]): row["occurred_at"] for row in neutral} == {
         key: signal.occurred_at for key, signal in expected.items() if signal.signal == "neutral"
     }
+
+
+def test_an_import_that_commits_in_between_is_in_none_of_the_tables(
+    store: FeedbackStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, *random_rows(1, 200))
+    cut_offs = (T + 8 * DAY, T + 6 * DAY, 3.0)
+    before = store.stream.snapshot(*cut_offs)
+    read_events = events.read_events
+    calls: list[datetime] = []
+
+    def interrupted(connection: Connection, after: datetime | None, through: datetime) -> pa.Table:
+        found = read_events(connection, after, through)
+        if not calls:
+            with FeedbackStore.open(database_url) as importer:
+                importer.catalog.upsert_items([Item("new", "A new film")])
+                importer.feedback.insert_interactions(
+                    [
+                        Interaction("new", "new", "like", T + DAY, T + DAY, is_like=True),
+                        Interaction("met", "new", "click", T + DAY, T + DAY, is_like=False),
+                    ]
+                )
+                importer.catalog.exclude_item("u1", "new", T + DAY)
+        calls.append(through)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(events, "read_events", interrupted)
+        during = store.stream.snapshot(*cut_offs)
+    after = store.stream.snapshot(*cut_offs)
+
+    assert calls == [T + 8 * DAY, T + 6 * DAY]
+    assert during.items == before.items != after.items
+    assert during.examples.equals(before.examples)
+    assert during.neutral.equals(before.neutral)
+    pd.testing.assert_frame_equal(during.histories, before.histories)
+    assert not after.examples.equals(before.examples)
+    assert not after.neutral.equals(before.neutral)
+    assert len(after.histories) == len(before.histories) + 3
 
 
 def test_quantile_of_recorded_at(store: FeedbackStore) -> None:
