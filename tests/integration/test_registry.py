@@ -156,7 +156,9 @@ def test_the_stored_model_holds_source_and_pinned_requirements_but_no_pickle(
     )
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pyc", ".cloudpickle"))]
-    assert {"code/recsys/registry/pyfunc_model.py", "artifacts/recommender/model.keras", "input_example.json"} <= set(names)
+    assert {"code/recsys/registry/pyfunc_model.py", "artifacts/recommender/model.keras", "input_example.json"} <= set(
+        names
+    )
     requirements = (folder / "requirements.txt").read_text(encoding="utf-8").split()
     assert f"keras=={installed_version('keras')}" in requirements
     assert all("==" in requirement for requirement in requirements)
