@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -19,14 +20,12 @@ from recsys.pipeline.night import Night, run_night
 from recsys.pipeline.promotion import verdict_audit
 from recsys.pipeline.retraining.evaluation import load_evidence
 from recsys.records import Decision
-from recsys.settings import Settings
-from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import quick
-from tests.integration.small_stream import FAMILY, START, write_stream
+from tests.integration.command_line import copy_home, quick
+from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF
 
 pytestmark = pytest.mark.slow
 
-CHAMPION_AT = START + timedelta(days=30)
+CHAMPION_AT = FIRST_AS_OF
 HOUR = timedelta(hours=1)
 NEVER = 100_000  # dislikes: a threshold that no backlog reaches
 
@@ -50,24 +49,20 @@ def night(name: str, at: datetime, *, force: bool = True) -> Night:
         triggers=TriggerConfig(threshold=NEVER),
         families=(FAMILY,),
         force_reason="a test" if force else None,
-        keep_candidate=name != "first",
+        keep_candidate=True,
     )
     return run_night(name, at, lambda: at, config, publishes=False)
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+def nights(first_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     """Three thin nights a few hours apart, the evidence of the first one lost; then nights that nobody forces."""
     with pytest.MonkeyPatch.context() as environment:
-        settings = Settings.under(tmp_path_factory.mktemp("home"))
+        settings = copy_home(first_night, tmp_path_factory.mktemp("thin") / "home")
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
-        migrate(settings.database_url)
-        with FeedbackStore.open(settings.database_url) as store:
-            write_stream(store)
         with Context.open(settings) as context:
-            ran = {"first": night("first", CHAMPION_AT)}
-            assert ran["first"].outcome == "promote", ran["first"].reasons
+            ran: dict[str, Night] = {}
             for name, hours in (("thin-1", 4), ("thin-2", 8)):
                 ran[name] = night(name, CHAMPION_AT + hours * HOUR)
             shutil.rmtree(context.folder("thin-1") / "evidence")
@@ -84,7 +79,7 @@ def test_on_too_few_users_the_champion_stays(nights: Nights) -> None:
         assert verdict.verdict == nights.nights[name].outcome == "insufficient_evidence"
         assert verdict.numbers["num_users"] < 30
         assert "the champion stays" in verdict.reasons[0]
-    assert [row.run_id for row in nights.context.store.audit.list_promotions()] == ["first", "enough"]
+    assert [row.run_id for row in nights.context.store.audit.list_promotions()] == [FIRST, "enough"]
 
 
 def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_and_promotes(nights: Nights) -> None:
