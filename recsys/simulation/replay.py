@@ -144,7 +144,7 @@ def score_day(
     import pandas as pd
 
     from recsys.evaluation.baselines import compared_lists
-    from recsys.evaluation.metrics.accuracy import coverage, judge
+    from recsys.evaluation.metrics.accuracy import coverage, evaluate_lists
     from recsys.model.eligible_items import barred_items, catalog_frame
 
     half_life_days = float(champion.recipe["half_life_days"])
@@ -161,7 +161,7 @@ def score_day(
         {"champion": champion, "first_champion": first_champion}, past, histories, users, as_of,
         float(champion.recipe.get("best_trend_half_life_days", half_life_days)), barred,
     )  # fmt: skip
-    per_user = judge(lists, ahead[["user_id", "item_id", "label"]])
+    per_user = evaluate_lists(lists, ahead[["user_id", "item_id", "label"]])
     return per_user, {name: coverage(top, len(champion.item_ids), 10) for name, top in lists.items()}
 
 

@@ -44,7 +44,7 @@ def evaluate(
         as_of: end of that holdout; None: the batch's.
     """
     from recsys.evaluation.behaviour.suite import run_behaviour_tests
-    from recsys.evaluation.evaluate import Holdout, judge_systems
+    from recsys.evaluation.evaluate import Holdout, evaluate_systems
     from recsys.evaluation.gate.evidence import Evidence
     from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
@@ -67,7 +67,7 @@ def evaluate(
         half_life_days=challenger.recipe.get("best_trend_half_life_days", batch.half_life_days),
         barred=barred_items(training_set.items, batch.rule, batch.fit_through),
     )
-    judgement = judge_systems(systems, holdout, len(challenger.item_ids))
+    judgement = evaluate_systems(systems, holdout, len(challenger.item_ids))
     pool = pool_opinions(
         context, batch, keyed(judgement.opinions, context.pseudonym), as_of or batch.as_of,
         load=lambda other, decision: load_evidence(context, as_decided(other, decision)),
@@ -129,7 +129,7 @@ def _kind(context: Context, batch: Batch) -> Any:
     return "refresh" if same else "recipe_change"
 
 
-def judge(
+def reach_verdict(
     evidence: Evidence,
     *,
     accept_gain: bool = False,
@@ -191,7 +191,7 @@ def log_evidence(context: Context, batch: Batch, evidence: Evidence, folder: Pat
     return metrics
 
 
-def log_judged(context: Context, batch: Batch, version: str, own: Mapping[str, float]) -> None:
+def log_evaluated(context: Context, batch: Batch, version: str, own: Mapping[str, float]) -> None:
     """Adds what was measured on the judged fit to the refit's run, too: it is the refit that serves, and people look there.
 
     The tag `judged_version` of that run says which version the numbers were measured on.

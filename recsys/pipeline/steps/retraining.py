@@ -218,7 +218,7 @@ def dry_run(run_id: str, as_of: datetime | str, now: datetime | str, config: Con
             trials.try_candidate(folder, batch, candidate)
         fits.fit_into(context, batch, folder, fit_name="judged")
         evidence = evaluation.evaluate(context, batch, folder)
-        verdict = evaluation.judge(evidence)
+        verdict = evaluation.reach_verdict(evidence)
     return {
         "would": verdict.verdict,
         "reasons": list(verdict.reasons),
