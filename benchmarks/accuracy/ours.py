@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.accuracy.judging import Scorer, Train
-from recsys.training.fit import AdditiveFit, fit
+from recsys.training.families.additive.fit import AdditiveFit, fit
 from recsys.training.recipe.recipe import FitConfig
 
 SPAN_SHARE = 0.25  # the loop's default half-life of sample weights: a quarter of the stream
@@ -29,7 +29,7 @@ def fit_ours(train: Train, items: pd.DataFrame, seed: int) -> tuple[Scorer, Addi
         examples, items, train.split.cut_off.to_pydatetime(), half_life_days, FitConfig(seed=seed), neutral=neutral
     )
     histories = _histories(train, half_life_days)
-    columns = pd.Index(train.item_ids).get_indexer(result.recommender.item_ids)
+    columns = pd.Index(train.item_ids).get_indexer(pd.Index(result.recommender.item_ids))
 
     def score(users: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         wanted = train.user_ids[users]

@@ -1,23 +1,11 @@
-"""The option that names model families."""
+"""Model families that a command was given by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
-
-import typer
 
 from recsys.cli.tensorflow_loading import load_for
 from recsys.training.recipe.recipe import FAMILIES
-
-Families = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--family",
-        help=f"Try only candidates of this family: {', '.join(FAMILIES)}, one that an installed package brings, or one of your "
-        "own as package.module:Family. Repeat the option for several.",
-    ),
-]
 
 
 def require_families(names: Iterable[str]) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.config.run import RunConfig
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import Clock, NightOptions, run_night
+from recsys.pipeline.night import Clock, run_night
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.stream_copy import copy_stream
@@ -98,7 +99,7 @@ def start_from(source: Settings, target: Settings) -> None:
 def replay(
     first: datetime,
     last: datetime,
-    options: NightOptions,
+    config: RunConfig,
     *,
     clock: Clock,
     on_step: OnStep = lambda night, step: None,
@@ -113,9 +114,9 @@ def replay(
     first_champion: RecommenderProtocol | None = None
     for as_of in nights_between(first, last):
         name = f"{as_of:%Y-%m-%d}"
-        forced = "first champion of the replay" if first_champion is None else options.force_reason
+        forced = "first champion of the replay" if first_champion is None else config.force_reason
         night = run_night(
-            f"replay-{name}", as_of, clock, replace(options, force_reason=forced),
+            f"replay-{name}", as_of, clock, replace(config, force_reason=forced),
             on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
         with Context.open() as context:
@@ -143,7 +144,7 @@ def score_day(
     import pandas as pd
 
     from recsys.evaluation.baselines import compared_lists
-    from recsys.evaluation.metrics.accuracy import coverage, judge
+    from recsys.evaluation.metrics.accuracy import coverage, evaluate_lists
     from recsys.model.eligible_items import barred_items, catalog_frame
 
     half_life_days = float(champion.recipe["half_life_days"])
@@ -160,7 +161,7 @@ def score_day(
         {"champion": champion, "first_champion": first_champion}, past, histories, users, as_of,
         float(champion.recipe.get("best_trend_half_life_days", half_life_days)), barred,
     )  # fmt: skip
-    per_user = judge(lists, ahead[["user_id", "item_id", "label"]])
+    per_user = evaluate_lists(lists, ahead[["user_id", "item_id", "label"]])
     return per_user, {name: coverage(top, len(champion.item_ids), 10) for name, top in lists.items()}
 
 

@@ -23,10 +23,11 @@ import pytest
 from recsys.pipeline.context import Context
 from recsys.registry.registry import Registry
 from recsys.settings import Settings
-from recsys.store import FeedbackStore, migrate
+from recsys.store import FeedbackStore
 from tests.integration.audited_loop import AuditedLoop
 from tests.integration.command_line import Finished, copy_home, quick
-from tests.integration.small_stream import FAMILY, FIRST_AS_OF, write_stream
+from tests.integration.forkserver import FORKSERVER
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, record_first_night, write_stream
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,30 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str, name
 
 
 def make_champion(settings: Settings) -> Finished:
-    migrate(settings.database_url)
+    """A person's first night, started with umask 0; see `test_private_home.py`."""
+    made = quick(settings, "db", "upgrade", umask=0)
+    assert made.code == 0, made.err
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
-    night = quick(settings, "run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
+    asked = ("run", "--as-of", FIRST_AS_OF.isoformat(), "--force", "first champion", "--family", FAMILY)
+    night = quick(settings, *asked, umask=0)
     assert night.code == 0, night.err
     return night
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The small stream after its first night, whose clock stood at its cut-off: a home to copy and go on from."""
+    with shared_folder(tmp_path_factory, worker_id, "first-night") as folder:
+        home, is_made = folder / "home", folder / "is-made"
+        if not is_made.exists():
+            shutil.rmtree(home, ignore_errors=True)  # of a worker that failed
+            process = FORKSERVER.Process(target=record_first_night, args=(Settings.under(home),))
+            process.start()
+            process.join()
+            assert process.exitcode == 0, "See above."
+            is_made.touch()
+    return home
 
 
 @pytest.fixture(scope="session")

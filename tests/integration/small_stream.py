@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from recsys.config.run import RunConfig
 from recsys.feedback.handler import save_dislikes
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.records import Dislike, Interaction, Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -66,28 +67,32 @@ def write_stream(
     save_dislikes(store.feedback, [dislike for dislike in dislikes[:max_dislikes] if dislike.user_id not in without])
 
 
-def record_nights(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:
-    """Runs both nights and copies the home before each step of the second one.
-
-    Args:
-        settings: an empty place.
-        copies: a copy goes to the folder in here that is named after the step; `end` is what the night left behind.
-
-    Returns:
-        Step -> what it returned in the second night.
-    """
+def record_first_night(settings: Settings) -> None:
+    """Runs the first night in an empty place."""
     settings.use()
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
+    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, RunConfig(families=(FAMILY,)))
+    assert first.outcome == "promote", first.reasons
+
+
+def record_second_night(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:
+    """Runs the second night and copies the home before each of its steps.
+
+    Args:
+        settings: a place after the first night.
+        copies: a copy goes to the folder in here that is named after the step; `end` is what the night left behind.
+
+    Returns:
+        Step -> what it returned.
+    """
+    settings.use()
 
     def take_copy(step: str) -> None:
         shutil.copytree(settings.home, copies / step)
 
-    options = NightOptions(families=[FAMILY])
-    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, options)
-    assert first.outcome == "promote", first.reasons
-    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, options, on_step=take_copy)
+    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, RunConfig(families=(FAMILY,)), on_step=take_copy)
     assert second.outcome == "promote", second.reasons
     take_copy("end")
     return second.results
@@ -100,7 +105,7 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
     refit = {"model_version": results["refit_challenger"]["model_version"]}
     return {
         "check_backlog": {**night, "as_of": SECOND_AS_OF},
-        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "families": [FAMILY]},
+        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "config": {"families": [FAMILY]}},
         "try_candidate": {**batch, "candidate": results["try_candidate"]["candidate"]},
         "settle_backlog": {**batch, "now": NOW},
         "decide_promotion": {**night, **judged},

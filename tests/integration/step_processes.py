@@ -24,6 +24,7 @@ from recsys.pipeline.night import NIGHT_STEPS
 from recsys.pipeline.step_process import write_result
 from recsys.settings import Settings
 from tests.integration import small_stream
+from tests.integration.command_line import copy_home
 from tests.integration.forkserver import FORKSERVER
 
 SECONDS = 240  # a machine that does much else is slow; on one that does not, no step takes 20
@@ -101,13 +102,13 @@ class SecondNight:
     restores it has it to itself.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings.under(folder / "home")
+    def __init__(self, folder: Path, first_night: Path) -> None:
+        self.settings = copy_home(first_night, folder / "home")
         self._copies, self._outcomes = folder / "before", folder / "outcomes"
         self._copies.mkdir()
         self._outcomes.mkdir()
         self._commands: list[subprocess.Popen[bytes]] = []
-        recording = self._start(small_stream.record_nights, self.settings, self._copies)
+        recording = self._start(small_stream.record_second_night, self.settings, self._copies)
         self.results: dict[str, dict[str, Any]] = recording.value()
 
     def copy_before(self, step: str) -> Path:

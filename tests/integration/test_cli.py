@@ -150,7 +150,7 @@ def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
     }  # fmt: skip
     known = [one for one in found["drifts"] if one["verdict"] != "not_enough"]
     assert {"genres", "signals", "scores"} <= {one["name"] for one in known}
-    assert all(0 <= one["distance"] <= 1 and one["limit"] > max(one["usual"]) for one in known)
+    assert all(0 <= one["distance"] <= 1 and one["limit"] > max(one["reference_distances"]) for one in known)
     assert "data:image/png;base64" in report.read_text(encoding="utf-8")
     assert state(champion.settings.home) == before, "it only looks"
 
@@ -259,7 +259,7 @@ def test_a_night_below_the_threshold_is_skipped_and_says_why(stream: Settings) -
 
 
 def test_an_open_batch_stops_other_runs_until_it_is_released(stream: Settings, tmp_path: Path) -> None:
-    plan = {"run_id": "first", "as_of": AS_OF, "now": AS_OF, "half_life_days": 10}
+    plan = {"run_id": "first", "as_of": AS_OF, "now": AS_OF, "config": {"half_life_days": 10}}
     result = tmp_path / "result.json"
     claimed = quick(stream, "step", "claim_backlog", "--arguments", json.dumps(plan), "--result", str(result))
     assert (claimed.code, claimed.out) == (0, "")

@@ -12,18 +12,18 @@ import pandas as pd
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.pipeline.retraining.evaluation import load_evidence, trained_through
 from recsys.records import Batch
-from recsys.store import FeedbackStore, migrate
 from tests.integration.command_line import copy_home
-from tests.integration.small_stream import FAMILY, SECOND_AS_OF, START, write_stream
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, SECOND_AS_OF
 
 pytestmark = pytest.mark.slow
 
-CHAMPION_AT, HELD_AT = START + timedelta(days=20), START + timedelta(days=22)
+HELD_AT = FIRST_AS_OF + timedelta(days=2)
 LATER = SECOND_AS_OF
 
 
@@ -54,18 +54,14 @@ def mlflow_metrics(held: Held) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def held(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+def held(first_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     with pytest.MonkeyPatch.context() as environment:
-        settings = copy_home(empty_registry, tmp_path_factory.mktemp("held") / "home")
+        settings = copy_home(first_night, tmp_path_factory.mktemp("held") / "home")
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
-        migrate(settings.database_url)
-        with FeedbackStore.open(settings.database_url) as store:
-            write_stream(store)
-        options = {"families": [FAMILY], "force_reason": "a test"}
-        first = run_night("first", CHAMPION_AT, lambda: CHAMPION_AT, NightOptions(**options), publishes=False)
-        assert first.outcome == "promote", first.reasons
-        changed = NightOptions(**options, half_life_days=30.0, keep_candidate=True)  # another recipe
+        changed = RunConfig(  # another recipe
+            families=(FAMILY,), force_reason="a test", half_life_days=30.0, keep_candidate=True
+        )
         night = run_night("changed", HELD_AT, lambda: HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons
         with Context.open(settings) as context:
@@ -86,7 +82,7 @@ def test_the_later_of_what_a_versions_files_and_tags_say_is_what_it_has_seen(hel
 
 def test_what_cannot_be_extended_is_refused_and_nothing_is_written(held: Held) -> None:
     before = held.batch
-    with pytest.raises(InputError, match=r"Expected as_of after 2024-03-2.* got 2024-03-2.*choose a later one"):
+    with pytest.raises(InputError, match=r"Expected as_of after 2024-03-30.* got 2024-03-30.*choose a later one"):
         held.extend(before.as_of)
     with pytest.raises(NotFoundError, match="Expected a batch whose challenger is version"):
         pipeline.extend_holdout(str(before.champion_version), LATER)

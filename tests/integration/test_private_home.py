@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from recsys.settings import RegistryLogin, Settings
-from recsys.store import FeedbackStore
-from tests.integration.command_line import SECONDS, Finished, quick
-from tests.integration.conftest import find_free_port, wait_until_healthy
-from tests.integration.small_stream import FAMILY, FIRST_AS_OF, NOW, SECOND_AS_OF, write_stream
+from tests.integration.command_line import SECONDS, Finished, copy_home, quick
+from tests.integration.conftest import Champion, find_free_port, wait_until_healthy
+from tests.integration.small_stream import FAMILY, FIRST_AS_OF, NOW, SECOND_AS_OF
 
 pytestmark = pytest.mark.slow
 
@@ -45,21 +44,17 @@ def wide(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home that a command made, with a champion."""
-    settings = Settings.under(tmp_path_factory.mktemp("private") / "home")
-    recsys(settings, "db", "upgrade")
-    with FeedbackStore.open(settings.database_url) as store:
-        write_stream(store)
-    assert wide(settings.home) == {}
-    recsys(settings, "run", "--as-of", AS_OF, "--force", "first champion", "--family", FAMILY)
-    return settings
+def settings(champion: Champion, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home of these tests' own, with a champion."""
+    return copy_home(champion.settings.home, tmp_path_factory.mktemp("private") / "home")
 
 
-def test_a_night_leaves_only_private_files(settings: Settings) -> None:
-    made = {path.name for path in settings.home.rglob("*")}
+def test_a_night_leaves_only_private_files(champion: Champion) -> None:
+    """Its commands were started with umask 0, and it is as they left it."""
+    home = champion.settings.home
+    made = {path.name for path in home.rglob("*")}
     assert {"feedback.db", "mlflow.db", "training_set", "data_docs", "evidence", "model.keras", "MLmodel"} <= made
-    assert wide(settings.home) == {}
+    assert wide(home) == {}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +89,7 @@ def test_a_task_of_airflow_makes_only_private_files(tmp_path: Path) -> None:
     """It calls the step in a process that Airflow started, with whatever umask that has."""
     settings = Settings.under(tmp_path / "home")
     recsys(settings, "db", "upgrade")
+    assert wide(settings.home) == {}
     body = f"from recsys import pipeline; pipeline.check_backlog('night', '{AS_OF}', '{AS_OF}'); open('{settings.home}/x', 'w')"
     done = run(settings, ("-c", body))
     assert done.returncode == 0, done.stderr

@@ -6,25 +6,26 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
+from recsys.config.triggers import TriggerConfig
 from recsys.errors import ConflictError, InputError
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import Night, NightOptions, run_night
+from recsys.pipeline.night import Night, run_night
 from recsys.pipeline.promotion import verdict_audit
 from recsys.pipeline.retraining.evaluation import load_evidence
 from recsys.records import Decision
-from recsys.settings import Settings
-from recsys.store import FeedbackStore, migrate
-from tests.integration.command_line import quick
-from tests.integration.small_stream import FAMILY, START, write_stream
+from tests.integration.command_line import copy_home, quick
+from tests.integration.small_stream import FAMILY, FIRST, FIRST_AS_OF
 
 pytestmark = pytest.mark.slow
 
-CHAMPION_AT = START + timedelta(days=30)
+CHAMPION_AT = FIRST_AS_OF
 HOUR = timedelta(hours=1)
 NEVER = 100_000  # dislikes: a threshold that no backlog reaches
 
@@ -44,25 +45,24 @@ class Nights:
 
 
 def night(name: str, at: datetime, *, force: bool = True) -> Night:
-    options = NightOptions(
-        threshold=NEVER, families=[FAMILY], force_reason="a test" if force else None, keep_candidate=name != "first"
+    config = RunConfig(
+        triggers=TriggerConfig(threshold=NEVER),
+        families=(FAMILY,),
+        force_reason="a test" if force else None,
+        keep_candidate=True,
     )
-    return run_night(name, at, lambda: at, options, publishes=False)
+    return run_night(name, at, lambda: at, config, publishes=False)
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+def nights(first_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     """Three thin nights a few hours apart, the evidence of the first one lost; then nights that nobody forces."""
     with pytest.MonkeyPatch.context() as environment:
-        settings = Settings.under(tmp_path_factory.mktemp("home"))
+        settings = copy_home(first_night, tmp_path_factory.mktemp("thin") / "home")
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
-        migrate(settings.database_url)
-        with FeedbackStore.open(settings.database_url) as store:
-            write_stream(store)
         with Context.open(settings) as context:
-            ran = {"first": night("first", CHAMPION_AT)}
-            assert ran["first"].outcome == "promote", ran["first"].reasons
+            ran: dict[str, Night] = {}
             for name, hours in (("thin-1", 4), ("thin-2", 8)):
                 ran[name] = night(name, CHAMPION_AT + hours * HOUR)
             shutil.rmtree(context.folder("thin-1") / "evidence")
@@ -79,7 +79,7 @@ def test_on_too_few_users_the_champion_stays(nights: Nights) -> None:
         assert verdict.verdict == nights.nights[name].outcome == "insufficient_evidence"
         assert verdict.numbers["num_users"] < 30
         assert "the champion stays" in verdict.reasons[0]
-    assert [row.run_id for row in nights.context.store.audit.list_promotions()] == ["first", "enough"]
+    assert [row.run_id for row in nights.context.store.audit.list_promotions()] == [FIRST, "enough"]
 
 
 def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_and_promotes(nights: Nights) -> None:
@@ -95,7 +95,8 @@ def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_a
         f"Version {thin} could not be evaluated, with too few users; since then at least 33 users" in checked["reason"]
     )
     assert nights.nights["enough"].outcome == "promote"
-    again = pipeline.check_backlog("another", CHAMPION_AT + 37 * HOUR, CHAMPION_AT + 37 * HOUR, NEVER, record=False)
+    at = CHAMPION_AT + 37 * HOUR
+    again = pipeline.check_backlog("another", at, at, {"threshold": NEVER}, record=False)
     assert not again["retrain"]  # it was asked once
 
 
@@ -116,13 +117,13 @@ def test_dislike_exposure_looks_at_what_earlier_verdicts_on_the_champion_saw(nig
 
 def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> None:
     for name in ("thin-2", "thin-3", "enough", "late"):
-        again = verdict_audit.replay(nights.context, nights.verdict(name))
+        again = verdict_audit.reaudit(nights.context, nights.verdict(name))
         assert again is not None
         assert again.differences == ()
 
 
 def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
-    from recsys.pipeline.promotion.pooled_opinions import pool_opinions
+    from recsys.pipeline.retraining.pooled_opinions import pool_opinions
 
     store, batch = nights.context.store, nights.context.store.backlog.get_batch("thin-3")
     evidence = nights.evidence("thin-3")
@@ -152,7 +153,7 @@ def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: 
     decided = pipeline.decide_promotion(version, "by-hand", at, accept_thin_evidence="a recall")
     assert decided["verdict"] == "promote"
     version = decided["model_version"]  # trained again, if a user of its set was erased in the test before
-    again = verdict_audit.replay(context, nights.verdict("by-hand"))
+    again = verdict_audit.reaudit(context, nights.verdict("by-hand"))
     assert again is not None
     assert again.is_same
     refit = pipeline.refit_challenger(version)["model_version"]

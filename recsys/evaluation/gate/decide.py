@@ -11,11 +11,11 @@ from recsys.evaluation.gate import reasons as say
 from recsys.evaluation.gate.claims import lost_claim, not_claimed
 from recsys.evaluation.gate.comparisons import AUC, EXPOSURE, NDCG, Metric, MetricComparison, compare_metrics
 from recsys.evaluation.gate.config import TOLERANCE, GateConfig
+from recsys.evaluation.gate.dislike_exposure import ExposureFinding, decide_exposure
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.evaluation.gate.leakage import failed_behaviour, implausible_gain, leaks
 from recsys.evaluation.gate.margins import margin_size
 from recsys.evaluation.gate.slices import SliceComparison, compare_slices
-from recsys.evaluation.metrics.dislike_exposure import ExposureFinding, judge_exposure
 
 __all__ = ["BASELINES", "GateConfig", "Verdict", "baseline_means", "comparator", "decide"]
 
@@ -154,7 +154,7 @@ def _look(evidence: Evidence, config: GateConfig) -> _Findings:
     pair = evidence.pair("challenger", against)
     baselines = baseline_means(evidence)
     metrics = {one.metric: one for one in compare_metrics(evidence, pair, against, config)}
-    exposure = judge_exposure(evidence, against, metrics.get(EXPOSURE), metrics.get(AUC), config)
+    exposure = decide_exposure(evidence, against, metrics.get(EXPOSURE), metrics.get(AUC), config)
     metrics |= {one.found.metric: one.found for one in exposure if one.window == "holdout"}
     return _Findings(
         against,

@@ -19,7 +19,9 @@ METRICS = ("ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10")
 BATCH_SIZE = 256  # users scored at once
 
 
-def judge(top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20) -> pd.DataFrame:
+def evaluate_lists(
+    top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20
+) -> pd.DataFrame:
     """Scores the lists of several systems against the same holdout.
 
     Args:

@@ -10,7 +10,7 @@ from recsys.errors import ConflictError, DataCheckError
 from recsys.pipeline import kept_files
 from recsys.pipeline.context import Context
 from recsys.pipeline.promotion.verdicts import newest_verdict
-from recsys.pipeline.retraining.evaluation import load_evidence, log_judged
+from recsys.pipeline.retraining.evaluation import load_evidence, log_evaluated
 from recsys.pipeline.retraining.fits import fit_into, register
 from recsys.pipeline.retraining.frozen_sets import read_training_set
 from recsys.pipeline.retraining.model_card import write_card
@@ -28,14 +28,14 @@ MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
 
 def refit(context: Context, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
-    from recsys.evaluation.reporting.pseudonyms import in_order
+    from recsys.evaluation.pseudonyms import in_order
     from recsys.model.protocol import load_recommender
 
     load_evidence(context, batch)  # before hours of fitting: it is needed at the end
-    judged_recipe = context.registry.versions.get_tags(str(batch.challenger_version)).get("recipe")
-    if judged_recipe != current_recipe(batch):
+    evaluated_recipe = context.registry.versions.get_tags(str(batch.challenger_version)).get("recipe")
+    if evaluated_recipe != current_recipe(batch):
         raise ConflictError(
-            f"Expected the recipe {judged_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
+            f"Expected the recipe {evaluated_recipe} that was evaluated, but this code is {current_recipe(batch)}: "
             "nothing is refitted. Start a new run, so that the new recipe is evaluated."
         )
     context.make_pseudonyms()
@@ -44,12 +44,12 @@ def refit(context: Context, batch: Batch) -> str:
     kept_files.record_fit(context, batch.batch_id, "refit")
     histories = in_order(read_training_set(context, batch, folder).histories, context.pseudonym)
     judged, refitted = (load_recommender(folder / name / "recommender") for name in ("judged", "refit"))
-    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
+    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config.seed)
     version = register(context, batch, folder, "refit")
     (folder / "refit" / "behaviour.json").write_text(
         json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"
     )
-    log_judged(context, batch, version, metrics)
+    log_evaluated(context, batch, version, metrics)
     context.registry.log_evaluation(version, {}, [folder / "refit" / "behaviour.json"])
     context.registry.versions.set_tags(version, {"judged_version": str(batch.challenger_version)})
     write_card(context, batch, "refit", version, newest_verdict(context, batch), load_evidence(context, batch))

@@ -15,7 +15,7 @@ from recsys.pipeline.champion.aliases import require_registry
 from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN
 from recsys.pipeline.retraining.frozen_sets import read_training_set
-from recsys.pipeline.retraining.recipes import current_recipe, fit_config, rule_of, training_data
+from recsys.pipeline.retraining.recipes import current_recipe, fit_config, training_data
 from recsys.pipeline.retraining.trials import trials_of
 from recsys.records import Batch
 from recsys.registry.registry import VersionSpec
@@ -34,9 +34,9 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     """
     from recsys.evaluation.reporting.plots import plot_training_set_age
     from recsys.model.protocol import save_recommender
-    from recsys.pipeline.retraining.model_card import examples_of, input_example
+    from recsys.pipeline.retraining.examples import examples_of, input_example
+    from recsys.training.families.additive.selection import best_trial
     from recsys.training.families.registry import find_family
-    from recsys.training.selection import best_trial
 
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
     training_set = read_training_set(context, batch, folder)
@@ -106,7 +106,7 @@ def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str
     """Logs one fit as a model version with everything that explains it."""
     import pandas as pd
 
-    from recsys.training.recipe.foreign import code_of
+    from recsys.training.families.foreign import code_of
 
     known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.FIT)
     numbers = numbers_of(folder, fit_name, known)
@@ -128,7 +128,7 @@ def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str
                 "as_of": cut_off.isoformat(),
                 "dataset_digest": str(batch.training_set_digest),
                 "recipe": current_recipe(batch),
-                "eligible": json.dumps(rule_of(batch).as_dict()),
+                "eligible": json.dumps(batch.rule.as_dict()),
             },
             training_set=folder / "training_set" / "training_set.parquet",
             dataset_digest=str(batch.training_set_digest),
@@ -150,7 +150,7 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
     """Markdown for the version's page."""
     from recsys.evaluation.reporting.tables import with_room
 
-    forced = batch.config.get("force_reason")
+    forced = batch.config.force_reason
     kind = (
         "Challenger, to be evaluated on later events"
         if fit_name == "judged"
@@ -164,8 +164,8 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
         f"| run's cut-off `as_of` | {batch.as_of:%Y-%m-%d %H:%M} UTC |",
         f"| new dislikes behind it | {batch.num_examples} |",
         f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
-        f"| half-life of sample weights | {batch.config['half_life_days']} days |",
-        f"| may recommend | {in_markdown(str(rule_of(batch)))} |",
+        f"| half-life of sample weights | {batch.half_life_days} days |",
+        f"| may recommend | {in_markdown(str(batch.rule))} |",
         f"| champion it is compared with | {batch.champion_version or 'none'} |",
         *([f"| forced | {in_markdown(str(forced))} |"] if forced else []),
         *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),

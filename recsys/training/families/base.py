@@ -56,7 +56,7 @@ class TrainingData:
 
     def catalog(self, config: FitConfig) -> pd.DataFrame:
         """The items that there are examples of, most liked first; the columns of `items`."""
-        from recsys.training.fit_data import vocabulary
+        from recsys.training.dataset.vocabulary import vocabulary
 
         return vocabulary(self.examples, self.items, config)[0]
 
@@ -155,7 +155,7 @@ class ItemItemFamily(Family, Protocol):
     """A family of the additive model: it says where the item-item weights B come from, and all else is the same."""
 
     def try_on(self, selection: Any, candidate: Candidate) -> Trial:
-        """What the candidate's B adds to the best trend; `selection` is a `recsys.training.selection.Selection`."""
+        """What the candidate's B adds to the best trend; `selection`: see `additive.selection.Selection`."""
         ...
 
     def item_item(self, gram: Sums, events: Events, trial: Trial, config: FitConfig) -> Associations:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recsys.training.families.additive import AdditiveFamily
+from recsys.training.families.additive.family import AdditiveFamily
 from recsys.training.recipe.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
 
 if TYPE_CHECKING:
     from recsys.model.linked_weights import Associations
     from recsys.model.sums import Sums
     from recsys.training.dataset.events import Events
+    from recsys.training.families.additive.selection import Selection
     from recsys.training.head.examples import HeadExamples
-    from recsys.training.selection import Selection
 
 DECAYS = {1.0: "decayed", 0.0: "lasting"}  # how the decay of what B learns from is called
 
@@ -40,7 +40,7 @@ class ClosedForm(AdditiveFamily):
 
     def try_on(self, selection: Selection, candidate: Candidate) -> Trial:
         """See `ItemItemFamily`."""
-        from recsys.training.families.solving import item_item
+        from recsys.training.families.additive.solving import item_item
         from recsys.training.head.search import search_setting
 
         config, gram = selection.config, selection.gram(candidate.settings["decay_power"])
@@ -56,7 +56,7 @@ class ClosedForm(AdditiveFamily):
 
     def item_item(self, gram: Sums, events: Events, trial: Trial, config: FitConfig) -> Associations:
         """See `ItemItemFamily`."""
-        from recsys.training.families.solving import item_item
+        from recsys.training.families.additive.solving import item_item
 
         return item_item(gram, events, trial.settings["reg"], config)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recsys.training.families.additive import AdditiveFamily
+from recsys.training.families.additive.family import AdditiveFamily
 from recsys.training.recipe.recipe import EMBEDDING, Candidate, FitConfig, Trial
 
 if TYPE_CHECKING:
     from recsys.model.linked_weights import Associations
     from recsys.model.sums import Sums
     from recsys.training.dataset.events import Events
-    from recsys.training.selection import Selection
+    from recsys.training.families.additive.selection import Selection
 
 
 class Embedding(AdditiveFamily):
@@ -40,7 +40,7 @@ class Embedding(AdditiveFamily):
 
     def item_item(self, gram: Sums, events: Events, trial: Trial, config: FitConfig) -> Associations:
         """See `ItemItemFamily`."""
-        from recsys.training.families.solving import vector_weights
+        from recsys.training.families.additive.solving import vector_weights
 
         return vector_weights(gram, events, trial.candidate, config)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from recsys.evaluation.metrics.accuracy import judge
+from recsys.evaluation.metrics.accuracy import evaluate_lists
 from recsys.model.protocol import RecommenderProtocol
 from recsys.training.families.base import TrainingData
 from recsys.training.recipe.recipe import FitConfig
@@ -47,5 +47,5 @@ def validation_ndcg(
     histories = past.histories()
     lists = fitted(past).top_items(histories[histories["user_id"].isin(asked)], asked, LIST_LENGTH)
     own = newest.loc[newest["user_id"].isin(asked), ["user_id", "item_id", "label"]]
-    found = judge({"candidate": lists}, own)["ndcg_at_10"].dropna()
+    found = evaluate_lists({"candidate": lists}, own)["ndcg_at_10"].dropna()
     return float(found.mean()), len(found)

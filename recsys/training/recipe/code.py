@@ -27,16 +27,16 @@ DATA_ROOTS = (
     "recsys.model.eligible_items:catalog_frame",
 )
 ROOTS = (
-    "recsys.training.fit:fit",
-    "recsys.training.fit:try_candidate",
+    "recsys.training.families.additive.fit:fit",
+    "recsys.training.families.additive.fit:try_candidate",
     "recsys.training.families.closed_form:ClosedForm",
     "recsys.training.families.embedding:Embedding",
     "recsys.training.recipe.recipe:FitConfig",
     *DATA_ROOTS,
 )
-HOW_RECIPES_ARE_COMPARED = tuple(  # no fit executes it
-    f"recsys.training.recipe.{name}" for name in ("code", "code_modules", "foreign")
-)
+HOW_RECIPES_ARE_COMPARED = (  # no fit executes it
+    "recsys.training.recipe.code", "recsys.training.recipe.code_modules", "recsys.training.families.foreign",
+)  # fmt: skip
 QUERIES = ("events", "histories", "neutral_signals", "newest_signals", "training_set")
 PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 _SQL_TEXT_OR_COMMENT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|--[^\n]*|/\*.*?\*/", re.DOTALL)

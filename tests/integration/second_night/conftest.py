@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,8 @@ from tests.integration.step_processes import SecondNight
 
 
 @pytest.fixture(scope="session")
-def second_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondNight]:
+def second_night(first_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondNight]:
     """An undisturbed second night, with copies of the home from before each step. See `SecondNight`."""
-    night = SecondNight(tmp_path_factory.mktemp("second-night"))
+    night = SecondNight(tmp_path_factory.mktemp("second-night"), first_night)
     yield night
     night.close()

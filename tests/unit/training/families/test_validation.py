@@ -10,7 +10,7 @@ from recsys.training.families.registry import candidates_of
 from recsys.training.families.validation import validation_ndcg
 from recsys.training.recipe.recipe import FitConfig
 from tests.unit.own_models import PopularFamily
-from tests.unit.training.test_fit import CUT_OFF, catalog, taste_stream
+from tests.unit.training.families.additive.test_fit import CUT_OFF, catalog, taste_stream
 
 CONFIG = FitConfig(families=("tests.unit.own_models:PopularFamily",))
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from recsys.errors import TerminalError
+from recsys.training.families.additive.fit import fit
+from recsys.training.families.identity import recipe_id
 from recsys.training.families.registry import candidates_of
-from recsys.training.fit import fit
 from recsys.training.recipe.code import ROOTS, code_digest, found_code, without_comments
-from recsys.training.recipe.identity import recipe_id
 from recsys.training.recipe.recipe import CLOSED_FORM, EMBEDDING, EmbeddingConfig, FitConfig, HeadConfig
-from tests.unit.training.test_fit import CUT_OFF, catalog, taste_stream
+from tests.unit.training.families.additive.test_fit import CUT_OFF, catalog, taste_stream
 
 NOT_FITTING = ("training/recipe/code.py", "training/recipe/code_modules.py")  # they only tell recipes apart
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -63,9 +63,12 @@ def test_what_a_fit_executes_is_the_recipe(code: Path, file: str, old: str, new:
 
 def test_what_no_fit_executes_is_not(code: Path) -> None:
     edit(
-        code, "recsys/training/fit.py", '"""Fits the additive model', '"""Fits, with a mended typo, the additive model'
+        code,
+        "recsys/training/families/additive/fit.py",
+        '"""Fits the additive model',
+        '"""Fits, with a mended typo, the additive model',
     )
-    edit(code, "recsys/training/fit.py", "    data = _data(", "    # a comment\n    data  =  _data(")
+    edit(code, "recsys/training/families/additive/fit.py", "    data = _data(", "    # a comment\n    data  =  _data(")
     edit(code, "recsys/training/dataset/weights.py", "from __future__", "# another\nfrom __future__")
     edit(
         code,
@@ -134,8 +137,8 @@ def functions(text: str) -> Iterator[str]:
 
 
 def test_a_root_that_is_not_there_says_where_to_mend_it() -> None:
-    with pytest.raises(TerminalError, match=r"Expected gone in recsys.training.fit, found"):
-        found_code(REPOSITORY, [*ROOTS, "recsys.training.fit:gone"])
+    with pytest.raises(TerminalError, match=r"Expected gone in recsys.training.families.additive.fit, found"):
+        found_code(REPOSITORY, [*ROOTS, "recsys.training.families.additive.fit:gone"])
 
 
 def test_a_comment_sign_inside_a_text_stays() -> None:

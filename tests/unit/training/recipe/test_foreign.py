@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from recsys.training.families.foreign import code_of
+from recsys.training.families.identity import recipe_id
 from recsys.training.recipe.code import code_digest
-from recsys.training.recipe.foreign import code_of
-from recsys.training.recipe.identity import recipe_id
 from recsys.training.recipe.recipe import FitConfig, Trial
 
 SOURCE = '''
