@@ -124,6 +124,8 @@ class Dislike:
     imported_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.reason not in list(DislikeReason):
+            raise InputError(f"Expected a reason from {', '.join(DislikeReason)}, got {self.reason!r}.")
         validate_dislike(self)
 
     @property

@@ -1,15 +1,19 @@
-"""Writes docs/settings.md, the reference of all settings, from the settings themselves."""
+"""Writes docs/settings.md, and the table of reasons in docs/feedback.md, from where both stand once."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from recsys.config.monitoring import MonitoringConfig
 from recsys.config.run import RunConfig
 from recsys.config.schema import full_text
 from recsys.config.setting import KINDS, NamedSetting, settings_of
+from recsys.feedback.reasons import reasons_table
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE, FEEDBACK = DOCS / "settings.md", DOCS / "feedback.md"
+TABLE = re.compile(r"\| reason \|.*\n(\|.*\n)+")
 HEAD = """\
 # Settings
 
@@ -74,5 +78,11 @@ def _default(setting: NamedSetting) -> str:
     return "on" if setting.default is True else "off" if setting.default is False else str(setting.default)
 
 
+def with_reasons(text: str) -> str:
+    """The page about dislikes with the table of reasons as it is now."""
+    return TABLE.sub(lambda _: f"{reasons_table()}\n", text, count=1)
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FEEDBACK.write_text(with_reasons(FEEDBACK.read_text(encoding="utf-8")), encoding="utf-8")

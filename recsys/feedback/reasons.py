@@ -1,13 +1,6 @@
 """What each reason for a dislike does: how it trains, and which features of the film it plays down for its user.
 
-| reason | negative example | weight | genres | cast | franchise |
-|---|---|---|---|---|---|
-| `wrong_genre` | yes | 0.8 | -15 % | | |
-| `poor_quality` | yes | 0.8 | | -10 % | |
-| `not_interested` | yes | 0.4 | -7.5 % | | |
-| `tired_of_franchise` | yes | 0.8 | | | -12 % |
-| `already_watched` | no, the film is only filtered | | | | |
-| `unspecified` | yes | 0.8 | | | |
+Documents and the description of the API take their table from here, see `reasons_table`.
 """
 
 from __future__ import annotations
@@ -32,6 +25,13 @@ class FeatureKind(StrEnum):
     GENRE = "genre"
     CAST = "cast"
     FRANCHISE = "franchise"
+
+
+WHOSE = {
+    FeatureKind.GENRE: "each of the film's genres",
+    FeatureKind.CAST: "each of its cast",
+    FeatureKind.FRANCHISE: "its franchise",
+}
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,17 @@ def parse_reason(reason: str) -> DislikeReason:
         return DislikeReason(reason)
     except ValueError as error:
         raise InputError(f"Expected a reason from {', '.join(DislikeReason)}, got {reason!r}.") from error
+
+
+def reasons_table() -> str:
+    """All reasons and what they do, as a table in Markdown."""
+    rows = [
+        "| reason | negative example | weight in training | what it plays down for its user, at once |",
+        "|---|---|---|---|",
+    ]
+    for reason, effect in REASON_EFFECTS.items():
+        trains = f"yes | {base_weight(reason):g}" if effect.trains else "no |"
+        parts = [f"{WHOSE[kind]} by {share * 100:g} %" for kind, share in effect.deemphasis.items()]
+        nothing = "nothing" if effect.trains else "nothing: the film is only never shown again"
+        rows.append(f"| `{reason}` | {trains} | {', '.join(parts) or nothing} |")
+    return "\n".join(rows)

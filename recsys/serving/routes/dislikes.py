@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from recsys.errors import InputError
 from recsys.feedback.handler import StoredDislike
+from recsys.feedback.reasons import reasons_table
 from recsys.records import Dislike
 from recsys.serving.answers import DislikeAnswer, HistoryAnswer, HistoryEntry, UndoAnswer
 from recsys.serving.auth.identity import Caller
@@ -45,6 +46,12 @@ UNDONE = {
     "dislike_id": 17, "item_id": "tmdb:12345", "title": "Movie Title", "reason": "wrong_genre",
     "undone_adjustments": {"genre:Action": -0.15, "genre:Sci-Fi": -0.15}, "retracted_at": "2026-03-01T12:00:05Z",
 }  # fmt: skip
+RECORDED = f"""Records that a user disliked a film. Answered when it is on disk.
+
+{reasons_table()}
+
+A film that the catalog does not know is accepted, as is a list that is not this user's: the answer flags both.
+"""
 LINKS = {"undo": {"operationId": "undo_dislike", "parameters": {"dislike_id": "$response.body#/dislike_id"}}}
 
 router = APIRouter(tags=["Dislikes"])
@@ -55,6 +62,7 @@ router = APIRouter(tags=["Dislikes"])
     status_code=201,
     operation_id="record_dislike",
     summary="Record a thumbs-down",
+    description=RECORDED,
     responses={
         201: answer(DislikeAnswer, "Recorded, on disk.", ANSWERED, links=LINKS),
         **problems(*SECURED, *WITH_BODY, 409, 410),
@@ -63,19 +71,7 @@ router = APIRouter(tags=["Dislikes"])
     response_model=None,
 )
 async def record_dislike(request: Request) -> Response:
-    """Records that a user disliked a film. Answered when it is on disk.
-
-    | reason | trains | plays down, for this user only |
-    |---|---|---|
-    | `wrong_genre` | yes | its genres by 15 % |
-    | `poor_quality` | yes | its cast by 10 % |
-    | `not_interested` | yes, with half the weight | its genres by 7.5 % |
-    | `tired_of_franchise` | yes | its franchise by 12 % |
-    | `already_watched` | no, the film is only filtered | nothing |
-    | `unspecified` | yes | nothing |
-
-    A film that the catalog does not know is accepted, as is a list that is not this user's: the answer flags both.
-    """
+    """Records that a user disliked a film; see `RECORDED` for what it says to people."""
     service = service_of(request)
     caller = await service.admit(request)
     user_id, key = caller.require_user(), _idempotency_key(request)

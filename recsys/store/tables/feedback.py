@@ -18,7 +18,7 @@ from sqlalchemy import (
     true,
 )
 
-from recsys.records import BatchStatus, DislikeReason
+from recsys.records import BatchStatus
 from recsys.store.column_types import BigIntegerKey, UtcDateTime
 from recsys.store.tables.metadata import metadata, one_of
 
@@ -53,7 +53,6 @@ user_dislikes = Table(
     CheckConstraint("retracted_at >= recorded_at", name="retracted_after_it_was_recorded"),
     CheckConstraint("predicted_score BETWEEN 0 AND 1", name="predicted_score_is_a_share"),
     CheckConstraint("claimed_score BETWEEN 0 AND 1", name="claimed_score_is_a_share"),
-    one_of("reason", DislikeReason),
     Index(None, "user_id", "created_at"),
     Index(None, "recorded_at"),
     Index(None, "item_id"),

@@ -9,7 +9,7 @@ from sqlalchemy import (
     MetaData,
 )
 
-SCHEMA_REVISION = "0011"  # newest migration in migrations/versions; `FeedbackStore.open` insists on it
+SCHEMA_REVISION = "0012"  # newest migration in migrations/versions; `FeedbackStore.open` insists on it
 
 metadata = MetaData(
     naming_convention={

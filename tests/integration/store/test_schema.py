@@ -213,7 +213,6 @@ def filled(statement: str, **changed: str) -> str:
     ("before", "refused"),
     [
         ([], filled(DISLIKE, user="")),
-        ([], filled(DISLIKE, reason="boring")),
         ([], filled(DISLIKE, item="unknown")),
         ([], filled(DISLIKE, created="2013-06-02 00:00:00.000001Z")),
         ([], filled(DISLIKE, score="1.01")),

@@ -20,6 +20,7 @@ from recsys.config.run import RunConfig
 from recsys.config.schema import json_schema
 from recsys.config.setting import Setting, settings_of
 from recsys.errors import InputError
+from recsys.records import DislikeReason
 
 PAGE = runpy.run_path(str(Path(__file__).resolve().parents[3] / "scripts" / "settings_reference.py"))
 
@@ -93,6 +94,12 @@ def test_the_reference_of_settings_is_current() -> None:
     assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), (
         "Expected docs/settings.md to be as the settings are: run .venv/bin/python scripts/settings_reference.py"
     )
+
+
+def test_the_table_of_reasons_is_current() -> None:
+    text = PAGE["FEEDBACK"].read_text(encoding="utf-8")
+    assert PAGE["with_reasons"](text) == text, "run .venv/bin/python scripts/settings_reference.py"
+    assert all(f"| `{reason}` |" in text for reason in DislikeReason)
 
 
 def test_a_run_has_an_option_for_each_setting() -> None:

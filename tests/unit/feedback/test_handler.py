@@ -39,6 +39,7 @@ def test_impossible_ages_are_refused(age: float, half_life: float) -> None:
     ("changed", "message"),
     [
         ({"user_id": ""}, "user_id"),
+        ({"reason": "boring"}, r"wrong_genre, .*, got 'boring'"),
         ({"movie_id": None}, "got none of them"),
         ({"movie_id": None, "movie_title": "  "}, "got none of them"),
         ({"movie_id": 0}, "TMDB id"),
