@@ -71,7 +71,7 @@ class NearestLiked:
             near = self.vectors[[place[other] for other in own]] @ self.vectors[place[item]]
             nearest = {own[n]: float(near[n]) for n in np.argsort(-near)[:2]}
             names = " and ".join(titles[other] for other in nearest)
-            reasons.append(f"Of what you liked, {names} is nearest." if names else "Popular just now.")
+            reasons.append(f"Near what you liked: {names}." if names else "Popular just now.")
             contributions.append(json.dumps({f"like:{other}": cosine for other, cosine in nearest.items()}))
         return lists.assign(reason=reasons, contributions=contributions)
 

@@ -98,13 +98,13 @@ def recommend(
 ) -> None:
     """A user's list with reasons, as the API would give it now; that it was shown here is not recorded.
 
-    A score is the sum of its contributions: --contributions shows which of the user's likes and dislikes raised (+) or
-    lowered (-) it, and by how much. --counterfactuals scores every item again without one of the user's items: "Without
-    Alien it would be rank 34".
+    A score is the sum of its contributions, where its model claims that: --contributions shows which of the user's likes and
+    dislikes raised (+) or lowered (-) it, and by how much. --counterfactuals scores every item again without one of the
+    user's items: "Without Alien it would be rank 34".
     """
     from recsys.cli.explained import contribution_rows, counterfactual_sentences, titles_of_reasons
     from recsys.pipeline.context import Context
-    from recsys.serving.lists import current_list
+    from recsys.serving.lists import current_list, is_a_sum
 
     with Context.open() as context:
         found = current_list(context.store, user_id, datetime.now(UTC), k)
@@ -127,6 +127,8 @@ def recommend(
             reason.append(without[entry.item_id])
         listed.add_row(str(entry.rank), titled(entry.item_id, items), f"{entry.score:.4f}", reason)
     show(listed)
+    if contributions and not all(is_a_sum(entry) for entry in shown):
+        say(f"Version {found.model_version} does not claim that a score is the sum of its contributions.")
     if champion is not None and champion.to_version != found.model_version:
         say(f"Version {champion.to_version} is champion; its lists are not published yet.")
 

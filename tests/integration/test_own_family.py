@@ -124,7 +124,7 @@ def test_the_api_serves_its_lists_with_reasons_and_takes_out_what_is_disliked(fo
     before = api.client.get("/api/recommendations?k=10", headers=api.server("u003")).json()
     assert before["model_version"] == "2"
     shown = before["recommendations"]
-    assert any(one["reason"].startswith("Of what you liked, Film ") for one in shown)
+    assert any(one["reason"].startswith("Near what you liked: Film ") for one in shown)
     posted = api.client.post(
         "/api/dislike", headers=api.server("u003"),
         json={"item_id": shown[0]["item_id"], "reason": str(DislikeReason.WRONG_GENRE)},
@@ -135,13 +135,20 @@ def test_the_api_serves_its_lists_with_reasons_and_takes_out_what_is_disliked(fo
     assert [one["score"] for one in after] == [one["score"] for one in shown[1:]], "served as it was published"
 
 
+def test_the_command_line_shows_contributions_and_that_they_are_no_sum(follower: Follower) -> None:
+    shown = follower.types("recsys", "recommend", "u005", "-k", "3", "--contributions")
+    assert shown.returncode == 0, shown.stderr
+    assert "you liked Film " in shown.stdout
+    assert "Version 2 does not claim that a score is the sum of its contributions." in shown.stdout
+
+
 def test_a_registered_version_is_loaded_where_the_module_is_not(follower: Follower, tmp_path: Path) -> None:
     uri = "models:/feedback-recommender@champion"
     done = follower.types(sys.executable, "-c", LOADS, uri, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout.splitlines()[-1])
     assert [row["rank"] for row in rows] == [1, 2, 3]
-    assert rows[0]["reason"] == "Of what you liked, Film 3 is nearest."
+    assert rows[0]["reason"] == "Near what you liked: Film 3."
 
 
 @pytest.mark.thorough
