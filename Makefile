@@ -90,10 +90,10 @@ bench-exposure: $(STAMP) ## [-] what it would cost to show fewer disliked items;
 	@$(BIN)/python -m benchmarks.accuracy.exposure $(DATA) $(ARGS)
 
 bench-api: $(STAMP) ## [-] how many dislikes a second the API records, and how fast; writes docs/api_load.md
-	@RECSYS_TEST_POSTGRES_DURABLE=1 scripts/test_postgres.sh run -- $(BIN)/python benchmarks/feedback_load.py $(ARGS)
+	@RECSYS_TEST_POSTGRES_DURABLE=1 scripts/test_postgres.sh run -- $(BIN)/python -m benchmarks.api_load.load_test $(ARGS)
 
 bench-night: $(STAMP) ## [10 min] a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
-	@$(BIN)/python -m benchmarks.incremental $(ARGS)
+	@$(BIN)/python -m benchmarks.night.incremental $(ARGS)
 
 bench-cli: $(STAMP) ## [-] seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER --beside-home HOME")
 	@$(BIN)/python -m benchmarks.command_line $(ARGS)
@@ -102,7 +102,7 @@ bench-publishing: $(STAMP) ## [-] dislikes while lists of 11,000 users are publi
 	@$(BIN)/python -m benchmarks.posts_while_publishing $(ARGS)
 
 null-test: $(STAMP) ## [16 min] is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7 --only 1,000")
-	@$(BIN)/python -m benchmarks.gate_null_test $(ARGS)
+	@$(BIN)/python -m benchmarks.gate_null.null_test $(ARGS)
 
 # Strict: a package that could not be looked up is no answer, and must not read as one.
 audit: $(STAMP) ## [-] what is known against the locked packages; needs a vulnerability service (ARGS="-s osv --osv-url URL" for one of your own)

@@ -98,7 +98,7 @@ def commands(checkout: Checkout) -> list[list[str]]:
     about = checkout.subject
     items = checkout.home / "items.csv"
     items.write_text(ITEMS, encoding="utf-8")
-    none = ["--threshold", "1000000000", "--no-error-trigger", "--no-feature-trigger"]
+    none = ["--threshold", "1000000", "--no-error-trigger", "--no-feature-trigger"]
     watched = json.dumps({"as_of": about.as_of})
     return [
         ["--help"], ["--version"], ["run", "--help"], ["status"], ["users"], ["items"], ["items", "--title", "alien"],

@@ -98,9 +98,11 @@ def subject_of(home: Path, user_id: str | None = None) -> Subject:
     """
     address = f"{(home / 'feedback.db').resolve().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
-        wanted = [{"user_id": None}] if user_id is None else [{"user_id": user_id}, {"user_id": None}]
-        found = next(filter(None, (database.execute(LIST, one).fetchone() for one in wanted)), None)
+        wanted = [None] if user_id is None else [user_id, None]
+        rows = (database.execute(LIST, {"user_id": one}).fetchone() for one in wanted)
+        found = next((row for row in rows if row), None)
         verdict = database.execute(VERDICT).fetchone()
     if found is None or verdict is None:
         raise SystemExit(f"Expected a list and a promotion in {home}, found none: run `make demo`, or give --home.")
-    return Subject(*found, verdict[0], verdict[1].replace(" ", "T"), verdict[2][:10])
+    user, item = found
+    return Subject(user, item, verdict[0], verdict[1].replace(" ", "T"), verdict[2][:10])

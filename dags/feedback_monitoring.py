@@ -54,65 +54,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from run_form import ALERTS, REGISTRY, STORAGE, as_of_field, count, switch
+from airflow.sdk import CronTriggerTimetable, dag, task
+from run_form import as_of_field, fields_of
 from task_defaults import CUT_OFF, TASK_DEFAULTS, WITH_ALERTS, run_alerts, wall_clock
 
-PARAMS = {
-    "as_of": as_of_field("Cut-off: what was recorded later does not exist for this run. Empty: the run's own time."),
-    "drift_days": Param(
-        7,
-        type="number",
-        exclusiveMinimum=0,
-        maximum=365,
-        title="Drift days",
-        description="Number of newest days, not seen by the champion, to compare with what it learned from.",
-        section=ALERTS,
-    ),
-    "max_refusals": count(
-        3,
-        "Max refusals",
-        "Alert after this many nights in a row whose challengers were not promoted.",
-        section=ALERTS,
-        most=1_000,
-    ),
-    "max_champion_days": Param(
-        14,
-        type="number",
-        exclusiveMinimum=0,
-        maximum=3_650,
-        title="Max champion days",
-        description="Alert when the newest event is more than this many days after what the champion has seen.",
-        section=ALERTS,
-    ),
-    "keep_lists_days": Param(
-        30,
-        type="number",
-        minimum=0,
-        maximum=3_650,
-        title="Keep lists days",
-        description="Delete lists that are older than this many days, are not served any more and were never shown to anybody.",
-        section=STORAGE,
-    ),
-    "keep_files_days": Param(
-        30,
-        type="number",
-        exclusiveMinimum=0,
-        maximum=36_500,
-        title="Keep files days",
-        description="Delete models, Data Docs and training sets of runs that wrote nothing for this many days, unless in use.",
-        section=STORAGE,
-    ),
-    "prune_dry_run": switch(
-        "Prune dry run", "Say what would be deleted of old lists and files, and delete nothing.", section=STORAGE
-    ),
-    "repair": switch(
-        "Repair",
-        "Move aliases of the registry to where the audit has them, and finish a promotion that was interrupted. "
-        "Otherwise only report.",
-        section=REGISTRY,
-    ),
-}
+from recsys.config.monitoring import MonitoringConfig
+
+PARAMS = {"as_of": as_of_field(), **fields_of(MonitoringConfig)}
 
 
 @task(execution_timeout=timedelta(minutes=30), **WITH_ALERTS)

@@ -38,37 +38,32 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, chain, dag, setup, task, teardown
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, chain, dag, setup, task, teardown
 from assets import BACKLOG_READY, CHALLENGER
 from model_version_link import ModelVersionLink
-from retraining_form import MODEL_FORM, TRIGGER_FORM
-from run_form import WHEN, as_of_field, switch
+from run_form import WHEN, as_of_field, fields_of, form, switch
 from task_defaults import CUT_OFF, TASK_DEFAULTS, run_alerts, wall_clock
 
-RUN_OPTIONS = ("force_reason", *MODEL_FORM)
+from recsys.config.run import RunConfig
+from recsys.training.recipe.recipe import FAMILIES
 
 # A template, not the result of `claim_backlog` itself, which would draw an arrow from it to each of the other tasks.
 BATCH = "{{ ti.xcom_pull(task_ids='claim_backlog')['batch_id'] }}"
 
-PARAMS = {
+SETTINGS = fields_of(RunConfig, examples={"families": FAMILIES})
+PARAMS = form({
     "dry_run": switch(
         "Dry run",
         "Do everything up to the verdict and keep nothing: no claim, no model version, no decision record.",
     ),
-    "force_reason": Param(
-        None,
-        type=["null", "string"],
-        minLength=3,
-        maxLength=500,
-        title="Force reason",
-        description="Retrain whatever the triggers say, for this reason. It goes into the records. Empty: the triggers decide.",
-    ),
-    "as_of": as_of_field(
-        "Cut-off: what was recorded later does not exist for this run. Empty: the run's own time.", WHEN
-    ),
-    **TRIGGER_FORM,
-    **MODEL_FORM,
-}
+    "as_of": as_of_field(section=WHEN),
+    **SETTINGS,
+})  # fmt: skip
+
+
+def _config(params) -> dict:
+    """What the form says of the settings of a run, JSON-able."""
+    return {name: params[name] for name in SETTINGS}
 
 
 def _is_due(context) -> tuple[bool, str]:
@@ -93,10 +88,7 @@ def check_backlog(as_of: str, *, run_id: str, params: dict) -> dict:
     """Looks at the backlog as of the cut-off; decides whether to retrain, and says why."""
     from recsys import pipeline
 
-    triggers = {name: params[name] for name in TRIGGER_FORM}
-    return pipeline.check_backlog(
-        run_id, as_of, wall_clock(), force_reason=params["force_reason"], record=not params["dry_run"], **triggers
-    )
+    return pipeline.check_backlog(run_id, as_of, wall_clock(), _config(params), record=not params["dry_run"])
 
 
 @setup
@@ -106,8 +98,7 @@ def claim_backlog(as_of: str, *, run_id: str, params: dict) -> dict:
     """Claims the backlog for this run and freezes its cut-offs."""
     from recsys import pipeline
 
-    config = {name: params[name] for name in RUN_OPTIONS}
-    return pipeline.claim_backlog(run_id, as_of, wall_clock(), **config)
+    return pipeline.claim_backlog(run_id, as_of, wall_clock(), _config(params))
 
 
 @task(execution_timeout=timedelta(minutes=30))
@@ -182,8 +173,7 @@ def dry_run(as_of: str, *, run_id: str, params: dict) -> dict:
     """Everything up to the verdict in a process of its own, in a temporary folder; nothing is kept."""
     from recsys.pipeline.step_process import run_step
 
-    config = {name: params[name] for name in RUN_OPTIONS}
-    return run_step("dry_run", run_id=run_id, as_of=as_of, now=wall_clock(), **config)
+    return run_step("dry_run", run_id=run_id, as_of=as_of, now=wall_clock(), config=_config(params))
 
 
 @dag(

@@ -6,7 +6,15 @@ It only puts the alert together; `recsys.alerting` writes it to the log and post
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from airflow.sdk import BaseNotifier
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from recsys.alerting import Alert
 
 TASK_FAILED, RUN_FAILED, DEADLINE_MISSED, ATTENTION = "task_failed", "run_failed", "deadline_missed", "attention"
 
@@ -24,10 +32,10 @@ class AlertNotifier(BaseNotifier):
         super().__init__()
         self.kind = kind
 
-    def render_template_fields(self, context, jinja_env=None) -> None:
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """Nothing: no field is a template, and the DAG that `dag.test()` hands over could make no environment for one."""
 
-    def notify(self, context) -> None:
+    def notify(self, context: Context) -> None:
         """Sends the alert for a task's or a deadline's context; an alert that cannot be delivered is in the log."""
         from recsys.alerting import deliver
 
@@ -37,13 +45,13 @@ class AlertNotifier(BaseNotifier):
             deliver(alert)
 
 
-def _failed(context):
+def _failed(context: Context) -> Alert | None:
     error = context.get("exception")
     words = "it raised nothing: its process ended, see the log" if error is None else str(error) or repr(error)
     return _of_task(context, TASK_FAILED, "failed", [words])
 
 
-def _run_failed(context):
+def _run_failed(context: Context) -> Alert | None:
     """Airflow's scheduler sees to this one, so it also comes where a task's process was killed."""
     from recsys.alerting import Alert, AlertKind
 
@@ -55,13 +63,13 @@ def _run_failed(context):
     )
 
 
-def _found(context):
+def _found(context: Context) -> Alert | None:
     ti = context["ti"]
     found = (ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index) or {}).get("alerts", [])
     return _of_task(context, ATTENTION, "found something to look at", found) if found else None
 
 
-def _of_task(context, kind, what, details):
+def _of_task(context: Context, kind: str, what: str, details: Sequence[str]) -> Alert:
     from recsys.alerting import Alert, AlertKind
 
     ti, due_at = context["ti"], getattr(context.get("dag_run"), "run_after", None)
@@ -77,7 +85,7 @@ def _of_task(context, kind, what, details):
     )
 
 
-def _late(context):
+def _late(context: Context) -> Alert | None:
     """From what Airflow says of a run that is late: the run as its REST API shows it, and the deadline. None if it is done."""
     from recsys.alerting import Alert, AlertKind
 
@@ -97,7 +105,7 @@ def _late(context):
     )
 
 
-def _run_link(dag_id, run_id):
+def _run_link(dag_id: str, run_id: str) -> str | None:
     from urllib.parse import quote
 
     from airflow.sdk.configuration import conf

@@ -1,4 +1,4 @@
-"""Value types that cross module borders. Standard library only.
+"""Value types that cross module borders; of our own they know errors, checks and settings only.
 
 All datetimes are timezone-aware UTC. Ids are strings, except database sequence numbers.
 """
@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from recsys.config.eligibility import EligibilityRule
+from recsys.config.run import RunConfig
+from recsys.errors import InputError
+from recsys.validation import validate_dislike
 
 
 class DislikeReason(StrEnum):
@@ -94,6 +99,11 @@ class Dislike:
     store takes it from there, whatever stands here; `claimed_score` keeps what a client said, for the record only.
     `item_was_known`: set by the store; False if the catalog had no such film.
     `imported_at`: by the wall clock; None if it was recorded here when it happened.
+
+    One that exists is valid, wherever it came from: it is checked here and nowhere else.
+
+    Raises:
+        InputError: naming what was expected and what came.
     """
 
     user_id: str
@@ -112,6 +122,9 @@ class Dislike:
     cast: tuple[str, ...] = ()
     item_was_known: bool = True
     imported_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        validate_dislike(self)
 
     @property
     def known_at(self) -> datetime:
@@ -137,7 +150,11 @@ class Batch:
         fit_through: D1, with D0 <= D1 <= T. The challenger is fitted on events up to D1 and evaluated on (D1, T].
         champion_version: registry version of the champion when the batch was claimed; None if there was none.
         num_examples: negative examples that the batch claimed.
-        config: JSON-able settings of the run (half-life, seed, gate margins, force reason).
+        config: what was set for the run.
+        planned_half_life_days: of the sample weights, where `config` leaves it to the stream's length; None in rows that are
+            older than it.
+        rule: what its versions may recommend, where `config` leaves it to the champion.
+        kept_trial: what the champion's candidate was worth, where it is fitted again and no other is tried.
     """
 
     batch_id: str
@@ -146,7 +163,7 @@ class Batch:
     champion_version: str | None
     status: BatchStatus
     num_examples: int
-    config: dict[str, Any]
+    config: RunConfig
     claimed_at: datetime
     lease_expires_at: datetime
     training_set_uri: str | None = None
@@ -157,6 +174,22 @@ class Batch:
     refit_version: str | None = None
     evidence_uri: str | None = None
     settled_at: datetime | None = None
+    planned_half_life_days: float | None = None
+    rule: EligibilityRule = field(default_factory=EligibilityRule)
+    kept_trial: dict[str, Any] | None = None
+
+    @property
+    def half_life_days(self) -> float:
+        """Of the sample weights.
+
+        Raises:
+            InputError: if the batch was never planned.
+        """
+        if self.planned_half_life_days is None:
+            raise InputError(
+                f"Expected batch {self.batch_id} to have the half-life of its sample weights, found none: start a new run."
+            )
+        return self.planned_half_life_days
 
 
 @dataclass(frozen=True)

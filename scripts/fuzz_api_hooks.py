@@ -29,8 +29,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """An honest client never gives one idempotency key to two events, and ends what is available after it begins."""
     body = case.body
     if isinstance(body, dict):
-        times = [body.get(name) for name in ("available_from", "available_until")]
-        if all(isinstance(time, str) for time in times) and times[0] >= times[1]:
+        begin, end = body.get("available_from"), body.get("available_until")
+        if isinstance(begin, str) and isinstance(end, str) and begin >= end:
             case.body = {**body, "available_until": None}
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and KEY.match(key):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from recsys.files.atomic import write_file
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from recsys.store.api_keys import Scope, create_key, find_key, split_token
@@ -27,10 +27,7 @@ def ensure_local_key(settings: Settings) -> str:
         if _holds(store, token):
             return token
         _, token = store.database.write(lambda c: create_key(c, "make up", list(Scope), datetime.now(UTC)))
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.write(token + "\n")
-    partial.rename(path)
+    write_file(path, token + "\n")
     return token
 
 

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recsys.files.atomic import write_file
 from recsys.settings import Settings
 from recsys.store import FeedbackStore
 
@@ -67,9 +68,7 @@ class Story:
 
     def save(self, path: Path) -> None:
         """Writes it for the next demo in this folder."""
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        partial.rename(path)
+        write_file(path, json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, path: Path) -> Story | None:

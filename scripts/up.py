@@ -23,6 +23,7 @@ import psutil
 from service import processes_of, stop_all
 from stack import Stack, StackError
 
+from recsys.files.atomic import write_file
 from recsys.files.private import keep_private
 from recsys.settings import Settings
 
@@ -56,9 +57,7 @@ class Record:
 
     def write(self, **entry: Any) -> None:
         """Says who runs the stack; with a `summary` once it is ready."""
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"pid": os.getpid(), **entry}), encoding="utf-8")
-        partial.rename(self._path)
+        write_file(self._path, json.dumps({"pid": os.getpid(), **entry}))
 
     def read(self) -> dict[str, Any]:
         """The entry; empty if nobody wrote one yet."""

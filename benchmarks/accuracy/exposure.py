@@ -69,7 +69,7 @@ class Fitted:
     def of(cls, train: Train, items: pd.DataFrame, seed: int) -> Fitted:
         """Fits."""
         score, result = fit_ours(train, items, seed)
-        known = pd.Index(result.recommender.item_ids).get_indexer(train.item_ids)
+        known = pd.Index(result.recommender.item_ids).get_indexer(pd.Index(train.item_ids))
         regard = np.append(np.asarray(result.recommender.model.regard, np.float64), 1.0)[known]  # -1: the last
         likes, dislikes = (np.bincount(train.users[train.signal == s], minlength=len(train.user_ids)) for s in (1, -1))
         share = dislikes.sum() / max(likes.sum() + dislikes.sum(), 1)

@@ -52,9 +52,9 @@ class Train:
             split,
             user_ids,
             item_ids,
-            pd.Index(user_ids).get_indexer(train["user_id"]),
-            pd.Index(item_ids).get_indexer(train["item_id"]),
-            train["signal"].map({"like": 1, "neutral": 0, "dislike": -1}).to_numpy(np.int64),
+            pd.Index(user_ids).get_indexer(train["user_id"]).astype(np.int64),
+            pd.Index(item_ids).get_indexer(train["item_id"]).astype(np.int64),
+            train["signal"].map({"like": 1, "neutral": 0, "dislike": -1}).to_numpy().astype(np.int64),
             age,
         )
 
@@ -65,7 +65,7 @@ class Train:
     def popularity(self, half_life_days: float) -> npt.NDArray[np.float64]:
         """Decayed likes of each item."""
         worth = (self.signal == 1) * 0.5 ** (self.age_days / half_life_days)
-        return np.bincount(self.items, worth, minlength=len(self.item_ids))
+        return np.bincount(self.items, worth, minlength=len(self.item_ids)).astype(np.float64)
 
 
 class Scorer(Protocol):

@@ -29,7 +29,7 @@ def fit_ours(train: Train, items: pd.DataFrame, seed: int) -> tuple[Scorer, FitR
         examples, items, train.split.cut_off.to_pydatetime(), half_life_days, FitConfig(seed=seed), neutral=neutral
     )
     histories = _histories(train, half_life_days)
-    columns = pd.Index(train.item_ids).get_indexer(result.recommender.item_ids)
+    columns = pd.Index(train.item_ids).get_indexer(pd.Index(result.recommender.item_ids))
 
     def score(users: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         wanted = train.user_ids[users]

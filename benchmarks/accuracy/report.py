@@ -62,7 +62,12 @@ def write_report(path: Path, measured: list[tuple[Job, Path]], missing: list[str
 def _read(measured: list[tuple[Job, Path]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     frames, rows = [], []
     for job, target in measured:
-        about = {"data": Path(job.folder).name, "protocol": job.protocol, "split": job.split, "system": job.system}
+        about: dict[str, str | int] = {
+            "data": Path(job.folder).name,
+            "protocol": job.protocol,
+            "split": job.split,
+            "system": job.system,
+        }
         frames.append(pd.read_parquet(target.with_suffix(".parquet")).assign(**about))
         rows.append({**about, **json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))})
     return pd.concat(frames, ignore_index=True), pd.DataFrame(rows)
@@ -123,7 +128,7 @@ def _told(interval: Interval | None) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    names = [f"{10 * n + 40} %" for n in frame.columns]
+    names = [f"{10 * int(str(n)) + 40} %" for n in frame.columns]
     lines = [f"| system | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     lines += [f"| {system} | " + " | ".join(f"{v:.4f}" for v in row) + " |" for system, row in frame.iterrows()]
     return "\n".join(lines)
@@ -152,6 +157,7 @@ def _verdict(users: pd.DataFrame, numbers: pd.DataFrame, seed: int) -> str:
     if OURS not in set(users["system"]) or not peers:
         return ""
     best = users[users["system"] != OURS].groupby("system")["ndcg_at_10"].mean().idxmax()
+    best = str(best)
     lines = [f"- Best peer: {best}; ours relative to it: {_told(compared(users, best, 'ndcg_at_10', seed))}."]
     if "EASE" in peers:
         exposure = users.groupby("system")["dislike_exposure_at_10"].mean()

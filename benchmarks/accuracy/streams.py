@@ -87,7 +87,7 @@ class Split:
     @property
     def cut_off(self) -> pd.Timestamp:
         """When everything in `train` is known."""
-        return self.train["occurred_at"].max()
+        return pd.Timestamp(self.train["occurred_at"].max())
 
 
 def splits_of(stream: Stream, protocol: str) -> list[Split]:

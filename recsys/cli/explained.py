@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from recsys.cli.run import progress_bar
+from recsys.cli.progress import progress_bar
 from recsys.cli.tensorflow_loading import load_for
 from recsys.model.explanations import cited_items
 from recsys.model.sentences import row_in_words

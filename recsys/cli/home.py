@@ -11,6 +11,7 @@ import typer
 
 from recsys.cli.options import Json
 from recsys.cli.output import print_json_lines, say, show, table
+from recsys.config.monitoring import MonitoringConfig
 from recsys.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def left_alone(settings: Settings, old: Path, new: Path) -> list[str]:
 
 
 def show_storage(
-    days: Annotated[float, typer.Option(help="Age of files that pruning removes.")] = 30.0,
+    days: Annotated[float, typer.Option(help="Age of files that pruning removes.")] = MonitoringConfig.keep_files_days,
     as_json: Json = False,
 ) -> None:
     """What lies in RECSYS_HOME, how large it is, and what pruning would free.

@@ -9,6 +9,7 @@ from typer import Option
 
 from recsys.cli.options import AsOf, Json, K, parse_as_of
 from recsys.cli.output import DASH, count_of, minute, number, percent, print_json_lines, say, show, table
+from recsys.config.monitoring import MonitoringConfig
 from recsys.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def drift(
     days: Annotated[
         float,
         Option(min=0.01, help="Number of newest days to compare, as far as the champion has not seen them."),
-    ] = 7.0,
+    ] = MonitoringConfig.drift_days,
     report: Annotated[Path | None, Option(help="Write the report here: one HTML file with its picture in it.")] = None,
     as_json: Json = False,
 ) -> None:

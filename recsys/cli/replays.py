@@ -11,18 +11,19 @@ import typer
 from recsys.cli.options import Json, parse_as_of, wall_clock
 from recsys.cli.output import flush, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
-from recsys.cli.run import Families, HalfLife, KeepCandidate, Seed, Threshold
+from recsys.cli.setting_options import takes_settings
+from recsys.config.run import RunConfig
 from recsys.training.recipe.recipe import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from recsys.pipeline.night import NightOptions
     from recsys.settings import Settings
     from recsys.simulation.replay import ReplayedNight
 
 
+@takes_settings("threshold", "half_life_days", "seed", "families", "keep_candidate", choices={"families": FAMILIES})
 def replay(
     first: Annotated[str, typer.Option("--from", help="First night, such as 2013-06-01: it makes the first champion.")],
     last: Annotated[str, typer.Option("--to", help="Last night; its champion is scored on the day after.")],
@@ -33,11 +34,8 @@ def replay(
         Path | None,
         typer.Option(help="Markdown of the totals; the plot goes beside it. Default: in the replay's folder."),
     ] = None,
-    threshold: Threshold = 20,
-    half_life_days: HalfLife = None,
-    seed: Seed = 0,
-    families: Families = None,
-    keep_candidate: KeepCandidate = False,
+    *,
+    config: RunConfig,
     publish: Annotated[
         bool, typer.Option("--publish/--no-publish", help="Write every user's list each night, too.")
     ] = True,
@@ -48,7 +46,6 @@ def replay(
     It works on a copy of the stream with an MLflow store of its own, in `replay/` of RECSYS_HOME: the champion that serves
     is not touched. A replay starts afresh each time. With --json, a line a night, as soon as it is over.
     """
-    from recsys.pipeline.night import NightOptions
     from recsys.settings import Settings
     from recsys.simulation import replay as simulated
     from recsys.simulation import replay_report
@@ -60,11 +57,8 @@ def replay(
     for file in (nights_file, report):
         if file is not None:  # a folder that cannot be made is found out now, not after the first night
             file.absolute().parent.mkdir(parents=True, exist_ok=True)
-    options = NightOptions(
-        threshold, half_life_days, seed, families=families or FAMILIES, keep_candidate=keep_candidate
-    )
     nights: list[ReplayedNight] = []
-    for night in _nights(source, scratch, nights_at, options, publish):
+    for night in _nights(source, scratch, nights_at, config, publish):
         nights.append(night)
         if nights_file is not None:
             nights_file.write_text("".join(json.dumps(n.as_dict()) + "\n" for n in nights), encoding="utf-8")
@@ -73,15 +67,15 @@ def replay(
         else:
             _show_replayed(night)
         flush()
-    chosen = "".join(f" --family {name}" for name in families or ()) + " --keep-candidate" * keep_candidate
-    written = replay_report.write_report(nights, report or scratch.home / "replay.md", seed, chosen)
+    chosen = "".join(f" --family {name}" for name in config.families) + " --keep-candidate" * config.keep_candidate
+    written = replay_report.write_report(nights, report or scratch.home / "replay.md", config.seed, chosen)
     if not as_json:
-        _show_totals(nights, seed)
+        _show_totals(nights, config.seed)
         say(f"Report with plot: {written}")
 
 
 def _nights(
-    source: Settings, scratch: Settings, nights_at: list[datetime], options: NightOptions, publishes: bool
+    source: Settings, scratch: Settings, nights_at: list[datetime], config: RunConfig, publishes: bool
 ) -> Iterator[ReplayedNight]:
     import shutil
 
@@ -99,7 +93,7 @@ def _nights(
             load_for(step)
 
         first, last = nights_at[0], nights_at[-1]
-        for night in simulated.replay(first, last, options, clock=wall_clock, publishes=publishes, on_step=on_step):
+        for night in simulated.replay(first, last, config, clock=wall_clock, publishes=publishes, on_step=on_step):
             bar.advance(task)
             yield night
 

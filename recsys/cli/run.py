@@ -1,130 +1,52 @@
-"""`recsys run`: a night, or its rehearsal; and the options that it shares with a replay."""
+"""`recsys run`: a night, or its rehearsal."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.eligible_options import (
-    AllItems,
-    Genres,
-    Tags,
-    WithoutGenres,
-    WithoutTags,
-    Year,
-    eligibility_rule,
-)
 from recsys.cli.options import AsOf, Json, parse_as_of, wall_clock
-from recsys.cli.output import count_of, number, print_json_lines, say, show, table
+from recsys.cli.output import count_of, number, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
+from recsys.cli.setting_options import takes_settings
 from recsys.cli.tensorflow_loading import load_for
-from recsys.feedback.triggers import TriggerConfig
-from recsys.training.recipe.recipe import FAMILIES, MAX_SEED
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from recsys.pipeline.night import Night, NightOptions
-from typing import TYPE_CHECKING
-
-from recsys.cli.output import seconds
+from recsys.config.run import RunConfig
 from recsys.settings import Settings
+from recsys.training.recipe.recipe import FAMILIES
 
 if TYPE_CHECKING:
     from recsys.pipeline.night import Night
 
-
-__all__ = ["AsOf", "parse_as_of", "progress_bar", "run", "wall_clock"]
-
-Threshold = Annotated[int, typer.Option(min=1, help="Number of new dislikes that starts a retraining.")]
-HalfLife = Annotated[
-    float | None,
-    typer.Option(
-        "--half-life-days", min=0.01, help="Age at which a weight has halved. Default: a quarter of the stream."
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of all random numbers in the fit.")]
-Families = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--family", help=f"Try only candidates of this family: {', '.join(FAMILIES)}. Repeat the option for several."
-    ),
-]
-KeepCandidate = Annotated[
-    bool,
-    typer.Option(
-        "--keep-candidate", help="Fit the champion's candidate and ridges again instead of trying all: a cheaper night."
-    ),
-]
-DEFAULTS = TriggerConfig()
 SYSTEMS = ("challenger", "champion", "decayed_popularity", "popularity")  # as the names of a rehearsal's metrics begin
-Count = Annotated[int, typer.Option(min=1, help="Minimum number of dislikes for this trigger.")]
 
 
+@takes_settings(choices={"families": FAMILIES})
 def run(
     as_of: AsOf = None,
-    force: Annotated[str | None, typer.Option("--force", help="Retrain whatever the backlog, for this reason.")] = None,
-    threshold: Threshold = 20,
-    half_life_days: HalfLife = None,
-    seed: Seed = 0,
-    families: Families = None,
-    keep_candidate: KeepCandidate = False,
-    min_year: Year = None,
-    max_year: Year = None,
-    genres: Genres = None,
-    without_genres: WithoutGenres = None,
-    tags: Tags = None,
-    without_tags: WithoutTags = None,
-    all_items: AllItems = False,
+    *,
+    config: RunConfig,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute everything, write nothing.")] = False,
     run_id: Annotated[str | None, typer.Option(help="Resume or name a run. Default: from the cut-off.")] = None,
-    backlog_trigger: Annotated[bool, typer.Option(help="Whether --threshold asks for a retraining.")] = True,
-    error_trigger: Annotated[bool, typer.Option(help="Whether wrong predictions ask for one.")] = True,
-    error_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Retrain above this mean prediction error of the new dislikes.")
-    ] = DEFAULTS.error_threshold,
-    error_min_count: Count = DEFAULTS.error_min_count,
-    feature_trigger: Annotated[bool, typer.Option(help="Whether a feature that stands out asks for one.")] = True,
-    feature_lift: Annotated[
-        float,
-        typer.Option(min=1.01, help="Retrain when the lift of a genre, person or franchise is at least this."),
-    ] = DEFAULTS.feature_lift,
-    feature_min_count: Count = DEFAULTS.feature_min_count,
-    feature_significance: Annotated[
-        float, typer.Option(help="... and its p-value, corrected for the number of features, is at most this.")
-    ] = DEFAULTS.feature_significance,
-    retrain_on_drift: Annotated[
-        bool, typer.Option(help="Whether drift, as feedback_monitoring last measured it, asks for one.")
-    ] = DEFAULTS.retrain_on_drift,
     as_json: Json = False,
 ) -> None:
     """One night: check the backlog, train, evaluate, decide, promote, publish. The same steps that Airflow runs."""
     moment = parse_as_of(as_of)
-    rule = eligibility_rule(all_items, min_year, max_year, genres, without_genres, tags, without_tags)
     name = run_id or f"cli__{moment.isoformat()}"
-    triggers = TriggerConfig(
-        threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
-        feature_significance, feature_trigger, retrain_on_drift,
-    )  # fmt: skip
-    from recsys.pipeline.night import NightOptions
-
-    options = NightOptions(threshold, half_life_days, seed, force, triggers, families or FAMILIES, keep_candidate, rule)
     _require_stream(moment)
     if dry_run:
-        parts = _dry_run(name, moment, options)
+        parts = _dry_run(name, moment, config)
         if as_json:
             print_json_lines(parts)
         else:
             _show_dry_run(*parts)
         return
-    night = _run(name, moment, options)
+    night = _run(name, moment, config)
     if as_json:
         print_json_lines([{**asdict(night), "outcome": night.outcome, "reasons": night.reasons}])
     else:
-        from recsys.cli.run import show_night
-
         show_night(night)
 
 
@@ -137,7 +59,7 @@ def _require_stream(moment: datetime) -> None:
         require_stream(context, moment)
 
 
-def _run(name: str, moment: datetime, options: NightOptions) -> Night:
+def _run(name: str, moment: datetime, config: RunConfig) -> Night:
     from recsys.pipeline.night import NIGHT_STEPS, run_night
 
     with progress_bar() as bar:
@@ -147,28 +69,21 @@ def _run(name: str, moment: datetime, options: NightOptions) -> Night:
             bar.update(task, description=step, advance=1)
             load_for(step)
 
-        return run_night(name, moment, wall_clock, options, on_step=on_step)
+        return run_night(name, moment, wall_clock, config, on_step=on_step)
 
 
-def _dry_run(name: str, moment: datetime, options: NightOptions) -> list[dict[str, Any]]:
+def _dry_run(name: str, moment: datetime, config: RunConfig) -> list[dict[str, Any]]:
     """What `check_backlog` would decide and, if that is to retrain, what would come of it."""
     from recsys import pipeline
 
-    arguments: dict[str, Any] = {
-        "run_id": name, "as_of": moment, "now": wall_clock(), "force_reason": options.force_reason,
-    }  # fmt: skip
-    checked = pipeline.check_backlog(**arguments, **asdict(options.triggers), record=False)
+    now = wall_clock()
+    checked = pipeline.check_backlog(name, moment, now, config, record=False)
     if not checked["retrain"]:
         return [checked]
     with progress_bar() as bar:
         bar.add_task("dry run of the night", total=None)
         load_for("dry_run")
-        outcome = pipeline.dry_run(
-            **arguments, half_life_days=options.half_life_days, seed=options.seed, families=options.families,
-            keep_candidate=options.keep_candidate,
-            eligible=None if options.eligible is None else options.eligible.as_dict(),
-        )  # fmt: skip
-    return [checked, outcome]
+        return [checked, pipeline.dry_run(name, moment, now, config)]
 
 
 def _show_dry_run(checked: dict[str, Any], outcome: dict[str, Any] | None = None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from recsys.cli.options import Json, K
 from recsys.cli.output import count_of, minute, print_json_lines, say, show, table, titled
-from recsys.feedback.triggers import FEEDBACK_ACCUMULATION_THRESHOLD
+from recsys.config.triggers import TriggerConfig
 
 if TYPE_CHECKING:
     from recsys.records import Batch, Decision, Item, RecommendationEntry, RecommendationSet
@@ -51,12 +51,12 @@ def status(as_json: Json = False) -> None:
     champion = None if promotion is None else promotion.to_version
     if as_json:
         print_json_lines([{
-            "backlog": backlog, "threshold": FEEDBACK_ACCUMULATION_THRESHOLD, "claimed": _claimed(holder),
+            "backlog": backlog, "threshold": TriggerConfig.threshold, "claimed": _claimed(holder),
             "champion": champion, "last_decision": None if last is None else _decided(last), "home": home,
             "stream_shifts": [asdict(shift) for shift in shifts],
         }])  # fmt: skip
         return
-    say(f"backlog    {count_of(backlog, 'new dislike')} (threshold {FEEDBACK_ACCUMULATION_THRESHOLD})")
+    say(f"backlog    {count_of(backlog, 'new dislike')} (threshold {TriggerConfig.threshold})")
     if holder is not None:
         held = count_of(holder.num_examples, "dislike")
         say(f"claimed    {held} by run {holder.batch_id}, since {minute(holder.claimed_at)} UTC")

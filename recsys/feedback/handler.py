@@ -1,4 +1,8 @@
-"""Records dislikes and gives them back. The one way in, for the API, the imports and the tests alike."""
+"""Records dislikes and gives them back, under the names of the documents.
+
+A `Dislike` checks itself when it is made, and every way in ends in the store's one function that records them: `save_dislike`
+here, the import, and the API, whose recorder writes those of many requests in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,8 @@ from datetime import datetime
 from typing import Protocol
 
 from recsys.errors import InputError
-from recsys.feedback.dislike_checks import parse_reason
 from recsys.feedback.patterns import get_dislike_pattern_analysis
-from recsys.feedback.reasons import base_weight
+from recsys.feedback.reasons import base_weight, parse_reason
 from recsys.records import Dislike, DislikeReason, RecordedDislike
 
 __all__ = [

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from recsys.config.triggers import TriggerConfig
 from recsys.errors import InputError
 from recsys.feedback.adjustments import apply_feature_adjustments, calculate_feature_adjustment_from_dislike
 from recsys.feedback.improvement import get_feedback_improvement_metrics
@@ -19,7 +20,6 @@ from recsys.feedback.reasons import (
 from recsys.feedback.triggers import (
     FEEDBACK_ACCUMULATION_THRESHOLD,
     BacklogEvidence,
-    TriggerConfig,
     evaluate_triggers,
 )
 from recsys.records import DislikeReason

@@ -1,6 +1,7 @@
 """What asks for a retraining: enough dislikes, wrong predictions among them, a feature that stands out, or drift.
 
-Each trigger reports its numbers and its reason whether it fires or not, so that a quiet night can be explained too.
+Their thresholds are in `recsys.config.triggers`. Each trigger reports its numbers and its reason whether it fires or not, so
+that a quiet night can be explained too.
 """
 
 from __future__ import annotations
@@ -8,60 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from recsys.errors import InputError
+from recsys.config.triggers import TriggerConfig
 from recsys.feedback.lifts import Basis, Comparison, FeatureLift, measure_lifts
 
-FEEDBACK_ACCUMULATION_THRESHOLD = 20  # retrain after so many dislikes
+FEEDBACK_ACCUMULATION_THRESHOLD = TriggerConfig.threshold  # retrain after so many dislikes
 BACKLOG, PREDICTION_ERROR, FEATURE, DRIFT = "backlog", "prediction_error", "feature", "drift"
 MAX_NAMED = 5  # features that a report names
-
-
-@dataclass(frozen=True)
-class TriggerConfig:
-    """When the backlog asks for a retraining. Any one trigger that is switched on is enough.
-
-    Attributes:
-        threshold: retrain from so many new dislikes on, >= 1.
-        backlog_trigger: whether that counts.
-        error_threshold: retrain when the mean prediction error of the backlog is above this, in [0, 1]. The error of a
-            dislike is the score that the model had predicted, minus 0. That score is a balanced chance of being liked:
-            0.5 means that the model could not tell, so well above it the model was confidently wrong.
-        error_min_count: so many dislikes must have a predicted score before their error counts, >= 1.
-        error_trigger: whether it counts at all.
-        feature_lift: retrain when a genre, a person of the cast or a franchise has this many times the share among the
-            dislikes that it has among what users met, > 1.
-        feature_min_count: from so many dislikes of films with the feature on, given by more than one user, >= 1.
-        feature_significance: and with a p-value up to this, in (0, 1): one-sided binomial test, corrected by Holm for the
-            number of features.
-        feature_trigger: whether it counts at all.
-        retrain_on_drift: retrain when the newest days have drifted from what the champion learned from, as last measured
-            (`recsys.evaluation.drift.verdict`). Off: drift is an alert, and the other triggers see what users dislike about it.
-    """
-
-    threshold: int = FEEDBACK_ACCUMULATION_THRESHOLD
-    backlog_trigger: bool = True
-    error_threshold: float = 0.6
-    error_min_count: int = 10
-    error_trigger: bool = True
-    feature_lift: float = 1.5
-    feature_min_count: int = 10
-    feature_significance: float = 0.01
-    feature_trigger: bool = True
-    retrain_on_drift: bool = False
-
-    def __post_init__(self) -> None:
-        _require(self.threshold >= 1, "a threshold of at least 1", self.threshold)
-        _require(0 <= self.error_threshold <= 1, "error_threshold between 0 and 1", self.error_threshold)
-        _require(self.error_min_count >= 1, "error_min_count of at least 1", self.error_min_count)
-        _require(self.feature_lift > 1, "feature_lift above 1", self.feature_lift)
-        _require(self.feature_min_count >= 1, "feature_min_count of at least 1", self.feature_min_count)
-        is_chance = 0 < self.feature_significance < 1
-        _require(is_chance, "feature_significance above 0 and below 1", self.feature_significance)
-
-
-def _require(condition: bool, expected: str, came: object) -> None:
-    if not condition:
-        raise InputError(f"Expected {expected}, got {came}.")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Folders that appear whole or not at all. Standard library and what closes files to others."""
+"""Files and folders that appear whole or not at all. Standard library and what closes files to others."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,20 @@ from pathlib import Path
 from recsys.files.private import make_private
 
 SUFFIX = ".building"
+
+
+def write_file(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes a file that others see with all of its text or not at all; a killed process leaves `<name>.partial`.
+
+    Args:
+        path: what it replaces, if it is there.
+        text: written as UTF-8.
+        mode: who may read it; by default nobody else.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.rename(path)
 
 
 @contextlib.contextmanager

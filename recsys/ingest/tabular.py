@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recsys.eligibility import FIRST_YEAR, LAST_YEAR
+from recsys.config.eligibility import FIRST_YEAR, LAST_YEAR
 from recsys.errors import InputError
 from recsys.ingest.catalog_rows import imdb_ids, items_from
 from recsys.ingest.parsed import DISLIKE, LIKE, SEEN, CheckedFile, Parsed, Thresholds, ordered_feedback

@@ -1,7 +1,7 @@
 """Writes what a reader checked, batch by batch, each one transaction.
 
-Items come before the feedback that names them. Dislikes go through `save_dislikes`, the function that the API uses, and
-are not stored as interactions too.
+Items come before the feedback that names them. Dislikes are recorded as those of the API are, with their negative examples,
+and are not stored as interactions too.
 """
 
 from __future__ import annotations

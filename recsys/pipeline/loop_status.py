@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from recsys.config.triggers import TriggerConfig
 from recsys.feedback.improvement import get_feedback_improvement_metrics
 from recsys.feedback.patterns import get_dislike_pattern_analysis
 from recsys.pipeline.champion.lineage import tenures
 from recsys.pipeline.champion.version_history import tenure_as_dict
 from recsys.pipeline.context import Context
-from recsys.pipeline.retraining.planning import DEFAULT_THRESHOLD
 from recsys.settings import Settings
 
 NUM_CHAMPIONS = 5  # shown, newest first
@@ -25,7 +25,7 @@ def status() -> dict[str, Any]:
         decisions = context.store.audit.list_decisions(limit=10)
         return {
             "backlog": context.store.backlog.count_backlog(LATEST),
-            "threshold": DEFAULT_THRESHOLD,
+            "threshold": TriggerConfig.threshold,
             "last_decisions": [
                 {
                     "run_id": d.run_id, "step": d.step, "verdict": d.verdict, "reasons": list(d.reasons),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from recsys import pipeline
-from recsys.eligibility import EligibilityRule
+from recsys.config.run import RunConfig
 from recsys.errors import RecsysError
-from recsys.feedback.triggers import TriggerConfig
-from recsys.training.recipe.recipe import FAMILIES
 
 StepRunner = Callable[..., dict[str, Any]]
 Clock = Callable[[], datetime]
@@ -64,29 +62,11 @@ class Night:
         return [self.results["check_backlog"]["reason"]] if verdict is None else list(verdict["reasons"])
 
 
-@dataclass(frozen=True)
-class NightOptions:
-    """What a person may set for one night; see `pipeline` for the meanings.
-
-    `triggers`: of a retraining, but for `threshold`, which is set here. `families`: of candidates. `keep_candidate`:
-    the champion's. `eligible`: what may be recommended; None: what the champion may.
-    """
-
-    threshold: int = TriggerConfig.threshold
-    half_life_days: float | None = None
-    seed: int = 0
-    force_reason: str | None = None
-    triggers: TriggerConfig = field(default_factory=TriggerConfig)
-    families: Sequence[str] = FAMILIES
-    keep_candidate: bool = False
-    eligible: EligibilityRule | None = None
-
-
 def run_night(
     run_id: str,
     as_of: datetime,
     clock: Clock,
-    options: NightOptions | None = None,
+    config: RunConfig | None = None,
     *,
     on_step: OnStep = lambda step: None,
     publishes: bool = True,
@@ -97,11 +77,10 @@ def run_night(
         run_id: names the run, its batch and its verdict.
         as_of: cut-off on `recorded_at`.
         clock: gives the wall clock that each step writes into its records; a night takes a while.
-        options: see `NightOptions`.
+        config: what is set for it; None: the defaults.
         on_step: called with the name of each step before it runs.
         publishes: False leaves out `publish_recommendations`.
     """
-    options = options or NightOptions()
     night = Night(run_id)
 
     def run(step: str, **arguments: Any) -> dict[str, Any]:
@@ -113,17 +92,10 @@ def run_night(
         night.results[step] = result
         return result
 
-    checked = run(
-        "check_backlog", run_id=run_id, as_of=as_of, now=clock(), force_reason=options.force_reason,
-        **asdict(replace(options.triggers, threshold=options.threshold)),
-    )  # fmt: skip
+    checked = run("check_backlog", run_id=run_id, as_of=as_of, now=clock(), config=config)
     if not checked["retrain"]:
         return night
-    run(
-        "claim_backlog", run_id=run_id, as_of=as_of, now=clock(), half_life_days=options.half_life_days, seed=options.seed,
-        force_reason=options.force_reason, families=options.families, keep_candidate=options.keep_candidate,
-        eligible=None if options.eligible is None else options.eligible.as_dict(),
-    )  # fmt: skip
+    run("claim_backlog", run_id=run_id, as_of=as_of, now=clock(), config=config)
     try:
         run("build_training_set", batch_id=run_id)
         run("validate_training_set", batch_id=run_id)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys import errors
+from recsys.files.atomic import write_file
 
 TRY_AGAIN = 75  # exit code of the command line for errors that pass
 
@@ -79,6 +80,4 @@ def write_result(path: Path, *, value: dict[str, Any] | None = None, error: Base
     outcome: dict[str, Any] = {"value": value}
     if error is not None:
         outcome = {"error": type(error).__name__, "message": str(error)}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(outcome, default=str), encoding="utf-8")
-    partial.rename(path)
+    write_file(path, json.dumps(outcome, default=str))

@@ -1,1 +1,1 @@
-"""What users get: published lists (and later the API)."""
+"""What users get: the API, the lists that it serves, and their nightly publishing."""

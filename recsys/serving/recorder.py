@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from recsys.errors import ErasedError, TransientError
-from recsys.feedback.dislike_checks import validate_dislike
 from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike
 from recsys.store import FeedbackStore
@@ -88,7 +87,6 @@ class DislikeRecorder:
             TransientError: if too many wait, the service is stopping, or the database is not available. With the same
                 idempotency key the call can be made again.
         """
-        validate_dislike(dislike)  # before it meets the others
         loop = asyncio.get_running_loop()
         submitted = _Submitted(dislike, loop, loop.create_future())
         with self._changed:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from recsys.eligibility import FIRST_YEAR, LAST_YEAR
+from recsys.config.eligibility import FIRST_YEAR, LAST_YEAR
 from recsys.records import DislikeReason
 
 MAX_INTERACTIONS = 200  # of one request

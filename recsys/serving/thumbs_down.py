@@ -7,8 +7,8 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from recsys.errors import InputError, NotFoundError
-from recsys.feedback.dislike_checks import parse_reason
 from recsys.feedback.handler import StoredDislike
+from recsys.feedback.reasons import parse_reason
 from recsys.records import Dislike
 from recsys.serving.schemas import DislikeRequest
 from recsys.store import FeedbackStore

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.config.run import RunConfig
 from recsys.errors import InputError
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import Clock, NightOptions, run_night
+from recsys.pipeline.night import Clock, run_night
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
 from recsys.store.stream_copy import copy_stream
@@ -97,7 +98,7 @@ def start_from(source: Settings, target: Settings) -> None:
 def replay(
     first: datetime,
     last: datetime,
-    options: NightOptions,
+    config: RunConfig,
     *,
     clock: Clock,
     on_step: OnStep = lambda night, step: None,
@@ -112,9 +113,9 @@ def replay(
     first_champion: Recommender | None = None
     for as_of in nights_between(first, last):
         name = f"{as_of:%Y-%m-%d}"
-        forced = "first champion of the replay" if first_champion is None else options.force_reason
+        forced = "first champion of the replay" if first_champion is None else config.force_reason
         night = run_night(
-            f"replay-{name}", as_of, clock, replace(options, force_reason=forced),
+            f"replay-{name}", as_of, clock, replace(config, force_reason=forced),
             on_step=partial(on_step, name), publishes=publishes,
         )  # fmt: skip
         with Context.open() as context:

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from recsys.errors import InputError, NotFoundError
-from recsys.feedback.dislike_checks import validate_text
 from recsys.store.tables import api_keys
+from recsys.validation import validate_text
 
 TOKEN_PREFIX = "recsys"  # so that a leaked key is found by secret scanners, and distinguished from a JWT
 SECRET_BYTES = 32

@@ -19,18 +19,18 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.records import Batch, BatchStatus
-from recsys.store import artifact_digests
+from recsys.store import artifact_digests, batch_config
 from recsys.store.brigading import is_held_back
 from recsys.store.impacts import insert_training_impacts, name_training_version
 from recsys.store.tables import negative_training_examples, training_batches, user_dislikes
 
-PLANNED = ("as_of", "fit_through", "champion_version", "config", "claimed_at", "lease_expires_at")
+PLANNED = ("as_of", "fit_through", "champion_version", "claimed_at", "lease_expires_at")
 LEFT_BEHIND = (
     "training_set_uri", "training_set_digest", "num_rows", "data_docs_uri", "challenger_version", "refit_version",
     "evidence_uri",
 )  # fmt: skip
 FILES = ("training_set_uri", "data_docs_uri")  # what may be removed while the batch stays
-NAMES = tuple(field.name for field in fields(Batch))
+NAMES = tuple(field.name for field in fields(Batch) if field.name in training_batches.c)
 
 
 def in_backlog(as_of: datetime) -> ColumnElement[bool]:
@@ -92,7 +92,7 @@ def _require_expired(other: Row[Any], batch: Batch) -> None:
 
 def _open(connection: Connection, batch: Batch, *, is_new: bool) -> None:
     planned = {name: getattr(batch, name) for name in PLANNED}
-    opened = {**planned, "status": str(BatchStatus.CLAIMED), "num_examples": 0}
+    opened = {**planned, "config": batch_config.to_json(batch), "status": str(BatchStatus.CLAIMED), "num_examples": 0}
     if is_new:
         connection.execute(insert(training_batches).values(batch_id=batch.batch_id, **opened))
     else:
@@ -181,12 +181,12 @@ def find_open(connection: Connection) -> Batch | None:
 
 def half_life_of_version(connection: Connection, model_version: str) -> float | None:
     """Half-life in days of the sample weights that a version was fitted with; None for one that no batch made."""
-    config = config_of_version(connection, model_version)
-    return None if config is None else float(config["half_life_days"])
+    found = (config_of_version(connection, model_version) or {}).get("half_life_days")
+    return None if found is None else float(found)
 
 
 def config_of_version(connection: Connection, model_version: str) -> dict[str, Any] | None:
-    """Settings of the run that made a version; None for one that no batch made."""
+    """The column `config` of the batch that made a version (`batch_config`); None for one that no batch made."""
     table = training_batches.c
     query = select(table.config).where(
         or_(table.challenger_version == model_version, table.refit_version == model_version)
@@ -261,4 +261,4 @@ def release(connection: Connection, batch_id: str, now: datetime) -> Batch:
 
 def _to_batch(row: Row[Any]) -> Batch:
     values = {name: getattr(row, name) for name in NAMES}
-    return Batch(**{**values, "status": BatchStatus(row.status)})
+    return Batch(**{**values, **batch_config.from_json(row.config), "status": BatchStatus(row.status)})

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
 from recsys.errors import InputError, NotFoundError
-from recsys.feedback.dislike_checks import has_title, validate_text
 from recsys.records import Dislike, Item
 from recsys.store.item_changes import availability_of, record_changes
 from recsys.store.placeholders import TMDB, adopt_placeholders
 from recsys.store.tables import items
 from recsys.store.titles import title_hash, title_key, title_placeholder
+from recsys.validation import has_title, validate_text
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite

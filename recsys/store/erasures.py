@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, or_, select, update
 
 from recsys.errors import InputError, NotFoundError
-from recsys.feedback.dislike_checks import validate_text
 from recsys.store import tombstones
 from recsys.store.tables import (
     brigading_flags,
@@ -28,6 +27,7 @@ from recsys.store.tables import (
     user_exclusions,
 )
 from recsys.store.typed_text import drop_text, placeholders_of_user
+from recsys.validation import validate_text
 
 TABLES_OF_DISLIKES: tuple[Table, ...] = (dislike_feedback_impact, brigading_flags)
 # In the order in which they may go: what refers to a row before the row. Entries and exposures of a set go with it.

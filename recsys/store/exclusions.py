@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, or_, select, update
 
 from recsys.errors import NotFoundError
-from recsys.feedback.dislike_checks import validate_text
 from recsys.store.catalog import insert_into, read_items, rows_with
 from recsys.store.tables import user_exclusions
 from recsys.store.tombstones import require_not_erased
+from recsys.validation import validate_text
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
 
 from recsys.errors import InputError, NotFoundError
-from recsys.feedback.dislike_checks import validate_dislike, validate_text
 from recsys.feedback.handler import StoredDislike
 from recsys.feedback.reasons import REASON_EFFECTS
 from recsys.feedback.reinforcement import apply_dislike_to_training_data
@@ -20,6 +19,7 @@ from recsys.store.impacts import insert_immediate_impacts, read_adjustments
 from recsys.store.tables import interactions, negative_training_examples, user_dislikes
 from recsys.store.tombstones import require_not_erased
 from recsys.store.tracker import track
+from recsys.validation import validate_text
 
 Key = tuple[str, str | None]
 
@@ -98,8 +98,6 @@ def record_and_read(connection: Connection, rows: Sequence[Dislike]) -> list[tup
 
 def _record(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[int, bool, StoredDislike | None]]:
     """Per row: number, whether this row made it, and what was stored, unless that happened before."""
-    for row in rows:
-        validate_dislike(row)
     require_not_erased(connection, {row.user_id for row in rows})
     known = _known_keys(connection, rows)
     fresh: list[Dislike] = []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -16,9 +15,8 @@ from typing import Any
 import pytest
 
 from recsys import errors, pipeline
-from recsys.feedback.triggers import TriggerConfig
+from recsys.config.run import RunConfig
 from recsys.pipeline import step_process
-from recsys.training.recipe.recipe import FAMILIES
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("airflow_database")]
 
@@ -109,17 +107,14 @@ def test_a_night_with_enough_dislikes_runs_every_step_with_the_run_s_cut_off_and
     assert state == "success"
     assert tasks.pop("dry_run") == "skipped"
     assert set(tasks.values()) == {"success"}
-    (run_id, as_of, now), options = steps.calls["check_backlog"]
+    (run_id, as_of, now, config), options = steps.calls["check_backlog"]
     assert run_id.startswith("manual__")
     assert as_of == NIGHT.isoformat()
     assert is_now(now)
-    assert options == {"force_reason": None, "record": True, **asdict(TriggerConfig())}
-    options = {
-        "half_life_days": None, "seed": 0, "force_reason": None, "families": list(FAMILIES), "keep_candidate": False,
-        "eligible": None,
-    }  # fmt: skip
-    (*claimed, now), given = steps.calls["claim_backlog"]
-    assert (claimed, given) == ([run_id, as_of], options)
+    assert options == {"record": True}
+    (*claimed, now, planned), given = steps.calls["claim_backlog"]
+    assert (claimed, given) == ([run_id, as_of], {})
+    assert RunConfig.from_dict(config) == RunConfig.from_dict(planned) == RunConfig()
     assert is_now(now)
     assert sorted(steps.tried) == ["one", "other"]  # `dag.test()` runs what is ready in any order
     assert steps.calls["train_challenger"] == ((), {"batch_id": "b1"})
@@ -138,23 +133,20 @@ def test_a_night_below_the_threshold_claims_nothing_and_is_green(steps: Steps, r
 
 def test_the_form_reaches_the_steps(steps: Steps, run: Any) -> None:
     as_of = "2013-06-10T00:00:00+00:00"
-    triggers = {"threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5}
-    options = {
-        "force_reason": "12345",
-        "half_life_days": 30.5,
-        "seed": 3,
-        "families": ["embedding"],
-        "keep_candidate": True,
+    settings = {
+        "threshold": 5, "error_trigger": False, "error_threshold": 0.7, "feature_lift": 2.5, "force_reason": "12345",
+        "half_life_days": 30.5, "seed": 3, "families": ["embedding"], "keep_candidate": True,
         "eligible": {"max_year": 2011, "genres": ["Drama"]},
-    }
-    form = {**triggers, **options, "as_of": as_of}
-    run("feedback_retraining", NIGHT, **form)
-    (run_id, checked, now), given = steps.calls["check_backlog"]
-    assert checked == as_of
+    }  # fmt: skip
+    run("feedback_retraining", NIGHT, **settings, as_of=as_of)
+    expected = RunConfig.from_dict(settings)
+    (run_id, checked, now, config), given = steps.calls["check_backlog"]
+    assert (checked, given) == (as_of, {"record": True})
+    assert RunConfig.from_dict(config) == expected
     assert is_now(now)
-    assert given == {"force_reason": "12345", "record": True, **asdict(TriggerConfig(**triggers))}
-    (*claimed, now), given = steps.calls["claim_backlog"]
-    assert (claimed, given) == ([run_id, as_of], options)
+    (*claimed, now, config), given = steps.calls["claim_backlog"]
+    assert (claimed, given) == ([run_id, as_of], {})
+    assert RunConfig.from_dict(config) == expected
     assert is_now(now)
 
 
@@ -164,7 +156,7 @@ def test_a_dry_run_computes_all_and_writes_nothing(steps: Steps, run: Any) -> No
     assert tasks == {"check_backlog": "success", "claim_backlog": "skipped", "dry_run": "success", **SKIPPED_ALL}
     assert set(steps.calls) == {"check_backlog", "dry_run"}
     assert steps.calls["check_backlog"][1]["record"] is False
-    assert steps.calls["dry_run"][1]["seed"] == 0
+    assert RunConfig.from_dict(steps.calls["dry_run"][1]["config"]) == RunConfig()
     assert is_now(steps.calls["dry_run"][1]["now"])
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from copy import copy
-from dataclasses import fields
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from recsys import errors, pipeline
-from recsys.feedback.triggers import TriggerConfig
+from recsys.config.monitoring import MonitoringConfig
+from recsys.config.run import RunConfig
+from recsys.config.setting import Setting, settings_of
 
 pytestmark = pytest.mark.airflow
 
@@ -213,14 +214,36 @@ def test_a_title_is_the_field_s_name_in_words(dag_bag: Any, dag_id: str) -> None
         assert field.schema["title"].replace("-", " ").lower() == name.replace("_", " "), name
 
 
-def test_the_form_of_retraining_has_the_words_of_the_command_line(dag_bag: Any) -> None:
-    from recsys.cli.sources import SOURCES
+@pytest.mark.parametrize(
+    ("dag_id", "config"), [("feedback_retraining", RunConfig), ("feedback_monitoring", MonitoringConfig)]
+)
+def test_the_form_has_every_setting_with_its_default_and_no_other(dag_bag: Any, dag_id: str, config: type) -> None:
+    params = dag_bag.dags[dag_id].params
+    assert set(params) - {"as_of", "dry_run"} == {setting.name for setting in settings_of(config)}
+    for setting in settings_of(config):
+        field, chosen = params.get_param(setting.name), params[setting.name]
+        assert setting.checked(chosen) == setting.default
+        assert field.description.startswith(setting.setting.description)
+        assert (field.schema.get("minimum"), field.schema.get("maximum")) == (
+            setting.setting.minimum,
+            setting.setting.maximum,
+        )
 
-    options = {option.name for option in SOURCES["run"].load("run").params}
-    renamed = {"force_reason": "force"}
-    params = dag_bag.dags["feedback_retraining"].params
-    rules = set(params.get_param("eligible").schema["properties"])  # one field, an option for each of its rules
-    assert {renamed.get(name, name) for name in set(params) - {"eligible"}} | rules <= options
+
+def test_a_new_setting_is_a_field_of_the_form() -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+    from run_form import fields_of, form
+
+    @dataclass(frozen=True, kw_only=True)
+    class Wider(RunConfig):
+        patience: Annotated[int, Setting("Patience", "Nights to wait.", "Model", minimum=1, maximum=9)] = 3
+
+    fields = form(fields_of(Wider))
+    assert list(fields)[-1] == "patience", "with those of its section"
+    assert fields["patience"].resolve() == 3
+    assert fields["patience"].description == "Nights to wait."
+    with pytest.raises(ParamValidationError):
+        fields["patience"].resolve(10)
 
 
 @pytest.mark.parametrize("dag_id", DAGS)
@@ -251,13 +274,19 @@ def test_the_log_has_a_line_for_each_fact_instead_of_a_dict(dag_bag: Any) -> Non
     ("name", "good", "bad"),
     [
         ("threshold", [1, 20, 1_000_000], [0, -1, 1_000_001, 2.5, "20", None]),
-        ("half_life_days", [None, 0.5, 90], [0, -3, "30"]),
+        ("half_life_days", [None, 0.01, 0.5, 90], [0, -3, "30"]),
         ("seed", [0, 7], [-1, 1.5, None]),
         ("dry_run", [True, False], ["yes", None]),
         ("error_threshold", [0, 0.6, 1], [-0.1, 1.1, "0.6", None]),
         ("feature_lift", [1.5, 3], [1, 0, None]),
         ("feature_significance", [0.01, 0.5], [0, 1, None]),
         ("feature_min_count", [1, 10], [0, 2.5, None]),
+        ("families", [[], ["closed_form"], ["my.package:Family"]], ["closed_form", [""], [3], None]),
+        (
+            "eligible",
+            [None, {}, {"max_year": 2011, "genres": ["Drama"]}],
+            [{"max_year": 3000}, {"before": 2011}, "Drama"],
+        ),
         ("backlog_trigger", [True, False], ["no", None]),
         ("force_reason", [None, "new release of the model"], ["", "ok", 5]),
         ("as_of", GOOD_TIMES, BAD_TIMES),
@@ -340,33 +369,6 @@ def test_a_verdict_is_reached_whether_the_holdout_was_extended_or_not(dag_bag: A
     assert dag.get_task("decide_promotion").trigger_rule == "none_failed"
 
 
-def test_defaults_of_the_form_are_those_of_the_steps(dag_bag: Any) -> None:
-    steps = {
-        **inspect.signature(pipeline.claim_backlog).parameters,
-        **inspect.signature(pipeline.check_backlog).parameters,
-    }
-    params = dag_bag.dags["feedback_retraining"].params
-    assert params["families"] == list(steps.pop("families").default)
-    for name in set(params) - {"as_of", "dry_run", "families"}:
-        assert params[name] == steps[name].default, name
-
-
-def test_defaults_of_the_monitoring_form_are_those_of_its_steps(dag_bag: Any) -> None:
-    called = (
-        pipeline.measure_drift, pipeline.watch_loop, pipeline.check_registry, pipeline.prune_lists, pipeline.prune_files,
-    )  # fmt: skip
-    steps = [inspect.signature(step).parameters for step in called]
-    defaults = {name: parameter.default for step in steps for name, parameter in step.items()}
-    params = dag_bag.dags["feedback_monitoring"].params
-    assert {name: params[name] for name in params if name != "as_of"} == {
-        name: defaults[name]
-        for name in (
-            "drift_days", "max_refusals", "max_champion_days", "keep_lists_days", "keep_files_days", "prune_dry_run",
-            "repair",
-        )
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
@@ -398,10 +400,6 @@ def test_every_task_tells_when_it_failed_and_what_measures_tells_what_it_found(d
     # `check_registry` is red when it finds something; what pruning and erasures do is nothing to look after.
     silent = {"check_registry", "prune_lists", "prune_files", "complete_erasures"}
     assert telling == set(DAGS["feedback_monitoring"]) - silent
-
-
-def test_every_trigger_can_be_set_in_the_form(dag_bag: Any) -> None:
-    assert {field.name for field in fields(TriggerConfig)} <= set(dag_bag.dags["feedback_retraining"].params)
 
 
 def test_what_makes_a_version_links_to_it(dag_bag: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.evaluation.gate.decide import GateConfig, decide
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.files.digests import digest_folder
@@ -46,7 +47,7 @@ class AuditedLoop:
         judged = self._register(self._next(), "judged")
         refit = self._register(self._next(), "refit", judged_version=judged)
         run_id, at = f"run-{refit}", self.later()
-        batch = Batch(run_id, at, at - HOUR / 2, champion, BatchStatus.CLAIMED, 0, {}, at, at + HOUR)
+        batch = Batch(run_id, at, at - HOUR / 2, champion, BatchStatus.CLAIMED, 0, RunConfig(), at, at + HOUR)
         self.context.store.backlog.claim_backlog(batch)
         evidence = make_evidence(batch, judged).save(self.folder / run_id)
         self.context.store.backlog.update_batch(run_id, challenger_version=judged, refit_version=refit)

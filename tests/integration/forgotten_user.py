@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.records import Batch
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -41,7 +42,7 @@ def new_home(home: Path, without: tuple[str, ...] = ()) -> Settings:
 
 def record_night(settings: Settings, copies: Path) -> dict[str, dict[str, Any]]:
     """Runs the first night up to its promotion, and copies the home before each step and at the end."""
-    options = NightOptions(families=[FAMILY], force_reason="first champion")
+    options = RunConfig(families=[FAMILY], force_reason="first champion")
 
     def take_copy(step: str) -> None:
         shutil.copytree(settings.home, copies / step)

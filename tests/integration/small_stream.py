@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from recsys.config.run import RunConfig
 from recsys.feedback.handler import save_dislikes
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.records import Dislike, Interaction, Item
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
@@ -72,7 +73,7 @@ def record_first_night(settings: Settings) -> None:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
-    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, NightOptions(families=[FAMILY]))
+    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, RunConfig(families=[FAMILY]))
     assert first.outcome == "promote", first.reasons
 
 
@@ -91,7 +92,8 @@ def record_second_night(settings: Settings, copies: Path) -> dict[str, dict[str,
     def take_copy(step: str) -> None:
         shutil.copytree(settings.home, copies / step)
 
-    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, NightOptions(families=[FAMILY]), on_step=take_copy)
+    config = RunConfig(families=[FAMILY])
+    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, config, on_step=take_copy)
     assert second.outcome == "promote", second.reasons
     take_copy("end")
     return second.results
@@ -104,7 +106,7 @@ def arguments_of(step: str, results: dict[str, dict[str, Any]]) -> dict[str, Any
     refit = {"model_version": results["refit_challenger"]["model_version"]}
     return {
         "check_backlog": {**night, "as_of": SECOND_AS_OF},
-        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "families": [FAMILY]},
+        "claim_backlog": {**night, "as_of": SECOND_AS_OF, "config": {"families": [FAMILY]}},
         "try_candidate": {**batch, "candidate": results["try_candidate"]["candidate"]},
         "settle_backlog": {**batch, "now": NOW},
         "decide_promotion": {**night, **judged},

@@ -55,6 +55,10 @@ def step(name: str, arguments: object) -> tuple[str, ...]:
     return ("step", name, "--arguments", text)
 
 
+def checking(config: object) -> tuple[str, ...]:
+    return step("check_backlog", {"run_id": "r", **TIMES, "config": config})
+
+
 def on(place: str, line: str, code: int, *words: str, decides: bool = False, **environment: str) -> Case:
     return Case(place, tuple(line.split()), code, words, environment, decides)
 
@@ -124,9 +128,9 @@ CASES = {
     "run with threshold 0": on("champion", "run --threshold 0", WRONG_INPUT, "--threshold", "greater than or equal to 1"),
     "run with a negative half-life": on("champion", "run --half-life-days -1", WRONG_INPUT, "--half-life-days", "0.01"),
     "run with an endless half-life": on("champion", "run --half-life-days inf --run-id r", WRONG_INPUT,
-                                        "Expected half_life_days > 0", "got inf", decides=True),
+                                        "--half-life-days", "less than or equal to 36500"),
     "run with a huge seed": on("champion", f"run --seed {2**40}", WRONG_INPUT, "--seed", str(2**32 - 1)),
-    "run before the champion's cut-off": on("champion", "run --as-of 2024-03-12 --force r", WRONG_INPUT,
+    "run before the champion's cut-off": on("champion", "run --as-of 2024-03-12 --force reason", WRONG_INPUT,
                                             "Expected as_of after", "no earlier events can evaluate it", decides=True),
     "replay outside the stream": on("champion", "replay --from 2030-01-01 --to 2030-01-02", WRONG_INPUT,
                                     "Expected a stored stream that begins before 2030-01-01", "choose nights within it"),
@@ -146,10 +150,18 @@ CASES = {
                                           (*CHECK_ARGUMENTS, "unexpected keyword argument 'day'")),
     "step without its arguments": Case("champion", step("check_backlog", {}), WRONG_INPUT,
                                        (*CHECK_ARGUMENTS, "missing a required argument: 'run_id'")),
-    "step with text for a number": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "threshold": "many"}),
-                                        WRONG_INPUT, (*CHECK_ARGUMENTS, "got 'many' as threshold")),
-    "step with a word for a list": Case("champion", step("claim_backlog", {"run_id": "r", **TIMES, "families": "closed_form"}),
-                                        WRONG_INPUT, ("families: Sequence[str]", "got 'closed_form' as families")),
+    "step with text for a number": Case("champion", checking({"threshold": "many"}), WRONG_INPUT,
+                                        ("Expected threshold to be a whole number between 1 and 1,000,000, got 'many'",)),
+    "step with a number that is too small": Case("champion", checking({"seed": -1}), WRONG_INPUT,
+                                                 ("Expected seed between 0 and 4,294,967,295, got -1",)),
+    "step with an unknown setting": Case("champion", checking({"day": 1}), WRONG_INPUT,
+                                         ("Expected settings out of force_reason, backlog_trigger", "got day")),
+    "step with a word for all settings": Case("champion", checking("day"), WRONG_INPUT,
+                                              (*CHECK_ARGUMENTS, "got 'day' as config")),
+    "step with a word for a list": Case("champion", checking({"families": "closed_form"}), WRONG_INPUT,
+                                        ("Expected families to be a list of names, got 'closed_form'",)),
+    "step with an unknown family": Case("champion", checking({"families": ["x"]}), WRONG_INPUT,
+                                        ("Expected at least one family out of closed_form, embedding, got ['x']",)),
     "step with a number for a time": Case("champion", step("check_backlog", {"run_id": "r", "as_of": 5, "now": "x"}),
                                           WRONG_INPUT, (*CHECK_ARGUMENTS, "got 5 as as_of")),
     "step with a time without zone": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "as_of": "2024-03-10"}),

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 
-from recsys.cli.eligible_options import eligibility_rule
+from recsys.cli.setting_options import takes_settings
+from recsys.config.run import RunConfig
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.records import Item
@@ -59,10 +61,25 @@ def test_a_user_excludes_and_takes_it_back(home: Settings) -> None:
     assert quick(home, "exclusions", "list", "u").shows("User u excludes nothing.")
 
 
+def rule_from(line: list[str]) -> EligibilityRule | None:
+    """What a command with the options of a run takes from a line."""
+    found: list[RunConfig] = []
+
+    @takes_settings()
+    def command(*, config: RunConfig) -> None:
+        found.append(config)
+
+    app = typer.Typer()
+    app.command()(command)
+    typer.main.get_command(app)(line, standalone_mode=False)
+    return found[0].eligible
+
+
 def test_options_of_a_run_make_a_rule() -> None:
-    assert eligibility_rule(False, None, None, None, None, None, None) is None  # whatever the champion may
-    assert eligibility_rule(True, None, None, None, None, None, None) == EligibilityRule()
-    rule = eligibility_rule(False, 1990, 2011, ["Drama", "Crime"], None, None, ["adult"])
+    assert rule_from([]) is None  # whatever the champion may
+    assert rule_from(["--all-items"]) == EligibilityRule()
+    years = ["--min-year", "1990", "--max-year", "2011"]
+    rule = rule_from([*years, "--genre", "Drama", "--genre", "Crime", "--without-tag", "adult"])
     assert rule == EligibilityRule(1990, 2011, ("Drama", "Crime"), without_tags=("adult",))
     with pytest.raises(InputError, match="Expected --all-items alone, got it with a rule"):
-        eligibility_rule(True, None, 2011, None, None, None, None)
+        rule_from(["--all-items", "--max-year", "2011"])

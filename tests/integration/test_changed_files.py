@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, DigestError, TerminalError
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.pipeline.champion.file_check import Finding
@@ -191,7 +192,7 @@ def test_a_model_that_somebody_puts_into_mlflow_is_not_loaded(
     settings = replace(settings, tracking_uri=mlflow_server)
     with Context.open(settings) as context:
         context.store.backlog.claim_backlog(
-            Batch("r", START, START - HOUR, None, BatchStatus.CLAIMED, 0, {}, START, START + HOUR)
+            Batch("r", START, START - HOUR, None, BatchStatus.CLAIMED, 0, RunConfig(), START, START + HOUR)
         )
         spec = make_spec(tmp_path, "r", dataset_digest="d2" * 32)  # MLflow keeps one source of a digest
         version = context.registry.log_version(spec, recorder_of_version(context, "r", "judged", {}))

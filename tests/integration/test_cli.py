@@ -259,7 +259,7 @@ def test_a_night_below_the_threshold_is_skipped_and_says_why(stream: Settings) -
 
 
 def test_an_open_batch_stops_other_runs_until_it_is_released(stream: Settings, tmp_path: Path) -> None:
-    plan = {"run_id": "first", "as_of": AS_OF, "now": AS_OF, "half_life_days": 10}
+    plan = {"run_id": "first", "as_of": AS_OF, "now": AS_OF, "config": {"half_life_days": 10}}
     result = tmp_path / "result.json"
     claimed = quick(stream, "step", "claim_backlog", "--arguments", json.dumps(plan), "--result", str(result))
     assert (claimed.code, claimed.out) == (0, "")

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.eligibility import EligibilityRule, is_eligible
 from recsys.errors import InputError
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import Night, NightOptions, run_night
+from recsys.pipeline.night import Night, run_night
 from recsys.pipeline.retraining import evaluation, frozen_sets, planning, recipes
 from recsys.records import Batch
 from recsys.serving.lists import serve_list
@@ -49,7 +50,7 @@ def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             store.catalog.change_item(EXPIRED, {"available_until": FIRST_AS_OF - timedelta(days=20)}, FIRST_AS_OF)
             store.catalog.change_item(COMING, {"available_from": FIRST_AS_OF}, FIRST_AS_OF)  # when the holdout is over
             store.catalog.exclude_item(USER, EXCLUDED, FIRST_AS_OF)
-        found = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, NightOptions(families=[FAMILY], eligible=RULE))
+        found = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, RunConfig(families=[FAMILY], eligible=RULE))
         assert found.outcome == "promote", found.reasons
         yield found
 
@@ -83,11 +84,11 @@ def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
 def test_training_sees_all_events(night: Night, tmp_path: Path) -> None:
     with Context.open() as context:
         batch, own = batch_of(context), training_set_of(context)
-        anyway = replace(batch, config={**batch.config, "eligible": {}}, training_set_digest=None)
+        anyway = replace(batch, rule=EligibilityRule(), training_set_digest=None)
         frozen_sets.freeze_training_set(context, anyway, tmp_path / "training_set")
         free = TrainingSet.read(tmp_path / "training_set")
         challenger = context.recommender(str(batch.challenger_version))
-        half_life_days = batch.config["half_life_days"]
+        half_life_days = batch.half_life_days
         known = context.store.stream.read_histories(
             batch.fit_through, half_life_days, excluded_through=batch.fit_through
         )
@@ -147,14 +148,14 @@ def test_what_is_promoted_is_the_model_that_was_judged_on_newer_data(night: Nigh
 
 def test_the_next_night_keeps_the_rule_and_another_rule_is_another_recipe(night: Night) -> None:
     def planned(rule: EligibilityRule | None) -> Batch:
-        config = planning.RunConfig(families=[FAMILY], eligible=rule)
+        config = RunConfig(families=[FAMILY], eligible=rule)
         return planning.plan_batch(context, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
 
     with Context.open() as context:
         kept, same, lifted = planned(None), planned(RULE), planned(EligibilityRule())
         recipe = context.registry.versions.get_tags(str(batch_of(context).refit_version))["recipe"]
-    assert kept.config["eligible"] == same.config["eligible"] == RULE.as_dict()
-    assert lifted.config["eligible"] == {}
+    assert kept.rule == same.rule == RULE
+    assert lifted.rule == EligibilityRule()
     assert recipes.current_recipe(kept) == recipes.current_recipe(same) == recipe
     assert recipes.current_recipe(lifted) != recipe
 
@@ -187,6 +188,6 @@ def test_the_command_line_shows_what_may_be_recommended_now(night: Night) -> Non
 
 def test_a_rule_that_cannot_be_understood_claims_nothing(night: Night) -> None:
     with pytest.raises(InputError, match="Expected an eligibility rule of min_year"):
-        pipeline.claim_backlog("other", SECOND_AS_OF, SECOND_AS_OF, eligible={"before": 2011})
+        pipeline.claim_backlog("other", SECOND_AS_OF, SECOND_AS_OF, {"eligible": {"before": 2011}})
     with Context.open() as context:
         assert context.store.backlog.find_open_batch() is None

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, select, text
 
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, ErasedError, NotFoundError
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.feedback.patterns import identify_patterns
@@ -173,7 +174,9 @@ class World:
         """Claims, freezes, fits and settles, as the steps do; what a fit does with the rows that it reads is left out."""
         context = self.context()
         now, name = self.moment(), f"batch-{self.seed}-{self.num_moments}"
-        planned = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {"half_life_days": 30.0}, now, now + MINUTE)
+        planned = Batch(
+            name, now, now, None, BatchStatus.CLAIMED, 0, RunConfig(), now, now + MINUTE, planned_half_life_days=30.0
+        )
         batch = self.store.backlog.claim_backlog(planned)
         folder = context.folder(name) / refreezing.TRAINING_SET
         kept_files.record_training_set(context, name, frozen_sets.freeze_training_set(context, batch, folder))

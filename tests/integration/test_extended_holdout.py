@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.pipeline.retraining.evaluation import load_evidence, trained_through
 from recsys.records import Batch
 from tests.integration.command_line import copy_home
@@ -58,9 +59,9 @@ def held(first_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         settings = copy_home(first_night, tmp_path_factory.mktemp("held") / "home")
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
-        changed = NightOptions(
+        changed = RunConfig(  # another recipe
             families=[FAMILY], force_reason="a test", half_life_days=30.0, keep_candidate=True
-        )  # another recipe
+        )
         night = run_night("changed", HELD_AT, lambda: HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons
         with Context.open(settings) as context:

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
+from recsys.config.run import RunConfig
 from recsys.feedback.adjustments import apply_feature_adjustments
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import NightOptions, run_night
+from recsys.pipeline.night import run_night
 from recsys.records import Dislike, DislikeReason, Item
 from recsys.serving.lists import current_adjustments, serve_list
 from recsys.store import FeedbackStore, migrate
@@ -53,7 +54,7 @@ def night(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             save = store.feedback.record_dislikes(rows)
             assert all(row.is_new for row in save)
             store.erasures.erase_user(ERASED, "the user", NOW)
-            done = run_night("night", SECOND_AS_OF, lambda: NOW, NightOptions(families=[FAMILY]))
+            done = run_night("night", SECOND_AS_OF, lambda: NOW, RunConfig(families=[FAMILY]))
             assert done.outcome == "promote", done.reasons
             with Context.open(settings) as context:
                 examples = TrainingSet.read(context.folder("night") / "training_set").examples

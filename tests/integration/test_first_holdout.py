@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from recsys.config.run import RunConfig
 from recsys.evaluation.gate.config import GateConfig
 from recsys.pipeline.retraining import planning
 from recsys.records import Interaction, Item
@@ -24,7 +25,7 @@ def share_of_holdout(loop: AuditedLoop, num_users: int, num_likes: int) -> float
     loop.context.store.feedback.insert_interactions([
         Interaction(f"u{n // num_likes}", items[n % num_likes], "like", at, at, True) for n, at in enumerate(moments)
     ])  # fmt: skip
-    batch = planning.plan_batch(loop.context, "first", moments[-1], moments[-1], planning.RunConfig(), writes=False)
+    batch = planning.plan_batch(loop.context, "first", moments[-1], moments[-1], RunConfig(), writes=False)
     later = [n for n, at in enumerate(moments) if at > batch.fit_through]
     return len(later) / len(moments)
 

@@ -173,7 +173,7 @@ def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_r
     assert list(settings.artifacts.rglob("*.*")) == []
     disk.free()
     times = {"as_of": FIRST_AS_OF.isoformat(), "now": FIRST_AS_OF.isoformat()}
-    assert step(disk, settings, "claim_backlog", run_id="r", families=[FAMILY], **times).code == 0
+    assert step(disk, settings, "claim_backlog", run_id="r", config={"families": [FAMILY]}, **times).code == 0
     for name in ("build_training_set", "validate_training_set"):
         assert step(disk, settings, name, batch_id="r").code == 0
     for candidate in FitConfig(families=(FAMILY,)).candidates():

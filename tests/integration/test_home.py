@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, InputError
 from recsys.home import rewriting
 from recsys.home.moving import move_home, repair_home
@@ -140,7 +141,7 @@ def test_a_home_from_before_keeps_the_folders_that_its_database_names(home: Sett
     with Context.open(home) as context:
         assert context.folder(batch.batch_id) == old
         assert context.folder(old.name) not in {old, new}, "an id that was mapped alike has a folder of its own"
-        found = find_unneeded(home, context.store, datetime.now(UTC) + timedelta(days=400))
+        found = find_unneeded(home, context.store, datetime.now(UTC) + timedelta(days=400), days=30)
     assert {part.parent for part in found.of_runs.get(batch.batch_id, ())} <= {old}
     assert not new.exists()
 
@@ -155,7 +156,7 @@ def test_a_home_in_use_stays_where_it_is(home: Settings, tmp_path: Path) -> None
     assert (refused.code, refused.says("run `make down` first")) == (3, True), refused.err
     lease = NOW + timedelta(hours=1)
     with FeedbackStore.open(home.database_url) as store:
-        store.backlog.claim_backlog(Batch("night", NOW, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, lease))
+        store.backlog.claim_backlog(Batch("night", NOW, NOW, None, BatchStatus.CLAIMED, 0, RunConfig(), NOW, lease))
     refused = quick(home, "home", "move", str(new))
     assert (refused.code, refused.says("`recsys release night`")) == (3, True), refused.err
     quick(home, "release", "night")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import JSON, Connection, Table, Text, func, insert, select, text
 
+from recsys.config.run import RunConfig
 from recsys.feedback.handler import save_dislike
 from recsys.records import (
     Batch,
@@ -112,7 +113,7 @@ def fill(store: FeedbackStore, say: Callable[[str], str]) -> None:
         Decision("run", "check_backlog", "retrain", (say("reason"),), NOW, NOW, {say("key"): say("x")})
     )
     serve_list(store, user, NOW + HOUR, 3)
-    batch = Batch("run", NOW + HOUR, NOW, None, BatchStatus.CLAIMED, 0, {}, NOW, NOW + HOUR)
+    batch = Batch("run", NOW + HOUR, NOW, None, BatchStatus.CLAIMED, 0, RunConfig(), NOW, NOW + HOUR)
     store.backlog.claim_backlog(batch)
     store.erasures.erase_user(say("erased"), say("lawyer"), NOW)
     store.erasures.bring_back(say("erased"), say("lawyer"), NOW)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.config.run import RunConfig
 from recsys.errors import DigestError, InputError
 from recsys.pipeline.context import Context
 from recsys.pipeline.retraining import planning, recipes, trials
@@ -25,7 +26,7 @@ def at_home(champion: Champion, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(keep_candidate: bool) -> Batch:
-    config = planning.RunConfig(families=[FAMILY], keep_candidate=keep_candidate)
+    config = RunConfig(families=[FAMILY], keep_candidate=keep_candidate)
     with Context.open() as context:
         return planning.plan_batch(context, "next", SECOND_AS_OF, SECOND_AS_OF, config, writes=False)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.errors import InputError
 from recsys.pipeline.monitoring.pruning import size_of
 from recsys.pipeline.promotion.verdict_audit import replay
@@ -106,7 +107,9 @@ def test_the_database_names_no_file_that_is_gone_and_verdicts_can_still_be_judge
 def test_a_run_that_is_under_way_keeps_its_files(runs: AuditedLoop) -> None:
     store = runs.context.store
     at = runs.later()
-    store.backlog.claim_backlog(Batch("open", at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + timedelta(hours=1)))
+    store.backlog.claim_backlog(
+        Batch("open", at, at, None, BatchStatus.CLAIMED, 0, RunConfig(), at, at + timedelta(hours=1))
+    )
     write(runs.context.folder("open") / "judged" / "file", OLD)
     assert pipeline.prune_files(NOW)["num_runs"] == 2
     assert parts(runs, "open") == {"judged"}

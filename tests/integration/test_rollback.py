@@ -109,7 +109,7 @@ def test_the_loop_goes_on_from_the_version_rolled_back_to(loop: AuditedLoop) -> 
     rollback(loop)
     assert current_champion(loop.context, loop.later()) == "2"
     assert champion_cut_off(loop.context, current_champion(loop.context, loop.later())) == cut_off
-    checked = pipeline.check_backlog("run-4", loop.later(), loop.now, threshold=1)
+    checked = pipeline.check_backlog("run-4", loop.later(), loop.now, {"threshold": 1})
     assert not checked["retrain"]
     assert "a later one, or a rollback, followed" in checked["reason"]
     loop.promote(loop.night("2"))

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
+from recsys.config.triggers import TriggerConfig
 from recsys.errors import ConflictError, InputError
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.pipeline.context import Context
-from recsys.pipeline.night import Night, NightOptions, run_night
+from recsys.pipeline.night import Night, run_night
 from recsys.pipeline.promotion import verdict_audit
 from recsys.pipeline.retraining.evaluation import load_evidence
 from recsys.records import Decision
@@ -43,10 +45,13 @@ class Nights:
 
 
 def night(name: str, at: datetime, *, force: bool = True) -> Night:
-    options = NightOptions(
-        threshold=NEVER, families=[FAMILY], force_reason="a test" if force else None, keep_candidate=True
+    config = RunConfig(
+        triggers=TriggerConfig(threshold=NEVER),
+        families=(FAMILY,),
+        force_reason="a test" if force else None,
+        keep_candidate=True,
     )
-    return run_night(name, at, lambda: at, options, publishes=False)
+    return run_night(name, at, lambda: at, config, publishes=False)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +95,8 @@ def test_evidence_grows_from_night_to_night_and_when_it_suffices_a_run_is_made_a
         f"Version {thin} could not be evaluated, with too few users; since then at least 33 users" in checked["reason"]
     )
     assert nights.nights["enough"].outcome == "promote"
-    again = pipeline.check_backlog("another", CHAMPION_AT + 37 * HOUR, CHAMPION_AT + 37 * HOUR, NEVER, record=False)
+    at = CHAMPION_AT + 37 * HOUR
+    again = pipeline.check_backlog("another", at, at, {"threshold": NEVER}, record=False)
     assert not again["retrain"]  # it was asked once
 
 
@@ -117,7 +123,7 @@ def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> No
 
 
 def test_who_was_erased_is_in_no_new_evidence(nights: Nights) -> None:
-    from recsys.pipeline.promotion.pooled_opinions import pool_opinions
+    from recsys.pipeline.retraining.pooled_opinions import pool_opinions
 
     store, batch = nights.context.store, nights.context.store.backlog.get_batch("thin-3")
     evidence = nights.evidence("thin-3")

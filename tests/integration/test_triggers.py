@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from recsys import pipeline
+from recsys.config.run import RunConfig
 from recsys.feedback.reinforcement import should_retrain_from_feedback
 from recsys.records import Batch, BatchStatus, Decision, Dislike, Interaction, Item, Promotion
 from recsys.settings import Settings
@@ -44,8 +45,8 @@ def dislike(store: FeedbackStore, count: int, first_film: int = 0, score: float 
 
 
 def check(store: FeedbackStore, **options: Any) -> tuple[dict[str, Any], Decision]:
-    """What the step returned, and what it wrote."""
-    checked = pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, **options)
+    """What the step returned under these settings, and what it wrote."""
+    checked = pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, options)
     (decision,) = store.audit.list_decisions(run_id="night")
     assert decision.verdict == ("retrain" if checked["retrain"] else "skip")
     assert decision.reasons == (checked["reason"],)
@@ -144,8 +145,8 @@ def test_force_own_batch_and_switches_keep_their_meaning(stocked: FeedbackStore)
     checked, _ = check(stocked, **off, force_reason="a new catalog")
     assert (checked["retrain"], checked["reason"]) == (True, "Forced: a new catalog (25 new dislikes, threshold 20).")
     lease = AS_OF + timedelta(hours=6)
-    stocked.backlog.claim_backlog(Batch("night", AS_OF, AS_OF, None, BatchStatus.CLAIMED, 0, {}, AS_OF, lease))
-    checked = pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, **off)
+    stocked.backlog.claim_backlog(Batch("night", AS_OF, AS_OF, None, BatchStatus.CLAIMED, 0, RunConfig(), AS_OF, lease))
+    checked = pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, off)
     assert checked["reason"] == (
         "This run had claimed its batch before and goes on with it (0 new dislikes, threshold 20 now)."
     )
@@ -175,9 +176,9 @@ def test_drift_retrains_once_where_it_is_asked_to(stocked: FeedbackStore) -> Non
         )
         assert decision.numbers["triggers"]["drift"]["fired"]
     later = AS_OF + timedelta(minutes=1)
-    assert not pipeline.STEPS["check_backlog"]("another", later, later, **on)["retrain"], "the first run answered it"
+    assert not pipeline.STEPS["check_backlog"]("another", later, later, on)["retrain"], "the first run answered it"
     measured_drift(stocked, "drift", later)
-    assert pipeline.STEPS["check_backlog"]("another", later, later, **on)["retrain"], "it was measured anew"
+    assert pipeline.STEPS["check_backlog"]("another", later, later, on)["retrain"], "it was measured anew"
 
 
 def test_drift_of_an_earlier_champion_is_no_reason(stocked: FeedbackStore) -> None:
@@ -193,5 +194,5 @@ def test_a_threshold_without_sense_writes_nothing(stocked: FeedbackStore) -> Non
     from recsys.errors import InputError
 
     with pytest.raises(InputError, match="Expected error_threshold between 0 and 1, got 7"):
-        pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, error_threshold=7.0)
+        pipeline.STEPS["check_backlog"]("night", AS_OF, AS_OF, {"error_threshold": 7.0})
     assert stocked.audit.list_decisions() == []

@@ -10,11 +10,11 @@ import numpy as np
 from recsys.evaluation.gate import reasons as say
 from recsys.evaluation.gate.comparisons import AUC, EXPOSURE, NDCG, Metric, MetricComparison, compare_metrics
 from recsys.evaluation.gate.config import TOLERANCE, GateConfig
+from recsys.evaluation.gate.dislike_exposure import ExposureFinding, judge_exposure
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.evaluation.gate.leakage import failed_behaviour, implausible_gain, leaks
 from recsys.evaluation.gate.margins import margin_size
 from recsys.evaluation.gate.slices import SliceComparison, compare_slices
-from recsys.evaluation.metrics.dislike_exposure import ExposureFinding, judge_exposure
 
 __all__ = ["BASELINES", "GateConfig", "Verdict", "baseline_means", "comparator", "decide"]
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recsys.errors import InputError
-from recsys.evaluation.reporting.pseudonyms import Pseudonym, keyed
+from recsys.evaluation.pseudonyms import Pseudonym, keyed
 from recsys.files.atomic import whole_folder
 from recsys.files.digests import NOTHING_KNOWN, Known, checked_bytes
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from recsys.evaluation.gate.comparisons import MetricComparison
 from recsys.evaluation.gate.config import GateConfig
+from recsys.evaluation.gate.dislike_exposure import ExposureFinding, Mix
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.evaluation.gate.margins import RelativeMargin, signed
 from recsys.evaluation.gate.slices import SliceComparison
-from recsys.evaluation.metrics.dislike_exposure import ExposureFinding, Mix
 
 NO_FIRST_CHAMPION = (
     "There is no champion yet, and a first one needs that many. The dislikes behind this challenger count as used: "

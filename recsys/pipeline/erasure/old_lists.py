@@ -9,8 +9,6 @@ from recsys.pipeline.champion.lineage import champion_line
 from recsys.pipeline.context import Context
 from recsys.times import days_long
 
-KEEP_DAYS = 30.0
-
 
 def versions_with_lists(context: Context) -> tuple[str, ...]:
     """Versions whose current lists are kept: the champion, the previous champion, and the version that is served.
@@ -28,9 +26,7 @@ def delete_retired_lists(context: Context, now: datetime) -> int:
     return context.store.lists.delete_unseen_lists()
 
 
-def prune_lists(
-    context: Context, now: datetime, keep_days: float = KEEP_DAYS, *, dry_run: bool = False
-) -> dict[str, Any]:
+def prune_lists(context: Context, now: datetime, keep_days: float, *, dry_run: bool = False) -> dict[str, Any]:
     """Deletes old lists that are not served any more and that nobody was shown; the same again finds none.
 
     Kept are the current lists of `versions_with_lists`, and every list that an exposure or a dislike refers to.

@@ -30,7 +30,7 @@ from recsys.pipeline.retraining import frozen_sets
 from recsys.records import Batch, Decision
 from recsys.store.forgetting import FrozenSet
 
-STEP, FROZEN_ANEW = "forget_users", "frozen_anew"
+FROZEN_ANEW = "frozen_anew"
 ANEW = "training_set_anew"
 MADE_OF_SET = ("data_docs", "candidates", "judged", "refit")  # folders beside it; evidence names nobody, and stays
 LOCK = ".forgetting"  # of candidates that are tried at once, one freezes the set anew
@@ -99,11 +99,6 @@ def users_of(folder: Path) -> set[str]:
     return {str(user_id) for column in columns for user_id in pc.unique(column).to_pylist()}
 
 
-def was_frozen_anew(context: Context, batch: Batch) -> bool:
-    """Whether a first set of the batch was replaced, so that steps make again what was made of it."""
-    return bool(context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=STEP))
-
-
 def _freeze_anew(context: Context, batch: Batch, gone: frozenset[str], step: str) -> Batch:
     folder, old = context.folder(batch.batch_id), str(batch.training_set_digest)
     summary = frozen_sets.write_set(context, batch, folder / ANEW)
@@ -128,7 +123,7 @@ def _freeze_anew(context: Context, batch: Batch, gone: frozenset[str], step: str
 
 def _decision(context: Context, batch: Batch, gone: frozenset[str], change: dict[str, Any]) -> Decision:
     """Names the erased users by nothing but their number. The time is that of the newest erasure that it answers."""
-    before = context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=STEP)
+    before = context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=frozen_sets.REFREEZING)
     changes = [*(before[0].numbers["changes"] if before else ()), change]
     users = "1 user" if len(gone) == 1 else f"{len(gone)} users"
     versions = change["model_versions"]
@@ -140,7 +135,7 @@ def _decision(context: Context, batch: Batch, gone: frozenset[str], change: dict
     )
     at = max(one.erased_at for one in context.store.erasures.list_erasures() if one.user_hash in gone)
     reasons = (*(before[0].reasons if before else ()), reason)
-    return Decision(batch.batch_id, STEP, FROZEN_ANEW, reasons, batch.as_of, at, {"changes": changes})
+    return Decision(batch.batch_id, frozen_sets.REFREEZING, FROZEN_ANEW, reasons, batch.as_of, at, {"changes": changes})
 
 
 def _take_place(folder: Path, batch: Batch) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from recsys.errors import ConflictError, NotFoundError
 from recsys.pipeline.context import Context
-from recsys.pipeline.erasure import refreezing
 from recsys.pipeline.promotion import refit, verdict_audit, verdicts
 from recsys.pipeline.retraining import evaluation, fits, frozen_sets, recipes, trials
 from recsys.records import Batch, Decision
@@ -25,7 +24,7 @@ def batch_of(context: Context, model_version: str) -> Batch:
     try:
         return context.store.backlog.find_batch_by_version(model_version)
     except NotFoundError:
-        for decided in context.store.audit.list_decisions(limit=None, step=refreezing.STEP):
+        for decided in context.store.audit.list_decisions(limit=None, step=frozen_sets.REFREEZING):
             if _names(decided, model_version):
                 return context.store.backlog.get_batch(decided.run_id)
         raise
@@ -33,7 +32,7 @@ def batch_of(context: Context, model_version: str) -> Batch:
 
 def was_of(context: Context, batch: Batch, model_version: str) -> bool:
     """Whether a version was made of a set of the batch that was frozen anew since."""
-    decided = context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=refreezing.STEP)
+    decided = context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=frozen_sets.REFREEZING)
     return any(_names(one, model_version) for one in decided)
 
 
@@ -48,7 +47,7 @@ def with_challenger(context: Context, batch: Batch) -> Batch:
         DataCheckError: if the new set fails them.
     """
     version = batch.challenger_version
-    if not refreezing.was_frozen_anew(context, batch) or (version and not was_of(context, batch, version)):
+    if not frozen_sets.was_frozen_anew(context, batch) or (version and not was_of(context, batch, version)):
         return batch
     if batch.data_docs_uri is None:
         batch = frozen_sets.check_batch(context, batch)[0]
@@ -62,7 +61,7 @@ def with_challenger(context: Context, batch: Batch) -> Batch:
 def with_evidence(context: Context, batch: Batch) -> Batch:
     """The batch with evidence on that challenger. What an extended holdout added is not read again."""
     batch = with_challenger(context, batch)
-    if batch.evidence_uri is not None or not refreezing.was_frozen_anew(context, batch):
+    if batch.evidence_uri is not None or not frozen_sets.was_frozen_anew(context, batch):
         return batch
     return evaluation.evaluate_batch(context, batch)[0]
 
@@ -77,7 +76,7 @@ def with_verdict(context: Context, batch: Batch) -> Batch:
     """
     batch = with_evidence(context, batch)
     decided = [one for one in context.store.audit.list_decisions(limit=None, step=GATE) if _is_of(one, batch)]
-    if not decided or not refreezing.was_frozen_anew(context, batch):
+    if not decided or not frozen_sets.was_frozen_anew(context, batch):
         return batch
     version = batch.challenger_version
     found = [
@@ -119,5 +118,5 @@ def _decide_again(context: Context, batch: Batch, decided: Decision) -> Decision
     evidence = evaluation.load_evidence(context, batch)
     people_said = (decided.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
     verdict = decide(evidence, verdict_audit.gate_config(decided.numbers), *people_said)
-    (frozen,) = context.store.audit.list_decisions(run_id=batch.batch_id, step=refreezing.STEP)
+    (frozen,) = context.store.audit.list_decisions(run_id=batch.batch_id, step=frozen_sets.REFREEZING)
     return verdicts.record_verdict(context, batch, evidence, verdict, decided.run_id, frozen.recorded_at)

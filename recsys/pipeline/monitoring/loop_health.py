@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from recsys.errors import InputError
+from recsys.config.monitoring import MonitoringConfig
 from recsys.pipeline.champion.aliases import champion_cut_off, require_registry
 from recsys.pipeline.context import Context
 from recsys.records import Decision
@@ -16,27 +16,6 @@ from recsys.records import Decision
 STEP = "decide_promotion"
 MAX_DECISIONS = 1_000
 DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class WatchConfig:
-    """When somebody should look at the loop itself.
-
-    Attributes:
-        max_refusals: alert from so many nights on whose challengers were all refused, one after the other, >= 1. A night
-            that trained nothing neither counts nor ends the row.
-        max_champion_days: alert when the champion knows nothing of more than so many of the newest days, > 0. Days are
-            counted to the newest event: where nothing happens, nothing gets old.
-    """
-
-    max_refusals: int = 3
-    max_champion_days: float = 14.0
-
-    def __post_init__(self) -> None:
-        if self.max_refusals < 1:
-            raise InputError(f"Expected max_refusals of at least 1, got {self.max_refusals}.")
-        if not self.max_champion_days > 0:
-            raise InputError(f"Expected max_champion_days above 0, got {self.max_champion_days}.")
 
 
 @dataclass(frozen=True)
@@ -63,7 +42,7 @@ class LoopState:
         return max(0.0, (self.newest - self.known_through) / DAY)
 
 
-def watch(context: Context, as_of: datetime, config: WatchConfig) -> dict[str, Any]:
+def watch(context: Context, as_of: datetime, config: MonitoringConfig) -> dict[str, Any]:
     """Looks at the loop as of a cut-off; changes nothing.
 
     Returns:
@@ -100,7 +79,7 @@ def refusals_in_a_row(decisions: Sequence[Decision], as_of: datetime) -> tuple[D
     return tuple(takewhile(lambda one: one.verdict != "promote", newest.values()))
 
 
-def loop_alerts(state: LoopState, config: WatchConfig) -> list[str]:
+def loop_alerts(state: LoopState, config: MonitoringConfig) -> list[str]:
     """What needs a look, in plain words."""
     found = []
     if len(state.refusals) >= config.max_refusals:

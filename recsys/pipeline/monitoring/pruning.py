@@ -31,7 +31,6 @@ from recsys.settings import Settings
 from recsys.store import FeedbackStore
 from recsys.times import days_long
 
-DAYS = 30.0
 EVIDENCE, TRAINING_SET = "evidence", "training_set"  # of evidence there may be several: evidence_through_...
 COLUMNS = {TRAINING_SET: "training_set_uri", "data_docs": "data_docs_uri"}  # where the database names them
 SCRATCH = (
@@ -58,7 +57,7 @@ class Unneeded:
     num_bytes: int
 
 
-def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days: float = DAYS) -> Unneeded:
+def find_unneeded(settings: Settings, store: FeedbackStore, now: datetime, days: float) -> Unneeded:
     """What may go of the folder's runs, and of what killed processes left.
 
     Args:

@@ -89,7 +89,7 @@ def longer_holdout(context: Context, batch: Batch, as_of: datetime) -> TrainingS
     import pandas as pd
 
     frozen = read_training_set(context, batch, context.folder(batch.batch_id))
-    read = context.store.stream.read_training_set(as_of, batch.fit_through, batch.config["half_life_days"]).to_pandas()
+    read = context.store.stream.read_training_set(as_of, batch.fit_through, batch.half_life_days).to_pandas()
     fitted = frozen.examples_through(batch.fit_through)
     later = read[read["split"] == "holdout"]
     return replace(frozen, examples=pd.concat([fitted, later.astype(fitted.dtypes)], ignore_index=True))

@@ -28,7 +28,7 @@ MIN_OVERLAP = 0.1  # of the refit's lists with the evaluated ones
 
 def refit(context: Context, batch: Batch) -> str:
     """Fits through `as_of`, tests behaviour and closeness to what was evaluated, and registers the version."""
-    from recsys.evaluation.reporting.pseudonyms import in_order
+    from recsys.evaluation.pseudonyms import in_order
     from recsys.model.recommender import Recommender
 
     load_evidence(context, batch)  # before hours of fitting: it is needed at the end
@@ -44,7 +44,7 @@ def refit(context: Context, batch: Batch) -> str:
     kept_files.record_fit(context, batch.batch_id, "refit")
     histories = in_order(read_training_set(context, batch, folder).histories, context.pseudonym)
     judged, refitted = (Recommender.load(folder / name / "recommender") for name in ("judged", "refit"))
-    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config["seed"])
+    results, metrics = check_refit(str(batch.challenger_version), judged, refitted, histories, batch.config.seed)
     version = register(context, batch, folder, "refit")
     (folder / "refit" / "behaviour.json").write_text(
         json.dumps([asdict(r) for r in results], indent=2), encoding="utf-8"

@@ -12,10 +12,9 @@ from recsys.errors import InputError
 from recsys.files.digests import below
 from recsys.pipeline import kept_files
 from recsys.pipeline.context import Context
-from recsys.pipeline.erasure.refreezing import was_frozen_anew
-from recsys.pipeline.promotion.pooled_opinions import pool_opinions
-from recsys.pipeline.retraining.frozen_sets import read_training_set
-from recsys.pipeline.retraining.recipes import current_recipe, rule_of
+from recsys.pipeline.retraining.frozen_sets import read_training_set, was_frozen_anew
+from recsys.pipeline.retraining.pooled_opinions import pool_opinions
+from recsys.pipeline.retraining.recipes import current_recipe
 from recsys.records import Batch, Decision
 from recsys.store.artifact_digests import ArtifactKind
 
@@ -47,7 +46,7 @@ def evaluate(
     from recsys.evaluation.behaviour.suite import run_behaviour_tests
     from recsys.evaluation.evaluate import Holdout, judge_systems
     from recsys.evaluation.gate.evidence import Evidence
-    from recsys.evaluation.reporting.pseudonyms import in_order, keyed
+    from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
     from recsys.model.recommender import Recommender
 
@@ -66,7 +65,7 @@ def evaluate(
         items=training_set.items,
         begins_at=batch.fit_through,
         half_life_days=challenger.recipe["best_trend_half_life_days"],
-        barred=barred_items(training_set.items, rule_of(batch), batch.fit_through),
+        barred=barred_items(training_set.items, batch.rule, batch.fit_through),
     )
     judgement = judge_systems(systems, holdout, len(challenger.item_ids))
     pool = pool_opinions(
@@ -74,7 +73,7 @@ def evaluate(
         load=lambda other, decision: load_evidence(context, as_decided(other, decision)),
     )  # fmt: skip
     behaviour = run_behaviour_tests(
-        challenger, in_order(training_set.histories, context.pseudonym), seed=batch.config["seed"]
+        challenger, in_order(training_set.histories, context.pseudonym), seed=batch.config.seed
     )
     return Evidence(
         batch_id=batch.batch_id,
@@ -84,7 +83,7 @@ def evaluate(
         champion_version=batch.champion_version,
         challenger_version=batch.challenger_version or "not registered",
         per_user=keyed(judgement.per_user, context.pseudonym),
-        seed=batch.config["seed"],
+        seed=batch.config.seed,
         fidelity={k: v for r in behaviour for k, v in r.metrics.items() if k.startswith("fidelity_")},
         per_system=judgement.per_system,
         slices=keyed(judgement.slices, context.pseudonym),

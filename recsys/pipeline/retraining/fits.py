@@ -16,7 +16,7 @@ from recsys.pipeline.champion.aliases import require_registry
 from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN
 from recsys.pipeline.retraining.frozen_sets import read_training_set
-from recsys.pipeline.retraining.recipes import current_recipe, fit_config, rule_of
+from recsys.pipeline.retraining.recipes import current_recipe, fit_config
 from recsys.pipeline.retraining.trials import trials_of
 from recsys.records import Batch
 from recsys.registry.registry import VersionSpec
@@ -32,7 +32,7 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     """
     from recsys.evaluation.reporting.plots import plot_training_set_age
     from recsys.model.recommender import Recommender
-    from recsys.pipeline.retraining.model_card import examples_of, input_example
+    from recsys.pipeline.retraining.examples import examples_of, input_example
     from recsys.training.fit import fit
     from recsys.training.selection import Settings, best_trial
 
@@ -50,7 +50,7 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
         chosen = {name: value for name, value in judged["metrics"].items() if name.startswith("validation_")}
         settings = Settings.of(Recommender.load(folder / "judged" / "recommender"), trial, chosen)
     result = fit(
-        examples, training_set.items, cut_off, batch.config["half_life_days"], config,
+        examples, training_set.items, cut_off, batch.half_life_days, config,
         neutral=training_set.neutral_through(cut_off), trial=trial, settings=settings,
     )  # fmt: skip
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
@@ -114,7 +114,7 @@ def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str
                 "as_of": cut_off.isoformat(),
                 "dataset_digest": str(batch.training_set_digest),
                 "recipe": current_recipe(batch),
-                "eligible": json.dumps(rule_of(batch).as_dict()),
+                "eligible": json.dumps(batch.rule.as_dict()),
             },
             training_set=folder / "training_set" / "training_set.parquet",
             dataset_digest=str(batch.training_set_digest),
@@ -135,7 +135,7 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
     """Markdown for the version's page."""
     from recsys.evaluation.reporting.tables import with_room
 
-    forced = batch.config.get("force_reason")
+    forced = batch.config.force_reason
     kind = (
         "Challenger, to be evaluated on later events"
         if fit_name == "judged"
@@ -149,8 +149,8 @@ def describe(batch: Batch, fit_name: str, cut_off: datetime, metrics: dict[str, 
         f"| run's cut-off `as_of` | {batch.as_of:%Y-%m-%d %H:%M} UTC |",
         f"| new dislikes behind it | {batch.num_examples} |",
         f"| training set | {batch.num_rows} rows, digest `{str(batch.training_set_digest)[:12]}` |",
-        f"| half-life of sample weights | {batch.config['half_life_days']} days |",
-        f"| may recommend | {in_markdown(str(rule_of(batch)))} |",
+        f"| half-life of sample weights | {batch.half_life_days} days |",
+        f"| may recommend | {in_markdown(str(batch.rule))} |",
         f"| champion it is compared with | {batch.champion_version or 'none'} |",
         *([f"| forced | {in_markdown(str(forced))} |"] if forced else []),
         *(f"| {name} | {value:.4f} |" for name, value in sorted(metrics.items())),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from recsys.training.dataset.training_set import TrainingSet, TrainingSetSummary
 
 
+REFREEZING = "forget_users"  # step of the ledger under which a set was frozen anew
+
+
 def freeze_training_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummary:
     """Writes the inputs of the batch, or finds them: what a first try froze, a retry does not read again.
 
@@ -42,7 +45,7 @@ def write_set(context: Context, batch: Batch, folder: Path) -> TrainingSetSummar
     from recsys.training.dataset.training_set import write_training_set
     from recsys.training.recipe.recipe import MAX_USER_SHARE
 
-    found = context.store.stream.snapshot(batch.as_of, batch.fit_through, batch.config["half_life_days"])
+    found = context.store.stream.snapshot(batch.as_of, batch.fit_through, batch.half_life_days)
     items = catalog_frame(found.items.values())
     return write_training_set(folder, found.examples, found.histories, found.neutral, items, MAX_USER_SHARE)
 
@@ -62,7 +65,7 @@ def read_training_set(context: Context, batch: Batch, folder: Path) -> TrainingS
 
 def check_training_set(context: Context, batch: Batch, folder: Path) -> ValidationReport:
     """Runs the data checks against the last batch that was used. Rows that are shown have pseudonyms of their users."""
-    from recsys.evaluation.reporting.pseudonyms import renamed
+    from recsys.evaluation.pseudonyms import renamed
     from recsys.training.dataset.checks import ValidationConfig, validate_training_set
 
     examples = read_training_set(context, batch, folder).examples
@@ -100,3 +103,8 @@ def _previous_batch(context: Context, batch: Batch) -> Any:
     if summary is None:
         return None
     return PreviousBatch(num_rows=summary.num_rows, dislike_share=summary.num_dislikes / max(summary.num_rows, 1))
+
+
+def was_frozen_anew(context: Context, batch: Batch) -> bool:
+    """Whether a first set of the batch was replaced, so that steps make again what was made of it."""
+    return bool(context.store.audit.list_decisions(limit=1, run_id=batch.batch_id, step=REFREEZING))

@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from recsys.config.run import RunConfig
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError, NotFoundError
-from recsys.feedback.triggers import (
-    BACKLOG,
-    FEEDBACK_ACCUMULATION_THRESHOLD,
-    TriggerConfig,
-    TriggerReport,
-    evaluate_triggers,
-    new_dislikes,
-)
+from recsys.feedback.triggers import BACKLOG, TriggerReport, evaluate_triggers, new_dislikes
 from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off, current_champion, past_promotion
 from recsys.pipeline.context import Context
 from recsys.pipeline.monitoring.drift import last_drift
-from recsys.pipeline.promotion.thin_evidence import MANY, enough_now
-from recsys.pipeline.retraining import trials
+from recsys.pipeline.retraining import recipes, trials
+from recsys.pipeline.retraining.thin_evidence import MANY, enough_now
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
-from recsys.training.recipe.recipe import FAMILIES, MAX_SEED, FitConfig
 
-DEFAULT_THRESHOLD = FEEDBACK_ACCUMULATION_THRESHOLD
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
 HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, while there is none
 FIRST_HOLDOUT_SHARE = 0.1  # of all events, while there is no champion and they hold enough users to evaluate by
 SPAN_SHARE = 0.25  # default half-life: this share of the stream's length
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What a person may set for one run.
-
-    Attributes:
-        half_life_days: of the sample weights; None: a quarter of the stream's length.
-        seed: of the fit.
-        force_reason: why the run was forced, or None.
-        families: of candidates to try.
-        keep_candidate: fit the candidate and ridges of the champion again; others are tried only where there is no
-            champion. Most of what a night costs on a large stream is trying candidates.
-        eligible: what may be recommended; None: what the champion may, everything while there is none. A rule that differs
-            from the champion's is a change of the recipe.
-    """
-
-    half_life_days: float | None = None
-    seed: int = 0
-    force_reason: str | None = None
-    families: Sequence[str] = FAMILIES
-    keep_candidate: bool = False
-    eligible: EligibilityRule | None = None
 
 
 @dataclass(frozen=True)
@@ -108,14 +76,12 @@ def release_expired(context: Context, run_id: str, now: datetime) -> None:
         context.store.backlog.release_batch(holder.batch_id, now)
 
 
-def backlog_decision(
-    context: Context, run_id: str, as_of: datetime, config: TriggerConfig, force_reason: str | None
-) -> BacklogDecision:
+def backlog_decision(context: Context, run_id: str, as_of: datetime, config: RunConfig) -> BacklogDecision:
     """Retrain when a trigger fires as of the cut-off, when forced, or when the run goes on with its own batch."""
     drift = last_drift(context, run_id, as_of)
     evidence = replace(context.store.backlog.backlog_evidence(as_of), drift=drift)
-    reports = evaluate_triggers(evidence, config)
-    retrain, reason = _retrain(context, run_id, evidence.num_examples, config, reports, force_reason)
+    reports = evaluate_triggers(evidence, config.triggers)
+    retrain, reason = _retrain(context, run_id, evidence.num_examples, config, reports)
     if not retrain and past_promotion(context, run_id) is None:
         waiting = enough_now(context, as_of, lambda through: _later_half(context.store, through, as_of))
         retrain, reason = waiting is not None, " ".join(filter(None, (reason, waiting)))
@@ -131,7 +97,7 @@ def backlog_decision(
             f" Run {other} holds {holder.num_examples:,} more since {holder.claimed_at:%Y-%m-%d %H:%M} UTC. If it died: "
             f"`recsys run --run-id {other}` goes on with it, `recsys release {other}` gives them back."
         )
-    return BacklogDecision(retrain, reason, evidence.num_examples, config.threshold, reports, held_back)
+    return BacklogDecision(retrain, reason, evidence.num_examples, config.triggers.threshold, reports, held_back)
 
 
 def _held_back(bursts: tuple[FlaggedBurst, ...]) -> str:
@@ -144,14 +110,10 @@ def _held_back(bursts: tuple[FlaggedBurst, ...]) -> str:
 
 
 def _retrain(
-    context: Context,
-    run_id: str,
-    backlog: int,
-    config: TriggerConfig,
-    reports: tuple[TriggerReport, ...],
-    force_reason: str | None,
+    context: Context, run_id: str, backlog: int, config: RunConfig, reports: tuple[TriggerReport, ...]
 ) -> tuple[bool, str]:
-    counted = f"{new_dislikes(backlog)}, threshold {config.threshold}"
+    threshold = config.triggers.threshold
+    counted = f"{new_dislikes(backlog)}, threshold {threshold}"
     if past := past_promotion(context, run_id):
         return False, (
             f"This run ended with the promotion of version {past.to_version}, and a later one, or a rollback, followed: "
@@ -164,11 +126,11 @@ def _retrain(
         return True, f"{counted}: enough to retrain."
     if fired:
         return True, f"{counted}, but another trigger fired. {' '.join(report.reason for report in fired)}"
-    if force_reason:
-        return True, f"Forced: {force_reason} ({counted})."
-    if backlog >= config.threshold:
+    if config.force_reason:
+        return True, f"Forced: {config.force_reason} ({counted})."
+    if backlog >= threshold:
         return False, f"{counted}: enough to retrain, but this trigger is switched off, and no other fired."
-    missing = config.threshold - backlog
+    missing = threshold - backlog
     return False, f"{counted}: not enough to retrain, {missing} more {'is' if missing == 1 else 'are'} needed."
 
 
@@ -194,14 +156,11 @@ def plan_batch(
     `writes` False leaves a promotion that was interrupted as it is, where a run would finish it first.
 
     Raises:
-        InputError: if there is nothing recorded up to `as_of`, or the champion has already seen later events.
+        InputError: if a family is unknown, there is nothing recorded up to `as_of`, or the champion has already seen later
+            events.
         TransientError: if the registry is away.
     """
-    if config.half_life_days is not None and not 0 < config.half_life_days < float("inf"):
-        raise InputError(f"Expected half_life_days > 0, got {config.half_life_days}.")
-    if not 0 <= config.seed <= MAX_SEED:
-        raise InputError(f"Expected a seed from 0 to {MAX_SEED}, got {config.seed}.")
-    FitConfig(families=tuple(config.families)).candidates()  # raises if one is unknown, or none is left
+    families = recipes.chosen_families(config.families)
     first_recorded_at, last_recorded_at = require_stream(context, as_of)
     # Ages count from the newest event, not from a clock that may be years ahead of an imported stream: then every weight
     # would be next to nothing. The rows are the same.
@@ -219,14 +178,11 @@ def plan_batch(
         rule = EligibilityRule() if champion is None else context.store.catalog.rule_of_version(champion)
     fit_through = _fit_through(context.store, through, as_of, rule) or as_of
     span_days = (last_recorded_at - first_recorded_at).total_seconds() / 86_400
-    half_life_days = config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3))
     return Batch(
         batch_id=run_id, as_of=as_of, fit_through=fit_through, champion_version=champion, status=BatchStatus.CLAIMED,
-        num_examples=0, claimed_at=now, lease_expires_at=now + LEASE,
-        config={"half_life_days": half_life_days, "requested_half_life_days": config.half_life_days,
-                "seed": config.seed, "force_reason": config.force_reason, "families": list(config.families),
-                "eligible": rule.as_dict(),
-                "kept_trial": _trial_of(context, champion) if config.keep_candidate else None},
+        num_examples=0, config=replace(config, families=families), claimed_at=now, lease_expires_at=now + LEASE,
+        planned_half_life_days=config.half_life_days or max(1.0, round(SPAN_SHARE * span_days, 3)), rule=rule,
+        kept_trial=_trial_of(context, champion) if config.keep_candidate else None,
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def try_candidate(folder: Path, batch: Batch, name: str, known: Known = NOTHING_
         training_set, cut_off = TrainingSet.read(folder / TRAINING_SET, below(known, TRAINING_SET)), batch.fit_through
         trial = measured(
             config.candidates()[name], training_set.examples_through(cut_off), training_set.items, cut_off,
-            batch.config["half_life_days"], config, training_set.neutral_through(cut_off),
+            batch.half_life_days, config, training_set.neutral_through(cut_off),
         )  # fmt: skip
     measured_on = {**trial.as_dict(), DIGEST: batch.training_set_digest}
     with whole_folder(target.parent) as building:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from recsys.config.monitoring import MonitoringConfig
 from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import holders, old_lists
 from recsys.pipeline.monitoring import drift, feedback, loop_health, pruning
-from recsys.pipeline.monitoring.loop_health import WatchConfig
 from recsys.pipeline.step import step
 from recsys.times import parse_zoned_time
-
-DRIFT_DAYS = 7.0
 
 
 @step
@@ -35,7 +33,7 @@ def measure_feedback(as_of: datetime | str, now: datetime | str) -> dict[str, An
 
 @step
 def measure_drift(
-    run_id: str, as_of: datetime | str, now: datetime | str, drift_days: float = DRIFT_DAYS
+    run_id: str, as_of: datetime | str, now: datetime | str, drift_days: float = MonitoringConfig.drift_days
 ) -> dict[str, Any]:
     """Compares the newest days with what the champion learned from: inputs, reasons of dislikes, the champion's scores.
 
@@ -68,8 +66,8 @@ def measure_drift(
 @step
 def watch_loop(
     as_of: datetime | str,
-    max_refusals: int = WatchConfig.max_refusals,
-    max_champion_days: float = WatchConfig.max_champion_days,
+    max_refusals: int = MonitoringConfig.max_refusals,
+    max_champion_days: float = MonitoringConfig.max_champion_days,
 ) -> dict[str, Any]:
     """Says when challengers are refused night after night, or the champion gets old. Writes nothing.
 
@@ -82,12 +80,13 @@ def watch_loop(
         `alerts` in plain words, `num_refusals`, `champion_version`, `champion_days`.
     """
     with Context.open() as context:
-        return loop_health.watch(context, parse_zoned_time(as_of), WatchConfig(max_refusals, max_champion_days))
+        config = MonitoringConfig(max_refusals=max_refusals, max_champion_days=max_champion_days)
+        return loop_health.watch(context, parse_zoned_time(as_of), config)
 
 
 @step
 def prune_lists(
-    now: datetime | str, keep_lists_days: float = old_lists.KEEP_DAYS, dry_run: bool = False
+    now: datetime | str, keep_lists_days: float = MonitoringConfig.keep_lists_days, dry_run: bool = False
 ) -> dict[str, Any]:
     """Deletes old lists that are not served any more and that nobody was shown, a few at a time.
 
@@ -108,7 +107,7 @@ def prune_lists(
 
 @step
 def prune_files(
-    now: datetime | str, keep_files_days: float = pruning.DAYS, prune_dry_run: bool = False
+    now: datetime | str, keep_files_days: float = MonitoringConfig.keep_files_days, prune_dry_run: bool = False
 ) -> dict[str, Any]:
     """Removes files of past runs that nothing needs any more; `recsys.pipeline.monitoring.pruning` says which.
 

@@ -2,115 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from recsys.eligibility import EligibilityRule
+from recsys.config.run import RunConfig
 from recsys.feedback.brigading import BrigadingConfig
-from recsys.feedback.triggers import TriggerConfig
 from recsys.pipeline import kept_files
 from recsys.pipeline.context import Context, scratch_folder
 from recsys.pipeline.erasure import refreezing, renewal
 from recsys.pipeline.retraining import evaluation, fits, frozen_sets, planning, recipes, trials
-from recsys.pipeline.retraining.planning import RunConfig
 from recsys.pipeline.step import step
 from recsys.times import parse_zoned_time
-from recsys.training.recipe.recipe import FAMILIES
+
+ConfigLike = RunConfig | Mapping[str, Any] | None
 
 
 @step
 def check_backlog(
-    run_id: str,
-    as_of: datetime | str,
-    now: datetime | str,
-    threshold: int = TriggerConfig.threshold,
-    force_reason: str | None = None,
-    record: bool = True,
-    backlog_trigger: bool = TriggerConfig.backlog_trigger,
-    error_threshold: float = TriggerConfig.error_threshold,
-    error_min_count: int = TriggerConfig.error_min_count,
-    error_trigger: bool = TriggerConfig.error_trigger,
-    feature_lift: float = TriggerConfig.feature_lift,
-    feature_min_count: int = TriggerConfig.feature_min_count,
-    feature_significance: float = TriggerConfig.feature_significance,
-    feature_trigger: bool = TriggerConfig.feature_trigger,
-    retrain_on_drift: bool = TriggerConfig.retrain_on_drift,
+    run_id: str, as_of: datetime | str, now: datetime | str, config: ConfigLike = None, record: bool = True
 ) -> dict[str, Any]:
     """Looks at the backlog as of the cut-off and decides whether to retrain; the decision goes to the ledger.
 
     Dislikes that look like brigading are flagged first: they neither count nor train until a person releases them.
 
-    The ledger keeps what every trigger saw, under `triggers` of the decision's numbers. The meanings of the triggers'
-    numbers are with `recsys.feedback.triggers.TriggerConfig`.
+    The ledger keeps what every trigger saw, under `triggers` of the decision's numbers.
 
     Args:
         run_id: names the run.
         as_of: cut-off on `recorded_at`.
         now: wall clock, for the record.
-        threshold: retrain from so many unclaimed, unused negative examples on.
-        force_reason: retrain whatever the triggers say, for this reason.
+        config: a `RunConfig`, or settings by name; None: the defaults.
         record: False in a dry run.
-        backlog_trigger: whether `threshold` counts.
-        error_threshold: retrain above this mean prediction error of the backlog.
-        error_min_count: of so many examples with a predicted score.
-        error_trigger: whether that counts.
-        feature_lift: retrain when a feature is disliked so much more than it is met.
-        feature_min_count: with so many dislikes.
-        feature_significance: and such a p-value at most.
-        feature_trigger: whether that counts.
-        retrain_on_drift: whether drift, as last measured, asks for a retraining.
 
     Returns:
         `retrain`, `backlog`, `threshold`, `reason`, and `triggers`: name -> whether it fired.
+
+    Raises:
+        InputError: if a setting is unknown or out of its range, before anything is written.
     """
-    config = TriggerConfig(
-        threshold, backlog_trigger, error_threshold, error_min_count, error_trigger, feature_lift, feature_min_count,
-        feature_significance, feature_trigger, retrain_on_drift,
-    )  # fmt: skip
+    chosen = RunConfig.from_dict(config)
+    recipes.chosen_families(chosen.families)
     with Context.open() as context:
         cut_off = parse_zoned_time(as_of)
         if record:
             planning.release_expired(context, run_id, parse_zoned_time(now))
             context.store.brigading.flag_brigading(cut_off, BrigadingConfig())
-        decision = planning.backlog_decision(context, run_id, cut_off, config, force_reason)
+        decision = planning.backlog_decision(context, run_id, cut_off, chosen)
         if record:
             planning.record_backlog_decision(context, run_id, decision, cut_off, parse_zoned_time(now))
     return {
         "retrain": decision.retrain,
         "backlog": decision.backlog,
-        "threshold": threshold,
+        "threshold": decision.threshold,
         "reason": decision.reason,
         "triggers": {report.name: report.fired for report in decision.triggers},
     }
 
 
 @step
-def claim_backlog(
-    run_id: str,
-    as_of: datetime | str,
-    now: datetime | str,
-    half_life_days: float | None = None,
-    seed: int = 0,
-    force_reason: str | None = None,
-    families: Sequence[str] = FAMILIES,
-    keep_candidate: bool = False,
-    eligible: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Claims the backlog for this run in one transaction and freezes its cut-offs and its candidates; see `RunConfig`.
+def claim_backlog(run_id: str, as_of: datetime | str, now: datetime | str, config: ConfigLike = None) -> dict[str, Any]:
+    """Claims the backlog for this run in one transaction and freezes its cut-offs and its settings.
 
-    `eligible`: an `EligibilityRule` as `as_dict` gives it, {} for all items; None: the champion's.
+    Args:
+        run_id: names the run.
+        as_of: cut-off on `recorded_at`.
+        now: wall clock, for the record.
+        config: a `RunConfig`, or settings by name; None: the defaults.
 
     Raises:
+        InputError: if a setting is unknown or out of its range.
         ConflictError: if another run holds an open batch.
     """
+    chosen = RunConfig.from_dict(config)
     with Context.open() as context:
         batch = planning.own_batch(context, run_id)
         if batch is None:
-            rule = None if eligible is None else EligibilityRule.from_dict(eligible)
-            config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
             batch = context.store.backlog.claim_backlog(
-                planning.plan_batch(context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), config)
+                planning.plan_batch(context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), chosen)
             )
     return {
         "batch_id": batch.batch_id,
@@ -118,7 +87,7 @@ def claim_backlog(
         "fit_through": batch.fit_through.isoformat(),
         "num_examples": batch.num_examples,
         "champion_version": batch.champion_version,
-        "eligible": batch.config["eligible"],
+        "eligible": batch.rule.as_dict(),
     }
 
 
@@ -231,23 +200,12 @@ def settle_backlog(batch_id: str, now: datetime | str) -> dict[str, Any]:
 
 
 @step
-def dry_run(
-    run_id: str,
-    as_of: datetime | str,
-    now: datetime | str,
-    half_life_days: float | None = None,
-    seed: int = 0,
-    force_reason: str | None = None,
-    families: Sequence[str] = FAMILIES,
-    keep_candidate: bool = False,
-    eligible: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+def dry_run(run_id: str, as_of: datetime | str, now: datetime | str, config: ConfigLike = None) -> dict[str, Any]:
     """The dry run: builds, validates, fits, evaluates and decides as a run would, in a scratch folder; nothing is kept."""
+    chosen = RunConfig.from_dict(config)
     with Context.open() as context, scratch_folder() as folder:
-        rule = None if eligible is None else EligibilityRule.from_dict(eligible)
-        config = RunConfig(half_life_days, seed, force_reason, families, keep_candidate, rule)
         batch = planning.plan_batch(
-            context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), config, writes=False
+            context, run_id, parse_zoned_time(as_of), parse_zoned_time(now), chosen, writes=False
         )
         summary = frozen_sets.freeze_training_set(context, batch, folder / "training_set")
         report = frozen_sets.check_training_set(context, batch, folder)

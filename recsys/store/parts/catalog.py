@@ -8,7 +8,7 @@ from typing import Any
 
 from recsys.eligibility import EligibilityRule
 from recsys.records import Item
-from recsys.store import backlog, catalog, exclusions, item_changes
+from recsys.store import backlog, batch_config, catalog, exclusions, item_changes
 from recsys.store.database import Database
 from recsys.store.exclusions import Exclusion
 from recsys.store.item_changes import ItemChange
@@ -69,5 +69,4 @@ class Catalog:
     def rule_of_version(self, model_version: str) -> EligibilityRule:
         """What a version may recommend; an open rule for one that no batch made."""
         with self._database.reading() as connection:
-            config = backlog.config_of_version(connection, model_version)
-        return EligibilityRule.from_dict((config or {}).get("eligible"))
+            return batch_config.rule_of(backlog.config_of_version(connection, model_version))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from recsys.config.run import RunConfig
 from recsys.pipeline.champion.aliases import move_aliases
 from recsys.pipeline.champion.registry_check import check_registry
 from recsys.pipeline.context import Context
@@ -181,7 +182,7 @@ def let_pass(store: FeedbackStore, run: Passed, champion: str) -> None:
     """Writes what the steps before `promote` leave in the feedback database."""
     lease = NOW + LEASE
     store.backlog.claim_backlog(
-        Batch(run.run_id, SECOND_AS_OF, SECOND_AS_OF, champion, BatchStatus.CLAIMED, 0, {}, NOW, lease)
+        Batch(run.run_id, SECOND_AS_OF, SECOND_AS_OF, champion, BatchStatus.CLAIMED, 0, RunConfig(), NOW, lease)
     )
     store.backlog.update_batch(run.run_id, challenger_version=run.challenger, refit_version=run.refit)
     store.backlog.settle_backlog(run.run_id, NOW)

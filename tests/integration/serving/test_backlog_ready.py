@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from recsys.config.run import RunConfig
 from recsys.errors import InputError, TransientError
 from recsys.records import Batch, BatchStatus, Dislike
 from recsys.serving.backlog_ready import BACKLOG_READY_URI, AnnouncerConfig, BacklogAnnouncer
@@ -58,7 +59,9 @@ def dislike(store: FeedbackStore, count: int, at: datetime = NOW) -> None:
 
 
 def use_backlog(store: FeedbackStore, batch_id: str, now: datetime) -> None:
-    store.backlog.claim_backlog(Batch(batch_id, now, now, None, BatchStatus.CLAIMED, 0, {}, now, now + 60 * MINUTE))
+    store.backlog.claim_backlog(
+        Batch(batch_id, now, now, None, BatchStatus.CLAIMED, 0, RunConfig(), now, now + 60 * MINUTE)
+    )
     store.backlog.update_batch(batch_id, challenger_version=f"of {batch_id}")
     store.backlog.settle_backlog(batch_id, now)
 

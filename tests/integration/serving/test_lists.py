@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from recsys.config.eligibility import EligibilityRule
+from recsys.config.run import RunConfig
 from recsys.errors import NotFoundError
 from recsys.model.calibration import Calibration
 from recsys.records import (
@@ -143,7 +145,9 @@ def test_a_list_answers_as_strongly_as_its_version(published: FeedbackStore) -> 
 
 
 def test_an_adjustment_fades_with_the_half_life_of_the_version(published: FeedbackStore) -> None:
-    batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, {"half_life_days": 10.0}, NOW, NOW + MINUTE)
+    batch = Batch(
+        "r", NOW, NOW, None, BatchStatus.CLAIMED, 0, RunConfig(), NOW, NOW + MINUTE, planned_half_life_days=10.0
+    )
     published.backlog.claim_backlog(batch)
     published.backlog.update_batch("r", challenger_version="6", refit_version="7")
     dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + MINUTE)
@@ -154,7 +158,9 @@ def test_an_adjustment_fades_with_the_half_life_of_the_version(published: Feedba
 
 
 def test_an_adjustment_that_has_faded_away_has_no_row(published: FeedbackStore) -> None:
-    batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, {"half_life_days": 10.0}, NOW, NOW + MINUTE)
+    batch = Batch(
+        "r", NOW, NOW, None, BatchStatus.CLAIMED, 0, RunConfig(), NOW, NOW + MINUTE, planned_half_life_days=10.0
+    )
     published.backlog.claim_backlog(batch)
     published.backlog.update_batch("r", challenger_version="6", refit_version="7")
     dislike(published, "i0", DislikeReason.WRONG_GENRE, NOW + MINUTE)
@@ -280,8 +286,10 @@ def test_an_exclusion_acts_at_once_on_its_user_alone_and_can_be_taken_back(publi
 
 
 def test_live_lists_follow_the_rule_of_the_version_and_the_catalog_of_now(published: FeedbackStore) -> None:
-    config = {"half_life_days": 10.0, "eligible": {"genres": ["Action"]}}
-    published.backlog.claim_backlog(Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, config, NOW, NOW + MINUTE))
+    batch = Batch("r", NOW, NOW, None, BatchStatus.CLAIMED, 0, RunConfig(), NOW, NOW + MINUTE)
+    published.backlog.claim_backlog(
+        replace(batch, planned_half_life_days=10.0, rule=EligibilityRule(genres=("Action",)))
+    )
     published.backlog.update_batch("r", challenger_version="6", refit_version="7")
     assert set(ids(serve_list(published, "u", NOW + MINUTE))) == {"i0", "i2", "i4", "i6", "i8", "i10"}
     published.catalog.change_item("i4", {"genres": ("Drama",)}, NOW + 2 * MINUTE)

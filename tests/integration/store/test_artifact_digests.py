@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError
 from recsys.files.digests import FileDigest
 from recsys.records import Batch, BatchStatus
@@ -25,7 +26,7 @@ def files(*paths: str, content: str = "a") -> dict[str, FileDigest]:
 
 
 def batch(batch_id: str = "r") -> Batch:
-    return Batch(batch_id, NOW, NOW - HOUR, None, BatchStatus.CLAIMED, 0, {}, NOW, NOW + HOUR)
+    return Batch(batch_id, NOW, NOW - HOUR, None, BatchStatus.CLAIMED, 0, RunConfig(), NOW, NOW + HOUR)
 
 
 def test_a_folder_is_recorded_as_a_whole_and_others_stay(store: FeedbackStore) -> None:

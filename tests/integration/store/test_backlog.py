@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.records import Batch, BatchStatus, Dislike
 from recsys.store import FeedbackStore
@@ -21,7 +22,7 @@ LEASE = 6 * HOUR
 def plan(batch_id: str, now: datetime = NOW, **changed: Any) -> Batch:
     values: dict[str, Any] = {
         "as_of": now, "fit_through": now - HOUR, "champion_version": "1", "status": BatchStatus.CLAIMED, "num_examples": 0,
-        "config": {"seed": 0, "half_life_days": 30.0}, "claimed_at": now, "lease_expires_at": now + LEASE, **changed,
+        "config": RunConfig(), "claimed_at": now, "lease_expires_at": now + LEASE, "planned_half_life_days": 30.0, **changed,
     }  # fmt: skip
     return Batch(batch_id, **values)
 
@@ -87,9 +88,9 @@ def test_released_batch_is_opened_again_by_its_run(store: FeedbackStore) -> None
     store.backlog.update_batch("r1", training_set_uri="file:///x", challenger_version="5")
     store.backlog.release_batch("r1", NOW + HOUR)
     dislike(store, 1)
-    again = plan("r1", NOW + 2 * HOUR, champion_version="9", config={"seed": 1})
+    again = plan("r1", NOW + 2 * HOUR, champion_version="9", config=RunConfig(seed=1))
     assert store.backlog.claim_backlog(again) == plan(
-        "r1", NOW + 2 * HOUR, champion_version="9", config={"seed": 1}, num_examples=3
+        "r1", NOW + 2 * HOUR, champion_version="9", config=RunConfig(seed=1), num_examples=3
     )
 
 

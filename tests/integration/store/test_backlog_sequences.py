@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine, delete, select
 
+from recsys.config.run import RunConfig
 from recsys.errors import ConflictError, InputError, NotFoundError
 from recsys.records import Batch, BatchStatus, Dislike
 from recsys.store import FeedbackStore
@@ -73,7 +74,7 @@ class BacklogMachine(RuleBasedStateMachine):
     @rule(run=RUNS, hours_ago=st.integers(0, 3))
     def claims(self, run: str, hours_ago: int) -> None:
         as_of = self.now - timedelta(hours=hours_ago)
-        plan = Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, {}, self.now, self.now + LEASE)
+        plan = Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, RunConfig(), self.now, self.now + LEASE)
         known = self.batches.get(run)
         open_run = next((name for name, batch in self.batches.items() if batch.status == "claimed"), None)
         if known is not None and known.status != "released":

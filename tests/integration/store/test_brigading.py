@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from recsys.config.run import RunConfig
 from recsys.errors import NotFoundError
 from recsys.feedback.brigading import BrigadingConfig
 from recsys.records import Batch, BatchStatus, Dislike, Interaction, Item
@@ -63,6 +64,6 @@ def test_held_back_dislikes_are_not_claimed_and_what_was_looked_at_is_not_read_a
     fill(store)
     end = START + 30 * DAY
     store.brigading.flag_brigading(end, CONFIG)
-    batch = store.backlog.claim_backlog(Batch("r", end, end, None, BatchStatus.CLAIMED, 0, {}, end, end + DAY))
+    batch = store.backlog.claim_backlog(Batch("r", end, end, None, BatchStatus.CLAIMED, 0, RunConfig(), end, end + DAY))
     assert batch.num_examples == 12
     assert store.brigading.flag_brigading(end + DAY, CONFIG, writes=False) == []

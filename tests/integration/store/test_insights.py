@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from recsys.config.run import RunConfig
 from recsys.feedback.adjustments import ItemFeatures
 from recsys.feedback.handler import get_dislike_pattern_analysis
 from recsys.feedback.lifts import MIN_SHOWN, Basis, Comparison, FeatureCount
@@ -126,7 +127,7 @@ class History:
 
     def train(self, at: datetime) -> None:
         name = f"run-{len(self.batches)}"
-        self.store.backlog.claim_backlog(Batch(name, at, at, None, BatchStatus.CLAIMED, 0, {}, at, at + HOUR))
+        self.store.backlog.claim_backlog(Batch(name, at, at, None, BatchStatus.CLAIMED, 0, RunConfig(), at, at + HOUR))
         self.store.backlog.update_batch(name, challenger_version=name)
         self.store.backlog.settle_backlog(name, at)
         for row in self.dislikes:
@@ -381,7 +382,9 @@ def test_an_analysis_of_nothing_is_empty(store: FeedbackStore) -> None:
 def promote(store: FeedbackStore, sequence: int, as_of: datetime, promoted_at: datetime) -> None:
     run = f"night-{sequence}"
     store.audit.record_decision(Decision(run, "check_backlog", "retrain", ("enough",), as_of, as_of))
-    store.backlog.claim_backlog(Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, {}, as_of, as_of + HOUR))
+    store.backlog.claim_backlog(
+        Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, RunConfig(), as_of, as_of + HOUR)
+    )
     store.backlog.update_batch(run, challenger_version=f"c{sequence}", refit_version=f"r{sequence}")
     store.backlog.settle_backlog(run, as_of)
     store.audit.begin_promotion(

@@ -25,7 +25,7 @@ now = datetime(2013, 6, 1, 12, tzinfo=UTC)
 later = now + timedelta(hours=7)
 
 def claim(store, at):
-    plan = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, {}, at, at + timedelta(hours=6))
+    plan = Batch(name, now, now, None, BatchStatus.CLAIMED, 0, RunConfig(), at, at + timedelta(hours=6))
     return store.backlog.claim_backlog(plan).num_examples
 
 actions = {

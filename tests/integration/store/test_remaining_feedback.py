@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
+from recsys.config.run import RunConfig
 from recsys.errors import ErasedError, NotFoundError
 from recsys.records import (
     Batch,
@@ -170,7 +171,7 @@ def test_an_erased_user_is_gone_from_every_table_and_the_audit_proves_it(store: 
     for name, hours in (("before", -1), ("after", 1)):
         cut_off = START + hours * HOUR
         store.backlog.claim_backlog(
-            Batch(name, cut_off, cut_off, None, BatchStatus.CLAIMED, 0, {}, cut_off, cut_off + HOUR)
+            Batch(name, cut_off, cut_off, None, BatchStatus.CLAIMED, 0, RunConfig(), cut_off, cut_off + HOUR)
         )
         store.backlog.update_batch(
             name, challenger_version=f"{name}-1", refit_version=f"{name}-2",

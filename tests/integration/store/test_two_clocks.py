@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
+from recsys.config.run import RunConfig
 from recsys.feedback.patterns import get_dislike_pattern_analysis
 from recsys.feedback.reinforcement import get_feedback_improvement_metrics
 from recsys.pipeline.champion.lineage import tenures
@@ -92,7 +93,7 @@ class Loop:
         run, as_of, claimed = f"night-{number}", self.now if day is None else STREAM + day * DAY, self.later()
         self._decide(run, "check_backlog", "retrain", as_of, claimed)
         self.store.backlog.claim_backlog(
-            Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, {}, claimed, claimed + 6 * HOUR)
+            Batch(run, as_of, as_of, None, BatchStatus.CLAIMED, 0, RunConfig(), claimed, claimed + 6 * HOUR)
         )
         self.store.backlog.update_batch(run, challenger_version=f"c{number}", refit_version=f"r{number}")
         self.store.backlog.settle_backlog(run, self.later())

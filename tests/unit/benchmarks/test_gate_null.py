@@ -11,11 +11,19 @@ import pytest
 import typer
 from scipy.stats import binom
 
-from benchmarks import gate_null_test, shown_dislikes
-from benchmarks.gate_null_population import Population, demoted, synthetic_population
-from benchmarks.gate_null_report import power_figure, write_report
-from benchmarks.gate_null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
-from benchmarks.shown_dislikes import MANY_USERS, MORE, NIGHTS, Case, broken_promises, draw_opinions, shows_more
+from benchmarks.gate_null import null_test, shown_dislikes
+from benchmarks.gate_null.null_test import EQUAL, WORSENED, Setting, Tables, broken_bounds, draw_holdout, simulate
+from benchmarks.gate_null.population import Population, demoted, synthetic_population
+from benchmarks.gate_null.report import power_figure, write_report
+from benchmarks.gate_null.shown_dislikes import (
+    MANY_USERS,
+    MORE,
+    NIGHTS,
+    Case,
+    broken_promises,
+    draw_opinions,
+    shows_more,
+)
 from recsys.evaluation.gate.config import GateConfig
 
 
@@ -107,9 +115,9 @@ def test_broken_bounds_are_told(results: pd.DataFrame) -> None:
 
 def test_so_many_are_equal_that_a_gate_that_keeps_its_promise_breaks_no_bound_by_chance() -> None:
     """Of 200 in most cells, 100 and 50 in the largest, nearly one run in four would."""
-    equal = [one.num_challengers for one in gate_null_test.settings_of(3, seed=0) if one.share == EQUAL]
+    equal = [one.num_challengers for one in null_test.settings_of(3, seed=0) if one.share == EQUAL]
     assert len(equal) == 8
-    kept = binom.cdf([int(gate_null_test.MAX_FALSE_BETTER * num) for num in equal], equal, 0.025)
+    kept = binom.cdf([int(null_test.MAX_FALSE_BETTER * num) for num in equal], equal, 0.025)
     assert 1 - np.prod(kept) < 0.005
 
 
@@ -150,15 +158,15 @@ def test_the_command_writes_the_page_and_fails_if_a_bound_is_broken(
 ) -> None:
     few = synthetic_population(300, seed=1)
     for name in ("real_population", "synthetic_population"):
-        monkeypatch.setattr(gate_null_test, name, lambda *_, **__: few)
-    monkeypatch.setattr(gate_null_test, "run_all", lambda *_: results.assign(refused=refused, called_better=0.0))
-    monkeypatch.setattr(gate_null_test, "run_cases", lambda *_: shown)
+        monkeypatch.setattr(null_test, name, lambda *_, **__: few)
+    monkeypatch.setattr(null_test, "run_all", lambda *_: results.assign(refused=refused, called_better=0.0))
+    monkeypatch.setattr(null_test, "run_cases", lambda *_: shown)
     page = tmp_path / "docs" / "gate_null_test.md"
     if refused < 0.95:
         with pytest.raises(SystemExit, match=r"synthetic, 1,000 users: 50.0% worse by 5% refused"):
-            gate_null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
+            null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
     else:
-        gate_null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
+        null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
     text = page.read_text(encoding="utf-8")
     assert ("**The bounds do not hold.**" in text) == (refused < 0.95)
     assert f"| synthetic | 1,000 | {refused:.1%} |" in text
@@ -170,12 +178,12 @@ def test_single_cells_are_looked_at_with_another_seed_and_no_page_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = []
-    monkeypatch.setattr(gate_null_test, "real_population", lambda *_, **__: pytest.fail("nothing of it is wanted"))
+    monkeypatch.setattr(null_test, "real_population", lambda *_, **__: pytest.fail("nothing of it is wanted"))
     monkeypatch.setattr(
-        gate_null_test, "synthetic_population", lambda num, seed: made.append(seed) or synthetic_population(300, seed)
+        null_test, "synthetic_population", lambda num, seed: made.append(seed) or synthetic_population(300, seed)
     )
     page = tmp_path / "page.md"
-    gate_null_test.null_test(report=page, smaller=500, seed=7, data=tmp_path, only="synthetic, 1,000 users, equal")
+    null_test.null_test(report=page, smaller=500, seed=7, data=tmp_path, only="synthetic, 1,000 users, equal")
     head, row = capsys.readouterr().out.splitlines()
     assert (
         dict(zip(head.split(), row.split(), strict=True)).items()
@@ -183,7 +191,7 @@ def test_single_cells_are_looked_at_with_another_seed_and_no_page_is_written(
     )
     assert (made, list(tmp_path.iterdir())) == ([7], [])
     with pytest.raises(typer.BadParameter, match="Expected words of a cell's title"):
-        gate_null_test.null_test(report=page, smaller=500, seed=7, data=tmp_path, only="no such cell")
+        null_test.null_test(report=page, smaller=500, seed=7, data=tmp_path, only="no such cell")
 
 
 def test_the_command_fails_if_the_rule_on_dislikes_breaks_its_promise(
@@ -191,12 +199,12 @@ def test_the_command_fails_if_the_rule_on_dislikes_breaks_its_promise(
 ) -> None:
     few = synthetic_population(300, seed=1)
     for name in ("real_population", "synthetic_population"):
-        monkeypatch.setattr(gate_null_test, name, lambda *_, **__: few)
-    monkeypatch.setattr(gate_null_test, "run_all", lambda *_: results.assign(refused=0.99, called_better=0.0))
-    monkeypatch.setattr(gate_null_test, "run_cases", lambda *_: shown.assign(refused=0.02))
+        monkeypatch.setattr(null_test, name, lambda *_, **__: few)
+    monkeypatch.setattr(null_test, "run_all", lambda *_: results.assign(refused=0.99, called_better=0.0))
+    monkeypatch.setattr(null_test, "run_cases", lambda *_: shown.assign(refused=0.02))
     page = tmp_path / "page.md"
     with pytest.raises(SystemExit, match=r"300 disliking users in each of 7 holdouts: 2.0% that show 10% more refused"):
-        gate_null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
+        null_test.null_test(report=page, smaller=1, seed=0, data=tmp_path)
     assert "**The bounds do not hold.**" in page.read_text(encoding="utf-8")
 
 

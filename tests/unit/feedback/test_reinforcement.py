@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys.config.triggers import TriggerConfig
 from recsys.feedback import reinforcement
 from recsys.feedback.lifts import Basis, Comparison
 from recsys.feedback.reinforcement import (
@@ -11,7 +12,7 @@ from recsys.feedback.reinforcement import (
     get_untrained_negative_feedback_count,
     should_retrain_from_feedback,
 )
-from recsys.feedback.triggers import BacklogEvidence, TriggerConfig
+from recsys.feedback.triggers import BacklogEvidence
 
 AS_OF = datetime(2013, 6, 1, tzinfo=UTC)
 

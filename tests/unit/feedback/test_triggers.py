@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from recsys.config.triggers import TriggerConfig
 from recsys.errors import InputError
 from recsys.feedback.adjustments import ItemFeatures
 from recsys.feedback.lifts import Basis, Comparison, ItemCount, compare
@@ -18,7 +19,6 @@ from recsys.feedback.triggers import (
     PREDICTION_ERROR,
     BacklogEvidence,
     DriftEvidence,
-    TriggerConfig,
     TriggerReport,
     evaluate_triggers,
 )

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from recsys.config.monitoring import MonitoringConfig
 from recsys.errors import InputError
-from recsys.pipeline.monitoring.loop_health import LoopState, WatchConfig, loop_alerts, refusals_in_a_row
+from recsys.pipeline.monitoring.loop_health import LoopState, loop_alerts, refusals_in_a_row
 from recsys.records import Decision
 
 NOW = datetime(2013, 6, 14, tzinfo=UTC)
@@ -53,7 +54,7 @@ def state(num_refusals: int = 0, champion_days: float | None = 0.0) -> LoopState
 
 @pytest.mark.parametrize(("refused", "alerts"), [(0, 0), (2, 0), (3, 1), (4, 1)])
 def test_refusals_alert_from_their_threshold_on(refused: int, alerts: int) -> None:
-    found = loop_alerts(state(num_refusals=refused), WatchConfig(max_refusals=3))
+    found = loop_alerts(state(num_refusals=refused), MonitoringConfig(max_refusals=3))
     assert len(found) == alerts
     if found:
         assert found[0].startswith(
@@ -63,7 +64,7 @@ def test_refusals_alert_from_their_threshold_on(refused: int, alerts: int) -> No
 
 @pytest.mark.parametrize(("days", "alerts"), [(None, 0), (0.0, 0), (14.0, 0), (14.5, 1)])
 def test_a_champion_alerts_once_it_is_older_than_allowed(days: float | None, alerts: int) -> None:
-    found = loop_alerts(state(champion_days=days), WatchConfig(max_champion_days=14))
+    found = loop_alerts(state(champion_days=days), MonitoringConfig(max_champion_days=14))
     assert len(found) == alerts
     if found:
         assert found[0].startswith("Champion version 7 has seen nothing of the last 14.5 days, 14 are allowed.")
@@ -78,4 +79,4 @@ def test_a_stream_that_ended_years_ago_makes_no_champion_old() -> None:
 @pytest.mark.parametrize("given", [{"max_refusals": 0}, {"max_champion_days": 0}, {"max_champion_days": float("nan")}])
 def test_thresholds_without_sense_are_refused(given: dict[str, float]) -> None:
     with pytest.raises(InputError, match=r"^Expected max_"):
-        WatchConfig(**given)
+        MonitoringConfig(**given)

@@ -1,12 +1,15 @@
-"""What a dislike must be before any store takes it."""
+"""What values must be before any store takes them. `Dislike` checks itself with it when it is made."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from recsys.errors import InputError
-from recsys.records import Dislike, DislikeReason
+
+if TYPE_CHECKING:
+    from recsys.records import Dislike
 
 MAX_TMDB_ID = 2**63 - 1  # what a BIGINT holds
 
@@ -35,18 +38,6 @@ def validate_dislike(dislike: Dislike) -> None:
 def has_title(dislike: Dislike) -> bool:
     """Whether the film's title was given."""
     return bool(dislike.movie_title and dislike.movie_title.strip())
-
-
-def parse_reason(reason: str) -> DislikeReason:
-    """The reason with this name.
-
-    Raises:
-        InputError: listing the known ones.
-    """
-    try:
-        return DislikeReason(reason)
-    except ValueError as error:
-        raise InputError(f"Expected a reason from {', '.join(DislikeReason)}, got {reason!r}.") from error
 
 
 def _validate_times(created_at: datetime, recorded_at: datetime) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy.streams import Stream
-from benchmarks.incremental import CUT_OFF, Skew, synthetic
+from benchmarks.night.incremental import CUT_OFF, Skew, synthetic
 
 SKEW = Skew(0.8, 1.0, 0.2, 400, 0.5, 5_000, {"like": 0.5, "dislike": 0.2, "neutral": 0.3}, 1.5)
 

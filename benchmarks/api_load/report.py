@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 
 if TYPE_CHECKING:
-    from feedback_load import Measured
+    from benchmarks.api_load.load_test import Measured
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

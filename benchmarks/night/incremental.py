@@ -23,7 +23,7 @@ import scipy.sparse as sp
 import typer
 
 from benchmarks.accuracy.streams import Stream, read_stream
-from benchmarks.incremental_report import write_report
+from benchmarks.night.report import write_report
 from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.nearest_items import sparse_item_item_weights
 from recsys.training.families.linked_state import LinkedState
@@ -33,7 +33,7 @@ from recsys.training.fit import fit
 from recsys.training.fit_data import FitData
 from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, HALF_LIFE_DAYS = 365, 91.25
 DAY_S = 86_400
@@ -66,7 +66,7 @@ class Skew:
             num_items=events["item_id"].nunique(),
             heaps_exponent=float(np.log2(events["item_id"].nunique() / half)),
             num_events=len(events),
-            signals=events["signal"].value_counts(normalize=True).to_dict(),
+            signals={str(name): share for name, share in events["signal"].value_counts(normalize=True).items()},
             events_per_active_user=len(last) / last["user_id"].nunique(),
         )
 
@@ -107,7 +107,10 @@ def synthetic(skew: Skew, num_events: int, active_share: float, seed: int) -> tu
         "occurred_at": pd.Timestamp(CUT_OFF) - pd.to_timedelta(age_s, unit="s"),
     })  # fmt: skip
     items = pd.DataFrame({"item_id": [f"i{n:06d}" for n in range(num_items)], "title": "", "franchise": None})
-    return events, items.assign(genres=[(f"genre {n % 20}",) for n in range(num_items)], cast=[()] * num_items)
+    return events, items.assign(
+        genres=pd.Series([(f"genre {n % 20}",) for n in range(num_items)], dtype=object),
+        cast=pd.Series([()] * num_items, dtype=object),
+    )
 
 
 def examples_of(events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,9 +12,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom, binomtest
 
-from benchmarks.gate_null_test import EQUAL, FALSE_BETTER, MAX_FALSE_BETTER, MIN_REFUSED, MIN_USERS, WORSENED, Tables
-from benchmarks.shown_dislikes import FEW_USERS, MANY_USERS, MAX_FALSE_REFUSED, MAX_LOST, MORE, NIGHTS, NUM_RESAMPLES
-from benchmarks.shown_dislikes import MIN_REFUSED as MIN_REFUSED_THAT_SHOW_MORE
+from benchmarks.gate_null.null_test import (
+    EQUAL,
+    FALSE_BETTER,
+    MAX_FALSE_BETTER,
+    MIN_REFUSED,
+    MIN_USERS,
+    WORSENED,
+    Tables,
+)
+from benchmarks.gate_null.shown_dislikes import (
+    FEW_USERS,
+    MANY_USERS,
+    MAX_FALSE_REFUSED,
+    MAX_LOST,
+    MORE,
+    NIGHTS,
+    NUM_RESAMPLES,
+)
+from benchmarks.gate_null.shown_dislikes import MIN_REFUSED as MIN_REFUSED_THAT_SHOW_MORE
 from recsys.evaluation.gate.config import GateConfig
 from recsys.evaluation.gate.margins import signed
 
@@ -111,8 +127,8 @@ def write_report(
     Args:
         path: of the page.
         tables: what holdouts were drawn from.
-        results: one row per setting; see `gate_null_test.run_all`.
-        shown: one row per case of the exposure rule; see `gate_null_test.run_cases`.
+        results: one row per setting; see `null_test.run_all`.
+        shown: one row per case of the exposure rule; see `null_test.run_cases`.
         broken: bounds that do not hold, in words.
         seed: of the command.
         seconds: that it took.
@@ -130,17 +146,21 @@ def write_report(
         shown=_shown(shown),
         populations="\n".join(map(_population, tables)),
         confidence=config.confidence, nominal=FALSE_BETTER, by_chance=_by_chance(results),
-        equal="\n".join(map(_equal, results[results["share"] == EQUAL].to_dict("records"))), power=_power(results),
+        equal="\n".join(map(_equal, _records(results[results["share"] == EQUAL]))), power=_power(results),
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     plot_power(first, path.with_suffix(".png"))
 
 
+def _records(frame: pd.DataFrame) -> list[dict[str, float]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def _population(tables: Tables) -> str:
     own = tables.population
     ndcg = np.column_stack([table[:, 0] for table in tables.champions])
-    alike = np.corrcoef(ndcg.T)[np.triu_indices(ndcg.shape[1], 1)].mean()
+    alike = np.atleast_2d(np.corrcoef(ndcg.T))[np.triu_indices(ndcg.shape[1], 1)].mean()
     num_slices = sum(own.slices[dimension].nunique() for dimension in own.slices)
     return f"| {own.name} | {len(ndcg):,} | {num_slices} | {ndcg.mean():.4f} | {alike:.2f} |"
 

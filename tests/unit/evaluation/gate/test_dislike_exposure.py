@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from recsys.evaluation.gate.decide import GateConfig, Verdict, decide
+from recsys.evaluation.gate.dislike_exposure import sign_test
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.evaluation.gate.opinions import opinions_of, pooled
-from recsys.evaluation.metrics.dislike_exposure import sign_test
 
 CONFIG = GateConfig(num_resamples=400)
 BASE = np.tile([0.0, 0.1, 0.2, 0.5], 100)

@@ -23,7 +23,7 @@ from recsys.records import RecommendationEntry, RecommendationSet
 from recsys.store import FeedbackStore, migrate
 from recsys.store.api_keys import Scope, create_key
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STREAM = ROOT / "data" / "movietweetings"
 NUM_LISTS = 5_000
 LIST_LENGTH = 20
@@ -55,11 +55,11 @@ def new_database(admin_url: str) -> Iterator[str]:
     name = f"recsys_load_{uuid.uuid4().hex[:12]}"
     admin = make_url(admin_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        connection.execute(f"CREATE DATABASE {name}")
         try:
             yield make_url(admin).set(database=name).render_as_string(hide_password=False)
         finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def fill(url: str) -> Filled:

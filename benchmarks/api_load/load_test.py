@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from api_under_test import ROOT, Filled, Server, fill, new_database, serving
-from load_generator import Plan, Result
-from load_report import write_report
 from sqlalchemy import text
 
+from benchmarks.api_load.api_under_test import ROOT, Filled, Server, fill, new_database, serving
+from benchmarks.api_load.generator import Plan, Result
+from benchmarks.api_load.report import write_report
 from recsys.store import FeedbackStore
 
 PROMISED_RATE, PROMISED_S = 300.0, 60.0
@@ -77,7 +77,7 @@ def measure(filled: Filled, server: Server, rate: float, seconds: float, run: st
     )
     cpu_before = server.cpu_s()
     generator = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "load_generator.py")],
+        [sys.executable, str(ROOT / "benchmarks" / "api_load" / "generator.py")],
         input=json.dumps(asdict(plan)), stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     result = Result(**json.loads(generator.stdout))

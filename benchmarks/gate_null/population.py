@@ -163,9 +163,9 @@ def real_population(folder: Path, num_systems: int, kept: float, seed: int) -> P
         hits.append(pd.DataFrame({"user": users.get_indexer(found["user_id"]), "rank": found["rank"]}))
         own = judge({"system": lists}, judged).set_index("user_id")["dislike_exposure_at_10"]
         exposure.append(own.reindex(users).to_numpy(np.float64))
-    num_liked = liked.groupby("user_id").size().reindex(users).to_numpy(np.int64)
+    num_liked = liked.groupby("user_id").size().reindex(users).to_numpy().astype(np.int64)
     num_disliked = (
-        judged[judged["label"] == 0].groupby("user_id").size().reindex(users, fill_value=0).to_numpy(np.int64)
+        judged[judged["label"] == 0].groupby("user_id").size().reindex(users, fill_value=0).to_numpy().astype(np.int64)
     )
     return Population(
         name_of(folder, kept),

@@ -1,6 +1,6 @@
 """How often the gate's rule on dislike exposure is fooled by noise, and how often it sees that a challenger shows more.
 
-Holdouts are drawn as in `gate_null_test`, of users who dislike something: for each a coin says which of two equal fits is
+Holdouts are drawn as in `null_test`, of users who dislike something: for each a coin says which of two equal fits is
 the champion. A challenger that shows more has the same lists, in which slots that nobody met were given to items that their
 users dislike, until so many more are shown over all users: NDCG is what it was.
 """
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.gate_null_population import K, Population
+from benchmarks.gate_null.population import K, Population
 from recsys.evaluation.gate.comparisons import EXPOSURE, compare_metrics
 from recsys.evaluation.gate.config import GateConfig
+from recsys.evaluation.gate.dislike_exposure import ExposureFinding, judge_exposure
 from recsys.evaluation.gate.evidence import Evidence
-from recsys.evaluation.metrics.dislike_exposure import ExposureFinding, judge_exposure
 
 Counts = npt.NDArray[np.int64]
 BEGIN, END = datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC)
@@ -148,7 +148,7 @@ def simulate(population: Population, case: Case, config: GateConfig) -> dict[str
             "refused": any(one.refuses for one in findings), "listed": int(disliked["champion"].sum()),
             "worse_off": widest.num_worse, "better_off": widest.num_better,
         })  # fmt: skip
-    rates = {name: float(value) for name, value in pd.DataFrame(found).mean().items()}
+    rates = {str(name): float(value) for name, value in pd.DataFrame(found).mean().items()}
     return {**rates, "lost": population.lost_share()}
 
 

@@ -12,7 +12,7 @@ from recsys.evaluation.behaviour.explanations import sample_users
 from recsys.evaluation.gate.decide import GateConfig, decide
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.evaluation.gate.opinions import pooled
-from recsys.evaluation.reporting.pseudonyms import Pseudonym, in_order, keyed
+from recsys.evaluation.pseudonyms import Pseudonym, in_order, keyed
 from tests.unit.evaluation.conftest import MakeEvidence
 
 

@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 import typer
 
-from benchmarks import shown_dislikes
-from benchmarks.gate_null_population import FloatArray, Population, name_of, real_population, synthetic_population
+from benchmarks.gate_null import shown_dislikes
+from benchmarks.gate_null.population import FloatArray, Population, name_of, real_population, synthetic_population
 from recsys.cli.tensorflow_loading import load_for
 from recsys.evaluation.gate.config import GateConfig
 from recsys.evaluation.gate.decide import decide
 from recsys.evaluation.gate.evidence import Evidence
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "data" / "movietweetings"
 EQUAL, LEVELS, HALF = 0.0, (0.0, 0.02, 0.05, 0.10, 0.20), 0.50  # half: only where the fewest users evaluate a refresh
 SIZES = (30, 100, 300, 1_000, 3_000, 10_000)
@@ -114,7 +114,7 @@ def simulate(tables: Tables, setting: Setting, config: GateConfig) -> dict[str, 
             "by_a_guard": bool(guards),
             "by_a_slice": any(one["outcome"] == "worse" for one in verdict.numbers["slices"]),
         })  # fmt: skip
-    return {name: float(value) for name, value in pd.DataFrame(found).mean().items()}
+    return {str(name): float(value) for name, value in pd.DataFrame(found).mean().items()}
 
 
 def broken_bounds(results: pd.DataFrame) -> list[str]:
@@ -213,7 +213,7 @@ def null_test(
     / "gate_null_test.md",
 ) -> None:
     """Measure how often the gate is fooled by noise; fails if a bound is broken."""
-    from benchmarks.gate_null_report import write_report
+    from benchmarks.gate_null.report import write_report
 
     started = time.perf_counter()
     load_for("train_challenger")  # TensorFlow, without its greeting
@@ -227,7 +227,7 @@ def null_test(
         raise typer.BadParameter(
             f"Expected words of a cell's title, such as '{names[0]}, 1,000 users, equal', got {only!r}."
         )
-    wanted = sorted({one.population for one in (*settings, *cases)})
+    wanted = sorted({one.population for one in settings} | {one.population for one in cases})
     tables = {number: Tables.of(sources[number][1](), (*LEVELS, HALF), seed) for number in wanted}
     results, shown = run_all(tables, settings), run_cases(tables, cases)
     broken = [*broken_bounds(results), *shown_dislikes.broken_promises(shown)]

@@ -1,0 +1,1 @@
+"""Measurements beside peers and beside ourselves; `make` lists them."""

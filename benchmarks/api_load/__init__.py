@@ -1,0 +1,1 @@
+"""How many dislikes a second the API records."""

@@ -1,0 +1,1 @@
+"""Is the gate fooled by noise?"""

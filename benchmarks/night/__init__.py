@@ -1,0 +1,1 @@
+"""What a night costs that carries the sums on."""
