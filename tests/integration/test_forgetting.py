@@ -21,7 +21,7 @@ from recsys.pipeline.context import Context
 from recsys.pipeline.erasure import refreezing
 from recsys.pipeline.erasure.purge import purge
 from recsys.records import BatchStatus
-from recsys.registry.registry import Registry
+from recsys.registry.deletion import FitRemover
 from recsys.run_ids import folder_name
 from recsys.settings import Settings
 from recsys.store.erasures import Erasure
@@ -248,7 +248,7 @@ def test_what_a_killed_purge_left_goes_with_the_next(night: Recorded, tmp_path: 
             later.promote(version)
         context.registry.aliases.set_alias("challenger", version)
         with pytest.MonkeyPatch.context() as death:
-            death.setattr(Registry, "delete_fit", _die)
+            death.setattr(FitRemover, "delete_fit", _die)
             with pytest.raises(Killed):
                 purge(context, NOW)
         assert [one.version for one in context.registry.versions.list_versions()] == [str(n) for n in range(3, 7)]
