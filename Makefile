@@ -101,7 +101,7 @@ bench-cli: $(STAMP) ## [-] seconds and memory of every command, after `make demo
 bench-publishing: $(STAMP) ## [-] dislikes while lists of 11,000 users are published; writes docs/posts_while_publishing.md (ARGS="--beside FOLDER")
 	@$(BIN)/python -m benchmarks.posts_while_publishing $(ARGS)
 
-null-test: $(STAMP) ## [16 min] is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7 --only 1,000")
+null-test: $(STAMP) ## [12 min] is the gate fooled by noise? fails if it is; writes docs/gate_null_test.md (ARGS="--seed 7 --only 1,000")
 	@$(BIN)/python -m benchmarks.gate_null.null_test $(ARGS)
 
 # Strict: a package that could not be looked up is no answer, and must not read as one.

@@ -12,7 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from benchmarks.accuracy.streams import Split
-from recsys.evaluation.metrics.accuracy import judge
+from recsys.evaluation.metrics.accuracy import evaluate_lists
 from recsys.model.event_matrix import event_matrix
 
 LIST_LENGTH = 20
@@ -117,6 +117,6 @@ def judgements(split: Split) -> pd.DataFrame:
 
 def worth(split: Split, lists: pd.DataFrame) -> pd.DataFrame:
     """Per user: NDCG@10, Recall@20, MRR and dislike exposure@10; `is_known`: had a like in train."""
-    per_user = judge({"system": lists}, judgements(split)).drop(columns="system")
+    per_user = evaluate_lists({"system": lists}, judgements(split)).drop(columns="system")
     liking = split.train.loc[split.train["signal"] == "like", "user_id"].unique()
     return per_user.assign(is_known=per_user["user_id"].isin(liking))

@@ -7,13 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.accuracy.judging import Scorer, Train
-from recsys.training.fit import FitResult, fit
+from recsys.training.families.additive.fit import AdditiveFit, fit
 from recsys.training.recipe.recipe import FitConfig
 
 SPAN_SHARE = 0.25  # the loop's default half-life of sample weights: a quarter of the stream
 
 
-def fit_ours(train: Train, items: pd.DataFrame, seed: int) -> tuple[Scorer, FitResult]:
+def fit_ours(train: Train, items: pd.DataFrame, seed: int) -> tuple[Scorer, AdditiveFit]:
     """Fits and gives a scorer over the candidates."""
     events = train.split.train
     half_life_days = max(1.0, SPAN_SHARE * float(train.age_days.max(initial=0.0)))

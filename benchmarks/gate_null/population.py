@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.evaluation.metrics.accuracy import judge
+from recsys.evaluation.metrics.accuracy import evaluate_lists
 
 K, LIST_LENGTH = 10, 20
 FloatArray = npt.NDArray[np.float64]
@@ -65,7 +65,7 @@ class Population:
             "item_id": np.concatenate([np.arange(n) for n in self.num_liked]).astype(str),
             "label": 1,
         })  # fmt: skip
-        judged = judge({"system": lists}, liked).sort_values("user_id")
+        judged = evaluate_lists({"system": lists}, liked).sort_values("user_id")
         return judged[["ndcg_at_10", "recall_at_20", "mrr"]].to_numpy(np.float64)
 
     def worsened(self, share: float, seed: int) -> Population:
@@ -161,7 +161,7 @@ def real_population(folder: Path, num_systems: int, kept: float, seed: int) -> P
         lists = top_lists(train, scorer, users_of(train))
         found = lists.merge(liked, on=["user_id", "item_id"])
         hits.append(pd.DataFrame({"user": users.get_indexer(found["user_id"]), "rank": found["rank"]}))
-        own = judge({"system": lists}, judged).set_index("user_id")["dislike_exposure_at_10"]
+        own = evaluate_lists({"system": lists}, judged).set_index("user_id")["dislike_exposure_at_10"]
         exposure.append(own.reindex(users).to_numpy(np.float64))
     num_liked = liked.groupby("user_id").size().reindex(users).to_numpy().astype(np.int64)
     num_disliked = (

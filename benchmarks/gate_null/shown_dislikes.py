@@ -17,7 +17,7 @@ import pandas as pd
 from benchmarks.gate_null.population import K, Population
 from recsys.evaluation.gate.comparisons import EXPOSURE, compare_metrics
 from recsys.evaluation.gate.config import GateConfig
-from recsys.evaluation.gate.dislike_exposure import ExposureFinding, judge_exposure
+from recsys.evaluation.gate.dislike_exposure import ExposureFinding, decide_exposure
 from recsys.evaluation.gate.evidence import Evidence
 
 Counts = npt.NDArray[np.int64]
@@ -132,7 +132,7 @@ def find(evidence: Evidence, config: GateConfig) -> list[ExposureFinding]:
     """What the gate finds."""
     compared = compare_metrics(evidence, evidence.pair("challenger", "champion"), "champion", config)
     own = next((one for one in compared if one.metric == EXPOSURE), None)
-    return judge_exposure(evidence, "champion", own, None, config)
+    return decide_exposure(evidence, "champion", own, None, config)
 
 
 def simulate(population: Population, case: Case, config: GateConfig) -> dict[str, float]:

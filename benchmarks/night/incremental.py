@@ -26,12 +26,13 @@ from benchmarks.accuracy.streams import Stream, read_stream
 from benchmarks.night.report import write_report
 from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.nearest_items import sparse_item_item_weights
-from recsys.training.families.linked_state import LinkedState
-from recsys.training.families.linked_state_files import load_state, save_state
-from recsys.training.families.solving import solve
-from recsys.training.fit import fit
-from recsys.training.fit_data import FitData
-from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
+from recsys.training.families.additive.fit import fit
+from recsys.training.families.additive.fit_data import FitData
+from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.linked_state_files import load_state, save_state
+from recsys.training.families.additive.solving import solve
+from recsys.training.families.registry import additive_family, candidates_of
+from recsys.training.recipe.recipe import FitConfig, Trial
 
 ROOT = Path(__file__).resolve().parents[2]
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -144,8 +145,8 @@ def measure(events: pd.DataFrame, items: pd.DataFrame, seed: int) -> dict[str, A
     arguments = (items, CUT_OFF, HALF_LIFE_DAYS, config)
     full = clock.time("full fit", lambda: fit(examples, *arguments, neutral=neutral))
     chosen = full.params
-    candidate = Candidate(chosen["family"], chosen["decay_power"], chosen["embedding_dim"])
-    trial, power = Trial(candidate, chosen["reg"], 0.0, 0, chosen["transition_reg"]), candidate.decay_power
+    candidate, family = candidates_of(config)[chosen["candidate"]], additive_family(chosen["family"])
+    trial, power = family.keep(Trial(candidate, 0.0, 0, {"reg": chosen["reg"]}), chosen), chosen["decay_power"]
     del full
     before = FitData.build(known[0], known[1], items, yesterday, HALF_LIFE_DAYS, config)
     state = LinkedState.rebuild(before.events, before.num_linked, power, config)
@@ -158,7 +159,9 @@ def measure(events: pd.DataFrame, items: pd.DataFrame, seed: int) -> dict[str, A
     rebuilt = clock.time("sums rebuilt", lambda: LinkedState.rebuild(data.events, data.num_linked, power, config))
     carried = clock.time("sums carried", lambda: state.advanced(data.events, data.num_linked, config))
     linked = rebuilt.linked_items()
-    clock.time("solves", lambda: solve(linked, data.events, trial, chosen["transition_reg"], config))
+    clock.time("solves", lambda: solve(
+        family.item_item(linked.gram, data.events, trial, config), linked, data.events, chosen["transition_reg"], config
+    ))  # fmt: skip
     return {
         **clock.seconds,
         "candidate": candidate.name,

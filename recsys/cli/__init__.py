@@ -51,10 +51,16 @@ def main(
 ) -> None:
     """Sets up logging: our own words on stderr, the libraries' only when asked for. What is written is private."""
     import logging
+    import sys
+    from pathlib import Path
 
     from recsys.files.private import keep_private
     from recsys.foreign_text import log_to_stderr
     from recsys.settings import Settings
 
     log_to_stderr(logging.INFO if verbose else logging.WARNING)
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(
+            str(Path.cwd())
+        )  # where a model family of one's own may lie; last, so that nothing is hidden by it
     keep_private(Settings.from_environment().home)

@@ -13,7 +13,7 @@ from recsys.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from recsys.pipeline.promotion.verdict_audit import Replay
+    from recsys.pipeline.promotion.verdict_audit import Reaudit
     from recsys.records import Decision
 
 # Step -> the verdicts that it may come to.
@@ -72,19 +72,19 @@ def show(
 
     with Context.open() as context:
         decision = context.store.audit.get_decision(decision_id)
-        again = verdict_audit.replay(context, decision)
+        again = verdict_audit.reaudit(context, decision)
     if as_json:
         replayed = None if again is None else {
             "is_same": again.is_same, "verdict": again.verdict, "differences": list(again.differences),
         }  # fmt: skip
-        print_json_lines([{**_as_dict(decision), "replay": replayed}])
+        print_json_lines([{**_as_dict(decision), "reaudit": replayed}])
     else:
         _show(decision, again)
     if again is not None and not again.is_same:
         raise typer.Exit(1)
 
 
-def _show(decision: Decision, again: Replay | None) -> None:
+def _show(decision: Decision, again: Reaudit | None) -> None:
     say(f"Decision {decision.decision_id}: {decision.step} of run {decision.run_id}")
     say(f"  verdict   {decision.verdict}")
     say(f"  as of     {minute(decision.as_of)} UTC, recorded {minute(decision.recorded_at)} UTC")

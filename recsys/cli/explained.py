@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recsys.cli.progress import progress_bar
 from recsys.cli.tensorflow_loading import load_for
+from recsys.errors import InputError
 from recsys.model.explanations import cited_items
 from recsys.model.sentences import row_in_words
 
@@ -33,6 +34,9 @@ def counterfactual_sentences(context: Context, given: RecommendationSet, k: int)
 
     Returns:
         Item id -> such as "Without Alien it would be rank 34"; empty for the list for newcomers, which rests on no history.
+
+    Raises:
+        InputError: if the list is of a version of another family.
     """
     if given.user_id is None:
         return {}
@@ -40,10 +44,16 @@ def counterfactual_sentences(context: Context, given: RecommendationSet, k: int)
         task = bar.add_task("loading TensorFlow", total=None)
         load_for("counterfactuals")
         from recsys.model.counterfactual import counterfactual_sentence, counterfactuals
+        from recsys.model.recommender import Recommender
         from recsys.serving.publishing import eligible_as_of
 
         bar.update(task, description=f"loading version {given.model_version}")
         recommender = eligible_as_of(context.store, context.recommender(given.model_version), given.as_of)
+        if not isinstance(recommender, Recommender):
+            raise InputError(
+                f"Expected a list of a model of our families, got one of version {given.model_version}, which cannot say what "
+                "an item would be without another: leave out --counterfactuals."
+            )
         half_life_days = float(recommender.recipe["half_life_days"])
         histories = context.store.stream.read_histories(given.as_of, half_life_days, [given.user_id])
         shown = [entry.item_id for entry in given.entries[:k]]

@@ -169,7 +169,11 @@ def _show_drift(found: DriftMeasurement) -> None:
     columns = ("quantity", "distance", "reference", "threshold", "verdict", "largest changes")
     listed = table(*columns, title=title, right=["distance", "threshold"])
     for one in found.drifts:
-        earlier = f"{min(one.usual):.3f} to {max(one.usual):.3f}" if one.usual else DASH
+        earlier = (
+            f"{min(one.reference_distances):.3f} to {max(one.reference_distances):.3f}"
+            if one.reference_distances
+            else DASH
+        )
         shown = percent if one.name in SHARED else number
         shifts = [f"{shift.name}: {shown(shift.before)} -> {shown(shift.now)}" for shift in one.shifts]
         listed.add_row(

@@ -77,6 +77,8 @@ def restored(config: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def _restored(setting: NamedSetting, value: Any) -> Any:
+    if value is None and not setting.is_optional:
+        return setting.default
     if setting.is_object and isinstance(value, Mapping):
         return restored(setting.kind, value)
     return tuple(value) if isinstance(value, list) else value

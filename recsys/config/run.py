@@ -53,9 +53,11 @@ class RunConfig:
         tuple[str, ...],
         Setting(
             "Families",
-            "Candidates of these families are tried; the best on validation becomes the challenger. Empty: all families.",
+            "Candidates of these families are tried; the best on validation becomes the challenger. One a line: ours, one that "
+            "an installed package brings, or package.module:Family. Empty: all of ours.",
             SECTION, option="--family",
-            option_help="Try only candidates of this family: {choices}. Repeat the option for several.",
+            option_help="Try only candidates of this family: {choices}, one that an installed package brings, or one of your "
+            "own as package.module:Family. Repeat the option for several.",
         ),
     ] = ()  # fmt: skip
     keep_candidate: Annotated[

@@ -78,8 +78,10 @@ class Setting:
     @property
     def range(self) -> str:
         """The range in words, such as "between 0 and 1"; empty where there is none."""
-        if self.min_length is not None or self.max_length is not None:
+        if self.max_length is not None:
             return f"of {self.min_length or 0} to {self.max_length} characters"
+        if self.min_length is not None:
+            return f"of at least {self.min_length} characters"
         if self.minimum is not None and self.maximum is not None:
             return f"between {_number(self.minimum)} and {_number(self.maximum)}"
         bounds = (

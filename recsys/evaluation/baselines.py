@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol
 from recsys.model.trend import decayed_counts
 
 LIST_LENGTH = 20  # NDCG and exposure look at the first 10, recall at 20
@@ -46,7 +46,7 @@ def baseline_orders(examples: pd.DataFrame, cut_off: datetime, half_life_days: f
 
 
 def compared_lists(
-    recommenders: Mapping[str, Recommender],
+    recommenders: Mapping[str, RecommenderProtocol],
     examples: pd.DataFrame,
     histories: pd.DataFrame,
     user_ids: Sequence[str],

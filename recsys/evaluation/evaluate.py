@@ -13,7 +13,7 @@ from recsys.evaluation.gate.opinions import opinions_of
 from recsys.evaluation.metrics.accuracy import (
     METRICS,
     auc_per_user,
-    judge,
+    evaluate_lists,
     model_scores,
     ordered_scores,
     users_with_both,
@@ -22,7 +22,7 @@ from recsys.evaluation.metrics.catalog import spread_of
 from recsys.evaluation.metrics.item_statistics import KnownItems
 from recsys.evaluation.metrics.lists import LIST_METRICS, describe_lists, tastes_of
 from recsys.evaluation.metrics.user_slices import slice_users
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol
 
 USER_METRICS = (*METRICS, "auc", *LIST_METRICS)
 
@@ -60,7 +60,7 @@ class Judgement:
     """What came out, as `Evidence` keeps it.
 
     Attributes:
-        per_user: one row per system and user of the holdout; see `ranking_metrics.judge` and `USER_METRICS`.
+        per_user: one row per system and user of the holdout; see `ranking_metrics.evaluate_lists` and `USER_METRICS`.
         per_system: system -> see `list_spread.spread_of`.
         slices: see `user_slices.slice_users`.
         opinions: see `opinions.opinions_of`; the holdout's, with all its columns.
@@ -72,7 +72,7 @@ class Judgement:
     opinions: pd.DataFrame
 
 
-def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num_items: int) -> Judgement:
+def evaluate_systems(recommenders: Mapping[str, RecommenderProtocol], holdout: Holdout, num_items: int) -> Judgement:
     """Evaluates models and popularity baselines alike: the same users, the same histories, the same cut-off.
 
     Args:
@@ -95,7 +95,7 @@ def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num
     further = pd.concat([top["item_id"] for top in lists.values()]).unique()
     known = KnownItems.build(holdout.items, holdout.examples, further)
     tastes = tastes_of(own, users, known)
-    per_user = judge(lists, holdout.judgements)
+    per_user = evaluate_lists(lists, holdout.judgements)
     for part in (_aucs(recommenders, holdout, own), describe_lists(lists, users, known, tastes)):
         per_user = per_user.merge(part, on=["system", "user_id"], how="left", validate="one_to_one")
     return Judgement(
@@ -108,7 +108,7 @@ def judge_systems(recommenders: Mapping[str, Recommender], holdout: Holdout, num
     )  # fmt: skip
 
 
-def _aucs(recommenders: Mapping[str, Recommender], holdout: Holdout, histories: pd.DataFrame) -> pd.DataFrame:
+def _aucs(recommenders: Mapping[str, RecommenderProtocol], holdout: Holdout, histories: pd.DataFrame) -> pd.DataFrame:
     """`system`, `user_id` and `auc` of the users who have one."""
     users = users_with_both(holdout.judgements)
     judged = holdout.judgements[holdout.judgements["user_id"].isin(users)]

@@ -169,14 +169,14 @@ def _trend(summary: DislikeSummary) -> dict[str, Any]:
 
 
 def _listed(lift: FeatureLift, is_overall: bool) -> dict[str, Any]:
-    severity = judge_severity(lift, is_overall=is_overall)
+    severity = classify_severity(lift, is_overall=is_overall)
     return {
         "name": lift.name, "dislikes": lift.dislikes, "share": lift.share, "met": lift.met, "met_share": lift.met_share,
         "lift": lift.lift, "p_value": lift.p_value, "severity": None if severity is None else str(severity),
     }  # fmt: skip
 
 
-def judge_severity(lift: FeatureLift, *, is_overall: bool) -> Severity | None:
+def classify_severity(lift: FeatureLift, *, is_overall: bool) -> Severity | None:
     """How much a feature matters, over all users or for one; None: it is no pattern. See the module for the rule."""
     if lift.lift is None or lift.p_value is None or lift.compared < MIN_COUNT[is_overall]:
         return None
@@ -190,7 +190,8 @@ def find_patterns(user_id: str | None, comparison: Comparison, identified_at: da
     """The patterns of one user, or over all users (None)."""
     is_overall = user_id is None
     judged = [
-        (lift, judge_severity(lift, is_overall=is_overall)) for lift in measure_lifts(comparison, MIN_COUNT[is_overall])
+        (lift, classify_severity(lift, is_overall=is_overall))
+        for lift in measure_lifts(comparison, MIN_COUNT[is_overall])
     ]
     return [
         Pattern(user_id, str(lift.kind), lift.name, lift.dislikes, lift.lift, severity, identified_at)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -25,19 +25,20 @@ from recsys.model.eligible_items import BoolArray, eligible_mask
 from recsys.model.explainer import Explainer
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.model.histories import HistoryMatrices
+from recsys.model.lists import CATALOG, as_table, load_catalog, save_catalog, top_positions
 from recsys.model.scorer import Scorer
 from recsys.model.sentences import reason_sentence
 from recsys.model.standing import HORIZON, Standing, Tops
 
 RECOMMENDATION_COLUMNS = ["user_id", "rank", "item_id", "score", "reason", "contributions"]
-FILES = MODEL, CATALOG, RECIPE = "model.keras", "catalog.parquet", "recipe.json"
-LIST_COLUMNS = ["genres", "cast", "tags"]
+MODEL, RECIPE = "model.keras", "recipe.json"
+FILES = (MODEL, CATALOG, RECIPE)
 BATCH_SIZE = 256
 
 
 @dataclass
 class Recommender:
-    """An `AdditiveModel` and the catalog that its positions mean.
+    """An `AdditiveModel` and the catalog that its positions mean; an `ExactRecommender`, see `recsys.model.protocol`.
 
     Attributes:
         model: scores positions.
@@ -53,6 +54,7 @@ class Recommender:
     genre_names: tuple[str, ...]
     recipe: dict[str, Any] = field(default_factory=dict)
     eligible: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
+    claims_exact_contributions: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.item_ids: npt.NDArray[np.object_] = self.catalog["item_id"].to_numpy(dtype=object)
@@ -90,7 +92,7 @@ class Recommender:
         scorer, frames = Scorer(self.model), []
         for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(scorer, block, k)
-            frames.append(self._long(block.user_ids, positions, scores))
+            frames.append(as_table(block.user_ids, self.item_ids, positions, scores))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECOMMENDATION_COLUMNS[:4])
 
     def recommend(self, histories: pd.DataFrame, k: int = 10, user_ids: Sequence[str] | None = None) -> pd.DataFrame:
@@ -121,7 +123,7 @@ class Recommender:
         scorer, explainer = Scorer(self.model), self.explainer()
         for block in self._blocks(histories, user_ids):
             positions, scores = self._top_positions(scorer, block, max(k, HORIZON))
-            frame = self._long(block.user_ids, positions[:, :k], scores[:, :k])
+            frame = as_table(block.user_ids, self.item_ids, positions[:, :k], scores[:, :k])
             rows, places = np.nonzero(np.isfinite(scores[:, :k]))
             explained = explainer.explain(block, rows, positions[rows, places])
             causes = explainer.largest_dislikes(block)
@@ -136,6 +138,34 @@ class Recommender:
             ]
             frame["contributions"] = pd.Series(explained, dtype=object)
             yield frame
+
+    def all_contributions(self, histories: pd.DataFrame, lists: pd.DataFrame) -> list[dict[str, float]]:
+        """See `ExactRecommender`."""
+        block, rows, positions = self._placed(histories, lists)
+        return self.explainer().explain(block, rows, positions, limit=None)
+
+    def scores_without(
+        self, histories: pd.DataFrame, lists: pd.DataFrame, removed: Sequence[Sequence[str]]
+    ) -> npt.NDArray[np.float64]:
+        """See `ExactRecommender`. Asks the Keras model itself, not what scores and explains beside it."""
+        block, rows, positions = self._placed(histories, lists)
+        taste = keras.ops.convert_to_numpy(self.model.taste(block.likes.toarray()))[rows]
+        gone = [[self.positions[item_id] for item_id in items] for items in removed]
+        scores = [np.zeros(0)]
+        for start in range(0, len(rows), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
+            opinions = block.without(rows[part], gone[part]).opinions()
+            found = keras.ops.convert_to_numpy(self.model({**opinions, "taste": taste[part]}))
+            scores.append(np.take_along_axis(found, positions[part, None], axis=1)[:, 0])
+        return np.concatenate(scores)
+
+    def _placed(
+        self, histories: pd.DataFrame, lists: pd.DataFrame
+    ) -> tuple[HistoryMatrices, npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Histories of the users of recommendations; for each of these the user's row and the item's position."""
+        block = self.matrices(histories, list(lists["user_id"].unique()))
+        rows = pd.Index(block.user_ids).get_indexer(pd.Index(lists["user_id"]))
+        return block, rows, np.array([self.positions[item] for item in lists["item_id"]], np.int32)
 
     def explainer(self) -> Explainer:
         """Of the model as it is now."""
@@ -160,36 +190,13 @@ class Recommender:
         self, scorer: Scorer, block: HistoryMatrices, k: int
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Positions and scores `(num_users, min(k, num_items))`, best first; what is masked has the score -inf."""
-        scores = self._scores(scorer, block)
-        scores = np.where(self.is_open_to(block), scores, np.float32(-np.inf))
-        top_scores, positions = keras.ops.top_k(scores, min(k, len(self.item_ids)))  # ties: the lower position first
-        return keras.ops.convert_to_numpy(positions), keras.ops.convert_to_numpy(top_scores)
-
-    def _long(
-        self,
-        user_ids: npt.NDArray[np.object_],
-        positions: npt.NDArray[np.int32],
-        scores: npt.NDArray[np.float32],
-    ) -> pd.DataFrame:
-        keep = np.isfinite(scores)
-        row, column = np.nonzero(keep)
-        return pd.DataFrame(
-            {
-                "user_id": user_ids[row],
-                "rank": (column + 1).astype(np.int64),
-                "item_id": self.item_ids[positions[keep]],
-                "score": scores[keep].astype(np.float64),
-            }
-        )
+        return top_positions(self._scores(scorer, block), self.is_open_to(block), k)
 
     def save(self, folder: Path) -> Path:
         """Writes `model.keras`, `catalog.parquet` and `recipe.json` into `folder` and returns it."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save(folder / MODEL)
-        catalog = self.catalog.copy()
-        for column in catalog.columns.intersection(LIST_COLUMNS):
-            catalog[column] = catalog[column].map(list)
-        catalog.to_parquet(folder / CATALOG, index=False)
+        save_catalog(self.catalog, folder)
         recipe = {"genre_names": list(self.genre_names), **self.recipe}
         (folder / RECIPE).write_text(json.dumps(recipe, indent=2, sort_keys=True), encoding="utf-8")
         return folder
@@ -212,9 +219,7 @@ class Recommender:
             recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
             genre_names = tuple(recipe.pop("genre_names"))
         with _readable(folder / CATALOG):
-            catalog = pd.read_parquet(folder / CATALOG)
-            for column in catalog.columns.intersection(LIST_COLUMNS):
-                catalog[column] = [tuple(values) for values in catalog[column]]
+            catalog = load_catalog(folder)
         with _readable(folder / MODEL):
             model = keras.models.load_model(folder / MODEL)
         return cls(model, catalog, genre_names, recipe)

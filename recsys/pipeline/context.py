@@ -20,7 +20,7 @@ from recsys.store import FeedbackStore
 from recsys.store.user_key import KEY_BYTES, UserKey
 
 if TYPE_CHECKING:
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import RecommenderProtocol
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Context:
         self.store.erasures.make_user_key()
         vars(self).pop("_user_key", None)
 
-    def recommender(self, version: str) -> Recommender:
+    def recommender(self, version: str) -> RecommenderProtocol:
         """A registered version, ready to score: a copy of its files is compared with what was registered, then loaded.
 
         Raises:
@@ -73,9 +73,9 @@ class Context:
         with tempfile.TemporaryDirectory(prefix="recsys-version-") as folder:
             local = self.registry.files.download(version, Path(folder))
             require_same(local, known, version_advice(version))
-            from recsys.model.recommender import Recommender
+            from recsys.model.protocol import load_recommender
 
-            return Recommender.load(local)
+            return load_recommender(local)
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ class VersionFiles:
         """Brings the recommender of a version into a sub-folder of `folder`, named after the version.
 
         Returns:
-            The folder for `Recommender.load`. It is there as a whole or not at all; a second call downloads nothing.
+            The folder for `load_recommender`. It is there as a whole or not at all; a second call downloads nothing.
         """
         with self._versions.at(version) as found:
             from mlflow.artifacts import download_artifacts

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ class VersionSpec:
         input_example: histories as the model takes them, of nobody: whoever may read the registry may read it.
         run_name: name of the run in the UI.
         source: what started the run, for people.
+        code: files or packages that load the model, beside this package.
     """
 
     batch_id: str
@@ -57,6 +58,7 @@ class VersionSpec:
     run_name: str
     artifacts: Mapping[str, Path] = field(default_factory=dict)
     source: str = ""
+    code: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         missing = [tag for tag in REQUIRED_TAGS if not self.tags.get(tag)]
@@ -122,7 +124,7 @@ def save_pyfunc(folder: Path, logged_model: Any, spec: VersionSpec) -> None:
         folder,
         python_model=str(PACKAGE / "registry" / "pyfunc_model.py"),
         artifacts={"recommender": str(recommender)},
-        code_paths=[str(PACKAGE)],
+        code_paths=[str(PACKAGE), *map(str, spec.code)],
         signature=_signature(),
         input_example=spec.input_example,
         pip_requirements=pinned_requirements(),

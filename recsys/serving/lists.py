@@ -5,6 +5,9 @@ follows from the published one: what the user has met, disliked or excluded sinc
 now, is left out, contributions of opinions that no longer hold are taken out, and feature adjustments are computed anew from
 the dislikes that hold now. What new likes and dislikes say about other items comes with the next published list.
 
+A version of a model family whose scores are not the sums of their contributions has nothing of the kind to go by: its lists are
+served as they were published, without live adjustment. What is left out is left out of them, too.
+
 Which version it is, the audit of champions says: see `recsys.store.recommendations`. A list that was made for a user is given
 again as long as they are served from the same publication and have said nothing since.
 
@@ -34,6 +37,7 @@ from recsys.serving.list_reasons import ListReasons
 from recsys.store import FeedbackStore
 
 DAY_S = 86_400.0
+SUM_TOLERANCE = 1e-5  # as behaviour tests ask for
 
 
 def serve_list(store: FeedbackStore, user_id: str, now: datetime, k: int = 10) -> RecommendationSet:
@@ -160,7 +164,9 @@ def _adjusted(
     candidates, fillers = ([one for one in entries if one.item_id in items] for entries in (candidates, fillers))
     reasons = ListReasons(items, adjustments, published.adjustment_power, signals, published)
 
-    def renewed(entries: Iterable[RecommendationEntry]) -> list[RecommendationEntry]:
+    def renewed(entries: Sequence[RecommendationEntry]) -> list[RecommendationEntry]:
+        if not all(is_a_sum(entry) for entry in entries):
+            return [entry for entry in entries if entry.item_id not in met]
         left = [state.renew(entry) for entry in entries if entry.item_id not in met]
         ordered = sorted(left, key=lambda entry: (-entry.score, entry.rank))
         return [replace(entry, reason=text) for entry, text in zip(ordered, reasons.sentences(ordered), strict=True)]
@@ -171,6 +177,12 @@ def _adjusted(
         there = {entry.item_id for entry in chosen}
         chosen += [entry for entry in renewed(fillers) if entry.item_id not in there][: k - len(chosen)]
     return tuple(replace(entry, rank=rank) for rank, entry in enumerate(chosen, start=1))
+
+
+def is_a_sum(entry: RecommendationEntry) -> bool:
+    """Whether a score is the sum of its contributions, so that it can be adjusted by them."""
+    error = abs(math.fsum(entry.contributions.values()) - entry.score)
+    return error <= SUM_TOLERANCE * max(1.0, abs(entry.score))
 
 
 def current_adjustments(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys.config.run import RunConfig
+from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.pipeline.context import Context
 from recsys.pipeline.night import Clock, run_night
@@ -21,7 +22,7 @@ from recsys.store.stream_copy import copy_stream
 if TYPE_CHECKING:
     import pandas as pd
 
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import RecommenderProtocol
 
 DAY = timedelta(days=1)
 METRICS = ("ndcg_at_10", "recall_at_20", "dislike_exposure_at_10")
@@ -110,7 +111,7 @@ def replay(
     night is forced: it makes the first champion. Whichever system is scored knows each user's history through
     the night's cut-off and nothing later.
     """
-    first_champion: Recommender | None = None
+    first_champion: RecommenderProtocol | None = None
     for as_of in nights_between(first, last):
         name = f"{as_of:%Y-%m-%d}"
         forced = "first champion of the replay" if first_champion is None else config.force_reason
@@ -137,19 +138,20 @@ def replay(
 
 
 def score_day(
-    store: FeedbackStore, champion: Recommender, first_champion: Recommender, as_of: datetime
+    store: FeedbackStore, champion: RecommenderProtocol, first_champion: RecommenderProtocol, as_of: datetime
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Per-user metrics of every system on the day after `as_of`, and their coverage."""
     import pandas as pd
 
     from recsys.evaluation.baselines import compared_lists
-    from recsys.evaluation.metrics.accuracy import coverage, judge
+    from recsys.evaluation.metrics.accuracy import coverage, evaluate_lists
     from recsys.model.eligible_items import barred_items, catalog_frame
 
     half_life_days = float(champion.recipe["half_life_days"])
     examples = store.stream.read_training_set(as_of + DAY, as_of, half_life_days).to_pandas()
     histories = store.stream.read_histories(as_of, half_life_days, excluded_through=as_of)
-    barred = barred_items(catalog_frame(store.catalog.all_items().values()), champion.rule, as_of)
+    rule = EligibilityRule.from_dict(champion.recipe.get("eligible"))
+    barred = barred_items(catalog_frame(store.catalog.all_items().values()), rule, as_of)
     past, ahead = examples[examples["split"] == "fit"], examples[examples["split"] == "holdout"]
     known = pd.MultiIndex.from_frame(histories[["user_id", "item_id"]])
     ahead = ahead[~pd.MultiIndex.from_frame(ahead[["user_id", "item_id"]]).isin(known)]
@@ -157,9 +159,9 @@ def score_day(
     users = sorted(ahead["user_id"].unique())
     lists = compared_lists(
         {"champion": champion, "first_champion": first_champion}, past, histories, users, as_of,
-        float(champion.recipe["best_trend_half_life_days"]), barred,
+        float(champion.recipe.get("best_trend_half_life_days", half_life_days)), barred,
     )  # fmt: skip
-    per_user = judge(lists, ahead[["user_id", "item_id", "label"]])
+    per_user = evaluate_lists(lists, ahead[["user_id", "item_id", "label"]])
     return per_user, {name: coverage(top, len(champion.item_ids), 10) for name, top in lists.items()}
 
 

@@ -290,6 +290,11 @@ def test_the_log_has_a_line_for_each_fact_instead_of_a_dict(dag_bag: Any) -> Non
         ("backlog_trigger", [True, False], ["no", None]),
         ("force_reason", [None, "new release of the model"], ["", "ok", 5]),
         ("as_of", GOOD_TIMES, BAD_TIMES),
+        (
+            "families",
+            [["closed_form"], ["embedding", "two_tower"], ["my_package.towers:TwoTower"]],
+            [[], ["closed_form", "closed_form"], ["a b"], ["x:y:z"], "closed_form", None],
+        ),
     ],
 )
 def test_the_form_of_retraining_refuses_what_makes_no_sense(

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
-from tests.unit.training.test_validation import AS_OF, FIT_THROUGH, make_training_set
 
 from recsys.errors import DataCheckError
 from recsys.training.dataset.checks import ValidationConfig, validate_training_set
+from tests.unit.training.dataset.test_checks import AS_OF, FIT_THROUGH, make_training_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 

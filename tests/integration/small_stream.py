@@ -73,7 +73,7 @@ def record_first_night(settings: Settings) -> None:
     migrate(settings.database_url)
     with FeedbackStore.open(settings.database_url) as store:
         write_stream(store)
-    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, RunConfig(families=[FAMILY]))
+    first = run_night(FIRST, FIRST_AS_OF, lambda: FIRST_AS_OF, RunConfig(families=(FAMILY,)))
     assert first.outcome == "promote", first.reasons
 
 
@@ -92,8 +92,7 @@ def record_second_night(settings: Settings, copies: Path) -> dict[str, dict[str,
     def take_copy(step: str) -> None:
         shutil.copytree(settings.home, copies / step)
 
-    config = RunConfig(families=[FAMILY])
-    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, config, on_step=take_copy)
+    second = run_night(SECOND, SECOND_AS_OF, lambda: NOW, RunConfig(families=(FAMILY,)), on_step=take_copy)
     assert second.outcome == "promote", second.reasons
     take_copy("end")
     return second.results

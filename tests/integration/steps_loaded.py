@@ -18,7 +18,7 @@ from sqlalchemy.orm import configure_mappers
 
 import recsys.evaluation.reporting.model_card
 import recsys.pipeline
-import recsys.training.fit
+import recsys.training.families.additive.fit
 
 configure_mappers()
 # Reads the metadata of every installed package, which MLflow asks for with each model that it stores.

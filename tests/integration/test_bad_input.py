@@ -165,7 +165,7 @@ CASES = {
     "step with a number for a time": Case("champion", step("check_backlog", {"run_id": "r", "as_of": 5, "now": "x"}),
                                           WRONG_INPUT, (*CHECK_ARGUMENTS, "got 5 as as_of")),
     "step with a time without zone": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "as_of": "2024-03-10"}),
-                                          WRONG_INPUT, ("Expected a time with a zone, such as", "got 2024-03-10")),
+                                          WRONG_INPUT, ("Expected a time with a zone, such as", "got '2024-03-10'")),
     "step with no time": Case("champion", step("check_backlog", {"run_id": "r", **TIMES, "as_of": "never"}), WRONG_INPUT,
                               ("or a time such as", "got 'never'")),
     "step with an unknown batch": Case("champion", step("build_training_set", {"batch_id": "r"}), FAILED,

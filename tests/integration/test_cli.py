@@ -150,7 +150,7 @@ def test_drift_says_how_far_the_newest_days_are_from_what_the_champion_knows(
     }  # fmt: skip
     known = [one for one in found["drifts"] if one["verdict"] != "not_enough"]
     assert {"genres", "signals", "scores"} <= {one["name"] for one in known}
-    assert all(0 <= one["distance"] <= 1 and one["limit"] > max(one["usual"]) for one in known)
+    assert all(0 <= one["distance"] <= 1 and one["limit"] > max(one["reference_distances"]) for one in known)
     assert "data:image/png;base64" in report.read_text(encoding="utf-8")
     assert state(champion.settings.home) == before, "it only looks"
 

@@ -158,7 +158,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     **{f"refit/artifacts/recommender/{name}": (CHECK, PUBLISH, PROMOTE, WHY) for name in MODEL_FILES},
     "judged/artifacts/recommender/model.keras": (CHECK,),
     "refit/MLmodel": (CHECK,),
-    "refit/registry_model.py": (CHECK,),
+    "refit/pyfunc_model.py": (CHECK,),
     "run/candidates/{candidate}/trial.json": (CHECK, REFIT),
     "mlflow/mlflow.db": (CHECK, MODELS, PUBLISH, PROMOTE),
     "feedback.db": (CHECK, MODELS, STATUS, SHOW, WHY, PUBLISH, EVALUATE),

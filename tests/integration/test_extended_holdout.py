@@ -60,7 +60,7 @@ def held(first_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for name, value in settings.as_environment().items():
             environment.setenv(name, value)
         changed = RunConfig(  # another recipe
-            families=[FAMILY], force_reason="a test", half_life_days=30.0, keep_candidate=True
+            families=(FAMILY,), force_reason="a test", half_life_days=30.0, keep_candidate=True
         )
         night = run_night("changed", HELD_AT, lambda: HELD_AT, changed, publishes=False)
         assert night.outcome == "insufficient_evidence", night.reasons

@@ -24,6 +24,7 @@ import pytest
 from recsys.records import BatchStatus
 from recsys.settings import Settings
 from recsys.store import FeedbackStore, migrate
+from recsys.training.families.registry import candidates_of
 from recsys.training.recipe.recipe import FitConfig
 from tests.integration.command_line import Finished, recsys, state
 from tests.integration.command_line import copy_database as copied
@@ -176,7 +177,7 @@ def test_a_night_on_a_full_disk_gives_its_claim_back_and_goes_on_when_there_is_r
     assert step(disk, settings, "claim_backlog", run_id="r", config={"families": [FAMILY]}, **times).code == 0
     for name in ("build_training_set", "validate_training_set"):
         assert step(disk, settings, name, batch_id="r").code == 0
-    for candidate in FitConfig(families=(FAMILY,)).candidates():
+    for candidate in candidates_of(FitConfig(families=(FAMILY,))):
         assert step(disk, settings, "try_candidate", batch_id="r", candidate=candidate).code == 0
     trains_with_room(disk, settings)
     with FeedbackStore.open(settings.database_url) as store:

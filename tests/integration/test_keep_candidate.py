@@ -48,7 +48,8 @@ def test_it_fits_what_won_before_and_measures_nothing(champion: Champion, tmp_pa
     kept = trials.try_candidate(tmp_path, batch, name)  # there is no training set: nothing can be measured
     fitted = champion.settings.artifacts.rglob("judged/fit.json")
     (chosen,) = (json.loads(path.read_text(encoding="utf-8"))["params"] for path in fitted)
-    assert kept == replace(tried[name], transition_reg=chosen["transition_reg"])
+    settings = {**tried[name].settings, "transition_reg": chosen["transition_reg"]}
+    assert kept == replace(tried[name], settings=settings)
     assert trials.trials_of(tmp_path, batch) == [kept]
     with pytest.raises(InputError, match=f"Expected a candidate out of {name}, got"):
         trials.try_candidate(tmp_path, batch, next(iter(set(tried) - {name})))

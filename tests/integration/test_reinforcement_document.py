@@ -59,7 +59,7 @@ def test_recording_a_dislike_from_the_frontend(store: FeedbackStore) -> None:
 
 def test_recording_a_dislike_from_the_backend(store: FeedbackStore) -> None:
     dislike_id = save_dislike(
-        store,
+        store.feedback,
         recorded_at=NOW,
         user_id="7",
         movie_id=12345,
@@ -87,7 +87,7 @@ def test_analyzing_dislike_patterns(store: FeedbackStore) -> None:
         recent = number < 8
         at = NOW - (DAY if recent else 40 * DAY)
         save_dislike(
-            store,
+            store.feedback,
             user_id="123",
             recorded_at=at,
             movie_id=number + 1,
@@ -136,7 +136,12 @@ def test_available_metrics(store: FeedbackStore) -> None:
     for number, score in enumerate([*scores, *watched]):
         reason = "unspecified" if number < 45 else "already_watched"
         save_dislike(
-            store, user_id=str(number), recorded_at=NOW, movie_id=number + 1, predicted_score=score, reason=reason
+            store.feedback,
+            user_id=str(number),
+            recorded_at=NOW,
+            movie_id=number + 1,
+            predicted_score=score,
+            reason=reason,
         )
     metrics = get_feedback_improvement_metrics(store.insights, NOW)
     promised = {

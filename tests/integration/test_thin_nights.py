@@ -117,7 +117,7 @@ def test_dislike_exposure_looks_at_what_earlier_verdicts_on_the_champion_saw(nig
 
 def test_every_verdict_follows_from_its_own_evidence_alone(nights: Nights) -> None:
     for name in ("thin-2", "thin-3", "enough", "late"):
-        again = verdict_audit.replay(nights.context, nights.verdict(name))
+        again = verdict_audit.reaudit(nights.context, nights.verdict(name))
         assert again is not None
         assert again.differences == ()
 
@@ -153,7 +153,7 @@ def test_a_person_may_promote_without_evidence_by_name_and_not_silently(nights: 
     decided = pipeline.decide_promotion(version, "by-hand", at, accept_thin_evidence="a recall")
     assert decided["verdict"] == "promote"
     version = decided["model_version"]  # trained again, if a user of its set was erased in the test before
-    again = verdict_audit.replay(context, nights.verdict("by-hand"))
+    again = verdict_audit.reaudit(context, nights.verdict("by-hand"))
     assert again is not None
     assert again.is_same
     refit = pipeline.refit_challenger(version)["model_version"]

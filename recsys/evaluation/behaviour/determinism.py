@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from recsys.evaluation.behaviour.result import BehaviourResult
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol, load_recommender, save_recommender
 
 TOLERANCE = 1e-5  # sums of float32 in another order
 NUM_ALONE = 5  # users who are also scored without company
 
 
 def same_input_same_output(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
     """The same histories give the same scores to the bit; rows in another order, or a user alone, within 1e-5."""
     scores = recommender.score(histories, users)
@@ -40,7 +40,7 @@ def same_input_same_output(
 
 
 def _first_difference(
-    recommender: Recommender,
+    recommender: RecommenderProtocol,
     users: list[str],
     first: npt.NDArray[np.float32],
     second: npt.NDArray[np.float32],
@@ -61,12 +61,12 @@ def _first_difference(
 
 
 def reload_scores_equally(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
     """Saved and loaded again, the model gives the same scores to the bit."""
     del rng
     with tempfile.TemporaryDirectory() as folder:
-        again = Recommender.load(recommender.save(Path(folder)))
+        again = load_recommender(save_recommender(recommender, Path(folder)))
     found = _first_difference(
         recommender, users, recommender.score(histories, users), again.score(histories, users), 0.0
     )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from recsys.evaluation.behaviour.result import BehaviourResult
 from recsys.feedback.reasons import base_weight
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol
 from recsys.records import DislikeReason
 
 TRAINING_REASONS = tuple(str(reason) for reason in DislikeReason if base_weight(reason) > 0)
@@ -16,7 +16,7 @@ LIST_LENGTH = 10
 
 
 def history_never_returns(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
     """No list holds an item that its user liked, disliked or has seen, nor the next one what has just been.
 
@@ -43,7 +43,7 @@ def history_never_returns(
 
 
 def dislike_never_raises(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
     """One more dislike, for whatever reason, raises the score of no item: not its own, not of what is like it.
 
@@ -82,9 +82,10 @@ def with_signals(histories: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame
     return pd.concat([known, signals[[column for column in signals if column in known]]], ignore_index=True)
 
 
-def _likeness(recommender: Recommender, disliked: str, column: int) -> str:
+def _likeness(recommender: RecommenderProtocol, disliked: str, column: int) -> str:
     if recommender.item_ids[column] == disliked:
         return ""
-    own = recommender.features.features_of(recommender.positions[disliked])
+    position = int(np.flatnonzero(recommender.item_ids == disliked)[0])
+    own = recommender.features.features_of(position)
     shared = [name for name in recommender.features.features_of(column) if name in own]
     return f", which shares {', '.join(shared)}," if shared else ""

@@ -5,7 +5,8 @@
 | sum error | do the contributions of a recommendation sum to its score? |
 | deletion at k | does the score fall by exactly the share of the k largest items of the history, once they are taken out? |
 
-Both compare the explainer, which works in float64 beside the model, with what the Keras model itself scores.
+Both are asked of a model that claims them (`recsys.model.protocol.ExactRecommender`). They compare its explanations, ours made
+in float64 beside the model, with what the model itself scores.
 
 Deletion takes an item's entries out of the histories (`HistoryMatrices.without`) and scores anew. Its share is the sum of
 its contributions (`like:`, `recent:` and `dislike:`). What likes say of genres is a contribution of its own, so the
@@ -24,15 +25,12 @@ import math
 from dataclasses import asdict, dataclass
 from itertools import islice
 
-import keras
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from recsys.evaluation.behaviour.result import BehaviourResult
 from recsys.model.explanations import cited_items
-from recsys.model.histories import HistoryMatrices
-from recsys.model.recommender import BATCH_SIZE, Recommender
+from recsys.model.protocol import ExactRecommender, RecommenderProtocol, is_exact
 
 SUM_TOLERANCE = 1e-5
 DELETION_TOLERANCE = 1e-5
@@ -75,18 +73,18 @@ def sample_users(histories: pd.DataFrame, num_users: int, rng: np.random.Generat
     return list(rng.choice(users, size=min(num_users, len(users)), replace=False))
 
 
-def measure_fidelity(recommender: Recommender, histories: pd.DataFrame, users: list[str]) -> Fidelity:
+def measure_fidelity(recommender: ExactRecommender, histories: pd.DataFrame, users: list[str]) -> Fidelity:
     """Measures the explanations of the first ten recommendations of each user.
 
     Args:
-        recommender: the model and its explainer.
+        recommender: the model and its explanations.
         histories: see `recsys.model.histories`.
         users: whose lists; see `sample_users`.
     """
     lists = recommender.recommend(histories, LIST_LENGTH, users)
     lists["sum"] = [math.fsum(json.loads(text).values()) for text in lists["contributions"]]
     lists["error"] = (lists["sum"] - lists["score"]).abs()
-    deletion = Deletion(recommender, recommender.matrices(histories, users), lists)
+    deletion = Deletion(recommender, histories, lists)
     at_1, at_3 = deletion.without_largest(1), deletion.without_largest(3)
     both = pd.concat([at_1, at_3], ignore_index=True)
     return Fidelity(
@@ -105,19 +103,16 @@ class Deletion:
     """Takes items out of the histories behind recommendations, and has the model score them again.
 
     Args:
-        recommender: the model and its explainer.
-        block: histories.
-        lists: recommendations for users of `block`; columns `user_id` and `item_id`.
+        recommender: the model and its explanations.
+        histories: see `recsys.model.histories`.
+        lists: recommendations; columns `user_id` and `item_id`.
     """
 
-    def __init__(self, recommender: Recommender, block: HistoryMatrices, lists: pd.DataFrame) -> None:
-        self.recommender, self.block, self.lists = recommender, block, lists
-        self.rows = pd.Index(block.user_ids).get_indexer(pd.Index(lists["user_id"]))
-        self.positions = np.array([recommender.positions[item] for item in lists["item_id"]], np.int32)
-        self.terms = recommender.explainer().explain(block, self.rows, self.positions, limit=None)
+    def __init__(self, recommender: ExactRecommender, histories: pd.DataFrame, lists: pd.DataFrame) -> None:
+        self.recommender, self.histories, self.lists = recommender, histories, lists
+        self.terms = recommender.all_contributions(histories, lists)
         self.size = np.array([math.fsum(map(abs, terms.values())) for terms in self.terms])
-        self.taste = keras.ops.convert_to_numpy(recommender.model.taste(block.likes.toarray()))[self.rows]
-        self.before = self._scores([[]] * len(lists))
+        self.before = recommender.scores_without(histories, lists, [[]] * len(lists))
 
     def without_largest(self, k: int) -> pd.DataFrame:
         """`lists` with what was `removed` (item ids) and what became of the score.
@@ -128,20 +123,10 @@ class Deletion:
         cited = [dict(islice(cited_items(terms).items(), k)) for terms in self.terms]
         share = np.array([math.fsum(items.values()) for items in cited])
         size = np.array([math.fsum(map(abs, items.values())) for items in cited])
-        fall = self.before - self._scores([[self.recommender.positions[item] for item in items] for items in cited])
+        fall = self.before - self.recommender.scores_without(self.histories, self.lists, [list(own) for own in cited])
         removed = [", ".join(items) for items in cited]
         part = size / np.maximum(self.size, SMALLEST)
         return self.lists.assign(removed=removed, share=share, part=part, fall=fall, error=np.abs(fall - share))
-
-    def _scores(self, removed: list[list[int]]) -> npt.NDArray[np.float64]:
-        """Scores `(num_recommendations,)` before adjustments, without what is removed of each, the taste held."""
-        model, scores = self.recommender.model, [np.zeros(0)]
-        for start in range(0, len(removed), BATCH_SIZE):
-            part = slice(start, start + BATCH_SIZE)
-            opinions = self.block.without(self.rows[part], removed[part]).opinions()
-            found = keras.ops.convert_to_numpy(model({**opinions, "taste": self.taste[part]}))
-            scores.append(np.take_along_axis(found, self.positions[part, None], axis=1)[:, 0])
-        return np.concatenate(scores)
 
 
 def _largest(values: pd.Series[float]) -> float:
@@ -176,3 +161,19 @@ def deletion_lowers_by_share(fidelity: Fidelity) -> BehaviourResult:
     passed = error <= DELETION_TOLERANCE
     detail = f"{fidelity.num_recommendations} recommendations, largest error {error:.1e}"
     return BehaviourResult("deletion_lowers_by_share", passed, detail if passed else fidelity.worst_deletion)
+
+
+def explanations_hold(
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str]
+) -> list[BehaviourResult]:
+    """Both tests of explanations; "not claimed", where a model does not claim that its contributions are exact."""
+    if is_exact(recommender):
+        fidelity = measure_fidelity(recommender, histories, users)
+        return [contributions_sum_to_score(fidelity), deletion_lowers_by_share(fidelity)]
+    return [not_claimed("contributions_sum_to_score"), not_claimed("deletion_lowers_by_share")]
+
+
+def not_claimed(name: str) -> BehaviourResult:
+    """The outcome of a test of what the model does not claim: it stops nothing, and it shows nothing."""
+    detail = "not claimed: this model does not say that its scores are the sum of their contributions"
+    return BehaviourResult(name, True, detail, claimed=False)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from recsys.evaluation.behaviour.result import BehaviourResult
 from recsys.evaluation.metrics.similarity import ItemSimilarity
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol
 from recsys.statistics.bootstrap import mean_interval
 
 LIST_LENGTH = 10
@@ -19,7 +19,7 @@ MAX_LIKES = 20  # of a user, whose pairs are looked at
 
 
 def likes_score_above_chance(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
     """What users like scores above the other items of the catalog: significantly more often than by chance.
 
@@ -28,7 +28,7 @@ def likes_score_above_chance(
     """
     del rng
     name = "likes_score_above_chance"
-    likes = histories[(histories["signal"] == "like") & histories["item_id"].isin(recommender.positions)]
+    likes = histories[(histories["signal"] == "like") & histories["item_id"].isin(recommender.item_ids)]
     if likes.empty:
         return BehaviourResult(name, True, "no likes in the histories: nothing to compare")
     own = sorted(set(likes["user_id"]) & set(users))
@@ -60,7 +60,7 @@ def _shares_below(
 
 
 def lists_are_as_diverse_as_tastes(
-    recommender: Recommender, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
+    recommender: RecommenderProtocol, histories: pd.DataFrame, users: list[str], rng: np.random.Generator
 ) -> BehaviourResult:
     """Lists are about as diverse as what their users like, on average over users with two likes or more.
 
@@ -90,7 +90,7 @@ def lists_are_as_diverse_as_tastes(
     return BehaviourResult(name, passed, detail, metrics)
 
 
-def _diversity(recommender: Recommender, similarity: ItemSimilarity, items: pd.DataFrame) -> pd.Series:
+def _diversity(recommender: RecommenderProtocol, similarity: ItemSimilarity, items: pd.DataFrame) -> pd.Series:
     """1 - mean similarity of the pairs of each user's items; by user, without those who have no pair."""
     places = pd.Index(recommender.item_ids).get_indexer(pd.Index(items["item_id"]))
     own = pd.DataFrame({"user_id": items["user_id"].to_numpy(), "place": places})

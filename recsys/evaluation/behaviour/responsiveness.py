@@ -25,7 +25,8 @@ from recsys.evaluation.behaviour.dislikes import with_signals
 from recsys.evaluation.behaviour.result import BehaviourResult
 from recsys.evaluation.metrics.similarity import ItemSimilarity
 from recsys.feedback.reasons import REASON_EFFECTS, FeatureKind, base_weight
-from recsys.model.recommender import BATCH_SIZE, Recommender
+from recsys.model.lists import open_items
+from recsys.model.protocol import RecommenderProtocol
 from recsys.records import DislikeReason
 from recsys.statistics.bootstrap import Interval, paired_difference
 
@@ -35,6 +36,7 @@ NUM_UNSPECIFIED = 500  # of them are repeated without a reason
 MIN_FALL = 0.6
 LIST_LENGTH = 10
 KINDS = tuple(FeatureKind)
+BATCH_SIZE = 256  # users scored at once
 
 
 def _reason_about(kind: FeatureKind) -> str:
@@ -62,7 +64,7 @@ class SimulatedDislikes:
 
 
 def simulate_dislikes(
-    recommender: Recommender, histories: pd.DataFrame, num_dislikes: int, seed: int
+    recommender: RecommenderProtocol, histories: pd.DataFrame, num_dislikes: int, seed: int
 ) -> SimulatedDislikes:
     """Draws users, an item of each one's list, and a kind of its features; at most `num_dislikes`.
 
@@ -92,7 +94,9 @@ def simulate_dislikes(
     )
 
 
-def _has_alternatives(drawn: pd.DataFrame, histories: pd.DataFrame, recommender: Recommender) -> npt.NDArray[np.bool_]:
+def _has_alternatives(
+    drawn: pd.DataFrame, histories: pd.DataFrame, recommender: RecommenderProtocol
+) -> npt.NDArray[np.bool_]:
     """Whether ten unseen items score above 0 and share no feature of the drawn kind with the drawn item."""
     users = list(drawn["user_id"].unique())
     own = histories[histories["user_id"].isin(set(users))]
@@ -101,7 +105,9 @@ def _has_alternatives(drawn: pd.DataFrame, histories: pd.DataFrame, recommender:
     similarity, found = ItemSimilarity(recommender.features), np.zeros(len(drawn), bool)
     for start in range(0, len(users), BATCH_SIZE):
         block = users[start : start + BATCH_SIZE]
-        is_open = (recommender.score(own, block) > 0) & recommender.is_open_to(recommender.matrices(own, block))
+        is_open = (recommender.score(own, block) > 0) & open_items(
+            own, block, recommender.item_ids, recommender.eligible
+        )
         for kind in KINDS:
             chosen = np.flatnonzero((rows >= start) & (rows < start + len(block)) & (kinds == kind))
             is_other = ~similarity.shares(positions[chosen], kind)
@@ -110,7 +116,7 @@ def _has_alternatives(drawn: pd.DataFrame, histories: pd.DataFrame, recommender:
 
 
 def resemblance(
-    similarity: ItemSimilarity, dislikes: pd.DataFrame, lists: pd.DataFrame, recommender: Recommender
+    similarity: ItemSimilarity, dislikes: pd.DataFrame, lists: pd.DataFrame, recommender: RecommenderProtocol
 ) -> FloatArray:
     """Mean over ten slots of the similarity of a list's items to the disliked item; `(num_dislikes,)` in [0, 1]."""
     rows = pd.Index(dislikes["user_id"]).get_indexer(pd.Index(lists["user_id"]))
@@ -124,7 +130,9 @@ def resemblance(
     return total / LIST_LENGTH
 
 
-def next_resemblance(recommender: Recommender, simulated: SimulatedDislikes, reason: str | None = None) -> FloatArray:
+def next_resemblance(
+    recommender: RecommenderProtocol, simulated: SimulatedDislikes, reason: str | None = None
+) -> FloatArray:
     """Resemblance of the lists after the dislikes; `(num_dislikes,)`.
 
     Args:
@@ -147,7 +155,7 @@ def fall(before: FloatArray, after: FloatArray, seed: int) -> Interval:
 
 
 def dislike_is_answered(
-    recommender: Recommender, histories: pd.DataFrame, num_dislikes: int = NUM_DISLIKES, seed: int = 0
+    recommender: RecommenderProtocol, histories: pd.DataFrame, num_dislikes: int = NUM_DISLIKES, seed: int = 0
 ) -> BehaviourResult:
     """The next list resembles a disliked film at least 60 % less, on average over simulated dislikes with a reason."""
     name = "dislike_is_answered"

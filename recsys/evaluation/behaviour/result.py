@@ -17,6 +17,7 @@ class BehaviourResult:
         metrics: what was measured, to be logged with the version.
         version: of the test. It goes up when the same model could pass one and fail the other: results of two versions
             do not compare.
+        claimed: False: the model does not claim what the test asks for, so it was not tried, and `passed` says nothing.
     """
 
     name: str
@@ -24,6 +25,7 @@ class BehaviourResult:
     detail: str
     metrics: dict[str, float] = field(default_factory=dict)
     version: int = 1
+    claimed: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""

@@ -14,8 +14,9 @@
 | `extreme_histories_are_answered` | does any history, from none to the whole catalog, get a list? |
 | `stranger_gets_a_list` | does a user without history get one, with a reason? |
 
-Each has a version and, where it fails, an example that a person can follow up. They see a model from outside (`score`,
-`top_items`, `recommend`) and pass any that behaves, whatever it is made of.
+Each has a version and, where it fails, an example that a person can follow up. They see a model from outside
+(`recsys.model.protocol`) and pass any that behaves, whatever it is made of. The first two ask for what a model may leave
+unclaimed: its result is then "not claimed", and says so wherever it is shown.
 """
 
 from __future__ import annotations
@@ -28,18 +29,16 @@ import pandas as pd
 from recsys.evaluation.behaviour.determinism import reload_scores_equally, same_input_same_output
 from recsys.evaluation.behaviour.dislikes import dislike_never_raises, history_never_returns
 from recsys.evaluation.behaviour.explanations import (
-    contributions_sum_to_score,
-    deletion_lowers_by_share,
-    measure_fidelity,
+    explanations_hold,
     sample_users,
 )
 from recsys.evaluation.behaviour.quality import likes_score_above_chance, lists_are_as_diverse_as_tastes
 from recsys.evaluation.behaviour.responsiveness import NUM_DISLIKES, dislike_is_answered
 from recsys.evaluation.behaviour.result import BehaviourResult
 from recsys.evaluation.behaviour.robustness import extreme_histories_are_answered, stranger_gets_a_list
-from recsys.model.recommender import Recommender
+from recsys.model.protocol import RecommenderProtocol
 
-Test = Callable[[Recommender, pd.DataFrame, list[str], np.random.Generator], BehaviourResult]
+Test = Callable[[RecommenderProtocol, pd.DataFrame, list[str], np.random.Generator], BehaviourResult]
 ON_A_SAMPLE: tuple[Test, ...] = (
     history_never_returns,
     dislike_never_raises,
@@ -53,7 +52,7 @@ ON_A_SAMPLE: tuple[Test, ...] = (
 
 
 def run_behaviour_tests(
-    recommender: Recommender,
+    recommender: RecommenderProtocol,
     histories: pd.DataFrame,
     *,
     num_users: int = 200,
@@ -72,10 +71,8 @@ def run_behaviour_tests(
     rng = np.random.default_rng(seed)
     sample = sample_users(histories, num_users, rng)
     own = histories[histories["user_id"].isin(sample)].reset_index(drop=True)
-    fidelity = measure_fidelity(recommender, own, sample)
     return [
-        contributions_sum_to_score(fidelity),
-        deletion_lowers_by_share(fidelity),
+        *explanations_hold(recommender, own, sample),
         dislike_is_answered(recommender, histories, num_dislikes, seed),
         *(test(recommender, own, sample, rng) for test in ON_A_SAMPLE),
     ]

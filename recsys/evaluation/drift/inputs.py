@@ -17,7 +17,7 @@ from recsys.evaluation.drift.verdict import (
     Drift,
     DriftConfig,
     Shift,
-    judge_drift,
+    decide_drift,
     number_drift,
     share_distance,
     too_few,
@@ -166,14 +166,16 @@ def _mix_drift(
         return too_few(mix, "dislikes" if mix == "reasons" else "events", len(newest), least)
     if not len(known):
         return unknown_usual(mix, config)
-    rng, usual = np.random.default_rng(config.seed), []
+    rng, reference_distances = np.random.default_rng(config.seed), []
     for window in windows[:-1]:
         before = stream.having(mix, stream.rows_through(window.start))
         own = stream.thinned(stream.having(mix, stream.rows(window)), newest, rng)
         if min(len(before), len(own)) >= least:
-            usual.append(share_distance(stream.counts(mix, before), stream.counts(mix, own)))
+            reference_distances.append(share_distance(stream.counts(mix, before), stream.counts(mix, own)))
     one, other = stream.counts(mix, known), stream.counts(mix, newest)
-    return judge_drift(mix, share_distance(one, other), usual, config, _shifts(stream.names(mix), one, other))
+    return decide_drift(
+        mix, share_distance(one, other), reference_distances, config, _shifts(stream.names(mix), one, other)
+    )
 
 
 def _shifts(names: Sequence[str], before: Array, now: Array) -> list[Shift]:

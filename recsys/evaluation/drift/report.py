@@ -65,7 +65,7 @@ def _picture(drifts: Sequence[Drift]) -> str:
     figure = Figure(figsize=(9, 0.6 * len(drifts) + 1), layout="constrained")
     axes = figure.subplots()
     for place, one in enumerate(drifts):
-        axes.plot(one.usual, [place] * len(one.usual), "o", color="#9db4c0", markersize=5)
+        axes.plot(one.reference_distances, [place] * len(one.reference_distances), "o", color="#9db4c0", markersize=5)
         if one.limit is not None:
             axes.plot([one.limit] * 2, [place - 0.3, place + 0.3], color="#222222")
         if one.distance is not None:

@@ -108,7 +108,7 @@ class Drift:
         verdict: whether it has drifted, or cannot be said.
         reason: in plain words, with the numbers.
         distance: of the newest days from what the champion knows, in [0, 1]; None where it is unknown.
-        usual: reference distances, those of earlier windows, oldest first.
+        reference_distances: reference distances, those of earlier windows, oldest first.
         limit: above it is drift; None with too few earlier windows.
         shifts: the largest changes behind it.
     """
@@ -117,13 +117,13 @@ class Drift:
     verdict: DriftVerdict
     reason: str
     distance: float | None = None
-    usual: tuple[float, ...] = ()
+    reference_distances: tuple[float, ...] = ()
     limit: float | None = None
     shifts: tuple[Shift, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self), "verdict": str(self.verdict), "usual": list(self.usual)}
+        return {**asdict(self), "verdict": str(self.verdict), "reference_distances": list(self.reference_distances)}
 
 
 def share_distance(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
@@ -157,7 +157,7 @@ def number_distance(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def usual_limit(usual: Sequence[float], config: DriftConfig) -> float:
+def reference_limit(reference_distances: Sequence[float], config: DriftConfig) -> float:
     """Above which distance a quantity has drifted.
 
     The upper end of a one-sided prediction interval for the next distance, given the reference, corrected for the number
@@ -165,31 +165,33 @@ def usual_limit(usual: Sequence[float], config: DriftConfig) -> float:
     """
     from scipy.stats import t
 
-    values, confidence = np.asarray(usual, float), 1.0 - config.significance / len(TITLES)
+    values, confidence = np.asarray(reference_distances, float), 1.0 - config.significance / len(TITLES)
     spread = float(values.std(ddof=1)) * float(np.sqrt(1.0 + 1.0 / len(values)))
     mean = float(values.mean())
     by_chance = mean + float(t.ppf(confidence, len(values) - 1)) * spread
     return max(by_chance, mean + config.min_effect * (1.0 - mean))
 
 
-def judge_drift(
-    name: str, distance: float, usual: Sequence[float], config: DriftConfig, shifts: Sequence[Shift] = ()
+def decide_drift(
+    name: str, distance: float, reference_distances: Sequence[float], config: DriftConfig, shifts: Sequence[Shift] = ()
 ) -> Drift:
     """Whether a distance is above what the reference allows.
 
     Args:
         name: one of `TITLES`.
         distance: of the newest days, in [0, 1].
-        usual: the reference, those of earlier windows, oldest first.
+        reference_distances: the reference, those of earlier windows, oldest first.
         config: what counts as drift.
         shifts: what changed most, largest first.
     """
     found = f"{TITLES[name]}: distance {distance:.3f} from what the champion learned from"
-    drift = Drift(name, DriftVerdict.NOT_ENOUGH, "", distance, tuple(usual), shifts=tuple(shifts[:MAX_SHIFTS]))
-    if len(usual) < config.min_windows:
-        return replace(drift, reason=f"{found}. {_unknown_usual(len(usual), config)}")
-    limit = usual_limit(usual, config)
-    found += f", reference {min(usual):.3f} to {max(usual):.3f}"
+    drift = Drift(
+        name, DriftVerdict.NOT_ENOUGH, "", distance, tuple(reference_distances), shifts=tuple(shifts[:MAX_SHIFTS])
+    )
+    if len(reference_distances) < config.min_windows:
+        return replace(drift, reason=f"{found}. {_unknown_reference(len(reference_distances), config)}")
+    limit = reference_limit(reference_distances, config)
+    found += f", reference {min(reference_distances):.3f} to {max(reference_distances):.3f}"
     if limit >= 1.0:
         return replace(drift, limit=1.0, reason=f"{found}. The reference varies too much to detect drift.")
     found += f", threshold {limit:.3f}."
@@ -199,14 +201,14 @@ def judge_drift(
     return replace(drift, limit=limit, verdict=DriftVerdict.DRIFT, reason=f"{found} {changes}".rstrip())
 
 
-def _unknown_usual(count: int, config: DriftConfig) -> str:
+def _unknown_reference(count: int, config: DriftConfig) -> str:
     known = f"{count} earlier windows of this length can be compared, {config.min_windows} are needed"
     return f"No reference: {known}."
 
 
 def unknown_usual(name: str, config: DriftConfig) -> Drift:
     """A quantity of which nothing is known from before the newest days."""
-    return Drift(name, DriftVerdict.NOT_ENOUGH, f"{TITLES[name]}: {_unknown_usual(0, config)}")
+    return Drift(name, DriftVerdict.NOT_ENOUGH, f"{TITLES[name]}: {_unknown_reference(0, config)}")
 
 
 def number_drift(name: str, windows: Sequence[Array], config: DriftConfig) -> Drift:
@@ -224,16 +226,16 @@ def number_drift(name: str, windows: Sequence[Array], config: DriftConfig) -> Dr
         return too_few(name, "users", len(newest), config.min_users)
     if not past:
         return unknown_usual(name, config)
-    rng, usual = np.random.default_rng(config.seed), []
+    rng, reference_distances = np.random.default_rng(config.seed), []
     for place, window in enumerate(past[1:], 1):
         sample = rng.choice(window, min(len(window), len(newest)), replace=False)
-        usual.append(number_distance(np.concatenate(past[:place]), sample))
+        reference_distances.append(number_distance(np.concatenate(past[:place]), sample))
     reference = np.concatenate(past)
     shifts = [
         Shift(title, float(np.quantile(reference, level)), float(np.quantile(newest, level)))
         for title, level in (("median", 0.5), ("lowest tenth", 0.1), ("highest tenth", 0.9))
     ]
-    return judge_drift(name, number_distance(reference, newest), usual, config, shifts)
+    return decide_drift(name, number_distance(reference, newest), reference_distances, config, shifts)
 
 
 def too_few(name: str, what: str, count: int, needed: int) -> Drift:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys.evaluation.gate import reasons as say
+from recsys.evaluation.gate.claims import lost_claim, not_claimed
 from recsys.evaluation.gate.comparisons import AUC, EXPOSURE, NDCG, Metric, MetricComparison, compare_metrics
 from recsys.evaluation.gate.config import TOLERANCE, GateConfig
-from recsys.evaluation.gate.dislike_exposure import ExposureFinding, judge_exposure
+from recsys.evaluation.gate.dislike_exposure import ExposureFinding, decide_exposure
 from recsys.evaluation.gate.evidence import Evidence
 from recsys.evaluation.gate.leakage import failed_behaviour, implausible_gain, leaks
 from recsys.evaluation.gate.margins import margin_size
@@ -37,6 +38,7 @@ class Verdict:
             `metrics` name -> `MetricComparison.as_dict`; `slices` list of `SliceComparison.as_dict`;
             `exposure`: `findings`, a list of `ExposureFinding.as_dict`, and `pooled_from`, `not_pooled` of the evidence;
             `leaks`, `failed_behaviour` lists of sentences; `implausible_gain` sentence or None;
+            `not_claimed` a sentence, only where the challenger does not claim exact contributions;
             `best_baseline`, `best_baseline_ndcg_at_10` where baselines were evaluated; `superseded_by` if another version has
             become champion; `accepted_thin_evidence` why a person wants it without enough evidence, if one does; `gate` the
             thresholds: with `GateConfig.from_dict`, these two and the evidence, `decide` gives this verdict again.
@@ -80,7 +82,8 @@ def decide(
     users, promote if the interval does not reach below the margin. With fewer, but at least `min_refresh_users`, a refresh
     is promoted within `sanity_ratio` unless the whole interval lies below the margin, since a stale model costs more than
     noise; anything else is insufficient evidence. So is what passed beside a champion that serves no more (`superseded_by`
-    names the version that does): nothing was said about that one.
+    names the version that does): nothing was said about that one. And so is a challenger that does not claim exact
+    contributions beside a champion that does: there is no evidence that its reasons hold.
 
     Too little evidence is made up for by a person only: `accepted_thin_evidence` says why they want the challenger promoted
     all the same. What is refused stays refused, and whoever acts on such a verdict has to ask for a person's approval.
@@ -96,12 +99,17 @@ def decide(
     accuracy, accuracy_reason = _accuracy(found.metric(NDCG), name, evidence.kind, config)
     broken = [say.broken(one, name, config) for one in found.metrics if one.refuses and one.metric != EXPOSURE]
     hurt = [say.hurt(one, config) for one in found.slices if one.outcome == "worse"]
+    lost = lost_claim(evidence)
+    unclaimed = () if found.not_claimed is None else (found.not_claimed,)
     reasons = (
-        *found.stops, accuracy_reason, *say.exposure(evidence, found.exposure, name, config), *broken, *hurt,
-        *say.weak_champion(evidence.kind, found.metric(NDCG), found.baselines),
+        *found.stops, *(unclaimed if lost else ()), accuracy_reason,
+        *say.exposure(evidence, found.exposure, name, config), *broken, *hurt,
+        *say.weak_champion(evidence.kind, found.metric(NDCG), found.baselines), *(() if lost else unclaimed),
     )  # fmt: skip
     refused = bool(found.stops or broken or hurt) or any(one.refuses for one in found.exposure)
     outcome, numbers = "reject" if refused else accuracy, _numbers(evidence, found, config)
+    if outcome == "promote" and lost is not None:
+        outcome = "insufficient_evidence"
     if outcome == "insufficient_evidence" and accepted_thin_evidence is not None:
         outcome, numbers = "promote", {**numbers, "accepted_thin_evidence": accepted_thin_evidence}
         reasons = (say.accepted(accepted_thin_evidence), *reasons)
@@ -123,6 +131,7 @@ class _Findings:
     leaks: list[str]
     failed_behaviour: list[str]
     implausible_gain: str | None
+    not_claimed: str | None
 
     @property
     def stops(self) -> list[str]:
@@ -145,7 +154,7 @@ def _look(evidence: Evidence, config: GateConfig) -> _Findings:
     pair = evidence.pair("challenger", against)
     baselines = baseline_means(evidence)
     metrics = {one.metric: one for one in compare_metrics(evidence, pair, against, config)}
-    exposure = judge_exposure(evidence, against, metrics.get(EXPOSURE), metrics.get(AUC), config)
+    exposure = decide_exposure(evidence, against, metrics.get(EXPOSURE), metrics.get(AUC), config)
     metrics |= {one.found.metric: one.found for one in exposure if one.window == "holdout"}
     return _Findings(
         against,
@@ -156,6 +165,7 @@ def _look(evidence: Evidence, config: GateConfig) -> _Findings:
         leaks(evidence),
         failed_behaviour(evidence),
         implausible_gain(evidence, baselines, config),
+        not_claimed(evidence),
     )
 
 
@@ -177,6 +187,7 @@ def _numbers(evidence: Evidence, found: _Findings, config: GateConfig) -> dict[s
             "pooled_from": evidence.pooled_from, "not_pooled": evidence.not_pooled,
         },
         **best,
+        **({"not_claimed": found.not_claimed} if found.not_claimed else {}),
         "leaks": found.leaks, "failed_behaviour": found.failed_behaviour, "implausible_gain": found.implausible_gain,
         "gate": config.as_dict(),
     }  # fmt: skip

@@ -114,7 +114,7 @@ class ExposureFinding:
         }  # fmt: skip
 
 
-def judge_exposure(
+def decide_exposure(
     evidence: Evidence,
     against: str,
     own: MetricComparison | None,

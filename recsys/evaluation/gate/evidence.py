@@ -54,6 +54,8 @@ class Evidence:
         pooled_from: of each earlier verdict whose evidence was read: `batch_id`, `as_of`, `num_opinions` that it added.
         not_pooled: sentences: which earlier evidence could not be read.
         training_set_digest: of the set that the judged fit learned from; None in older evidence.
+        claims: system -> whether the model claims exact contributions (see `recsys.model.protocol`); older evidence has
+            none, of models that all did.
         is_keyed: `user_id` is a pseudonym in every table; False in older evidence, which has the ids.
     """
 
@@ -75,6 +77,7 @@ class Evidence:
     pooled_from: list[dict[str, Any]] = field(default_factory=list)
     not_pooled: list[str] = field(default_factory=list)
     training_set_digest: str | None = None
+    claims: dict[str, bool] = field(default_factory=dict)
     is_keyed: bool = False
 
     def __post_init__(self) -> None:
@@ -91,6 +94,10 @@ class Evidence:
     def systems(self) -> list[str]:
         """Names of the compared systems."""
         return sorted(self.per_user["system"].unique())
+
+    def claims_exact(self, system: str) -> bool:
+        """Whether a model claims that its scores are exactly the sums of their contributions."""
+        return self.claims.get(system, True)
 
     @property
     def own_opinions(self) -> pd.DataFrame:

@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.model.recommender import BATCH_SIZE, Recommender
+from recsys.model.protocol import RecommenderProtocol
 
 METRICS = ("ndcg_at_10", "recall_at_20", "mrr", "dislike_exposure_at_10")
+BATCH_SIZE = 256  # users scored at once
 
 
-def judge(top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20) -> pd.DataFrame:
+def evaluate_lists(
+    top: Mapping[str, pd.DataFrame], judgements: pd.DataFrame, k: int = 10, recall_k: int = 20
+) -> pd.DataFrame:
     """Scores the lists of several systems against the same holdout.
 
     Args:
@@ -163,7 +166,7 @@ def auc_per_user(judgements: pd.DataFrame, scores: FloatArray) -> pd.Series:
     return (rank_sum - num_liked * (num_liked + 1) / 2.0) / pairs
 
 
-def model_scores(recommender: Recommender, histories: pd.DataFrame, judgements: pd.DataFrame) -> FloatArray:
+def model_scores(recommender: RecommenderProtocol, histories: pd.DataFrame, judgements: pd.DataFrame) -> FloatArray:
     """What a model scores the evaluated items; `(num_judgements,)`, `-inf` where it does not know an item.
 
     Args:

@@ -204,9 +204,16 @@ def _behaviour(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _behaviour_in_short(results: Sequence[Mapping[str, Any]]) -> str:
     """What failed, with its example; the others by their names."""
-    passed = [f"{one['name']}" for one in results if one["passed"]]
+    passed = [f"{one['name']}" for one in results if one["passed"] and one.get("claimed", True)]
     failed = _behaviour([one for one in results if not one["passed"]])
-    return f"{failed or '### Behaviour tests'}\n\n{len(passed)} of {len(results)} passed: {', '.join(passed)}."
+    unclaimed = _unclaimed(results)
+    also = f" Not claimed: {', '.join(unclaimed)}." if unclaimed else ""
+    return f"{failed or '### Behaviour tests'}\n\n{len(passed)} of {len(results)} passed: {', '.join(passed)}.{also}"
+
+
+def _unclaimed(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Behaviour tests of what the model does not claim."""
+    return [str(one["name"]) for one in results if not one.get("claimed", True)]
 
 
 def _fit(facts: CardFacts) -> str:
@@ -242,6 +249,8 @@ def _limits(verdict: Verdict, facts: CardFacts) -> str:
         said.append(
             f"{params['num_linked']} of {params['num_items']} items have been liked often enough to be linked to others."
         )
+    if _unclaimed(facts.behaviour):
+        said.append("Its contributions are not claimed to sum to its scores: no reason says what a score is made of.")
     if unsure:
         said.append(f"Not enough evidence to say whether these got worse: {', '.join(unsure)}.")
     return _list("Limits", said)

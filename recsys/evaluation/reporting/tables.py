@@ -124,12 +124,18 @@ def behaviour_table(results: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
             f"{result['name']} v{result.get('version', 1)}",
-            "passed" if result["passed"] else "**failed**",
+            _behaviour_outcome(result),
             in_markdown(str(result["detail"])),
         ]
         for result in results
     ]
     return markdown_table(["behaviour", "outcome", "what was found"], rows)
+
+
+def _behaviour_outcome(result: Mapping[str, Any]) -> str:
+    if not result.get("claimed", True):  # results of before have no such thing
+        return "not claimed"
+    return "passed" if result["passed"] else "**failed**"
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

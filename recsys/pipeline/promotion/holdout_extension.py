@@ -61,7 +61,7 @@ def extend(context: Context, batch: Batch, as_of: datetime) -> Extension:
             f"{batch.challenger_version} is compared with it, but it is {champion or 'none'} now: nothing was extended. "
             "The next run compares a new challenger with the new champion."
         )
-    verdict = evaluation.judge(evidence).verdict
+    verdict = evaluation.reach_verdict(evidence).verdict
     if verdict != INSUFFICIENT:
         words = f"The evidence was enough for a verdict ({verdict}): the holdout stays as it is."
         return Extension(evidence, str(batch.evidence_uri), is_longer, words)

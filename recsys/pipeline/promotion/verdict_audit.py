@@ -21,7 +21,7 @@ TOLERANCE = 1e-9  # relative: other processors sum in another order
 
 
 @dataclass(frozen=True)
-class Replay:
+class Reaudit:
     """What came of evaluating again.
 
     Attributes:
@@ -45,7 +45,7 @@ def gate_config(numbers: dict[str, Any]) -> GateConfig:
     return GateConfig.from_dict(numbers["gate"])
 
 
-def replay(context: Context, decision: Decision) -> Replay | None:
+def reaudit(context: Context, decision: Decision) -> Reaudit | None:
     """Evaluates the stored evidence of a verdict of the gate again; None for any other decision."""
     if decision.step != STEP:
         return None
@@ -57,14 +57,14 @@ def replay(context: Context, decision: Decision) -> Replay | None:
         people_said = (decision.numbers.get(name) for name in ("superseded_by", "accepted_thin_evidence"))
         verdict = decide(evidence, gate_config(decision.numbers), *people_said)
     except (DigestError, InputError, NotFoundError) as error:
-        return Replay(None, (f"It cannot be evaluated again: {error}",))
+        return Reaudit(None, (f"It cannot be evaluated again: {error}",))
     except (KeyError, TypeError, ValueError) as error:
-        return Replay(None, (f"Its thresholds or its evidence do not fit this version of the gate: {error!r}",))
+        return Reaudit(None, (f"Its thresholds or its evidence do not fit this version of the gate: {error!r}",))
     numbers = from_json(to_json(verdict.numbers))  # as the ledger keeps them
     found = {"verdict": verdict.verdict, "reasons": list(verdict.reasons), "numbers": numbers}
     kept = {name: value for name, value in decision.numbers.items() if name not in NOT_THE_GATES}
     recorded = {"verdict": decision.verdict, "reasons": list(decision.reasons), "numbers": kept}
-    return Replay(verdict.verdict, tuple(_differences(recorded, found)))
+    return Reaudit(verdict.verdict, tuple(_differences(recorded, found)))
 
 
 def _differences(recorded: Any, found: Any, path: str = "") -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recsys.errors import InputError
 from recsys.pipeline.champion.aliases import audited_champion
 from recsys.pipeline.context import Context
-from recsys.pipeline.retraining.evaluation import judge, load_evidence
+from recsys.pipeline.retraining.evaluation import load_evidence, reach_verdict
 from recsys.pipeline.retraining.model_card import write_card
 from recsys.records import Batch, Decision
 
@@ -74,7 +74,7 @@ def newest_verdict(context: Context, batch: Batch) -> Verdict:
         if decided.numbers.get("model_version") == batch.challenger_version:
             outcome: Any = decided.verdict
             return Verdict(outcome, decided.reasons, decided.numbers, decided.numbers.get("claim", "unknown"))
-    return judge(load_evidence(context, batch))
+    return reach_verdict(load_evidence(context, batch))
 
 
 def batch_of_version(context: Context, model_version: str) -> Batch:

@@ -21,7 +21,7 @@ from recsys.store.artifact_digests import ArtifactKind
 if TYPE_CHECKING:
     from recsys.evaluation.gate.decide import Verdict
     from recsys.evaluation.gate.evidence import Evidence
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import RecommenderProtocol
     from recsys.training.dataset.training_set import TrainingSet
 
 SHOWN = ("systems.md", "systems.png")  # of the evidence: what a person looks at and what the refit does not have itself
@@ -44,16 +44,16 @@ def evaluate(
         as_of: end of that holdout; None: the batch's.
     """
     from recsys.evaluation.behaviour.suite import run_behaviour_tests
-    from recsys.evaluation.evaluate import Holdout, judge_systems
+    from recsys.evaluation.evaluate import Holdout, evaluate_systems
     from recsys.evaluation.gate.evidence import Evidence
     from recsys.evaluation.pseudonyms import in_order, keyed
     from recsys.model.eligible_items import barred_items
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import load_recommender
 
     training_set = training_set or read_training_set(context, batch, folder)
     kept_files.require_fit(context, batch, folder, "judged")
-    challenger = Recommender.load(folder / "judged" / "recommender")
-    systems = {"challenger": challenger}
+    challenger = load_recommender(folder / "judged" / "recommender")
+    systems: dict[str, RecommenderProtocol] = {"challenger": challenger}
     through = {"challenger": trained_through(context, batch.challenger_version, challenger)}
     if batch.champion_version is not None:
         systems["champion"] = context.recommender(batch.champion_version)
@@ -64,10 +64,10 @@ def evaluate(
         histories=training_set.histories,
         items=training_set.items,
         begins_at=batch.fit_through,
-        half_life_days=challenger.recipe["best_trend_half_life_days"],
+        half_life_days=challenger.recipe.get("best_trend_half_life_days", batch.half_life_days),
         barred=barred_items(training_set.items, batch.rule, batch.fit_through),
     )
-    judgement = judge_systems(systems, holdout, len(challenger.item_ids))
+    judgement = evaluate_systems(systems, holdout, len(challenger.item_ids))
     pool = pool_opinions(
         context, batch, keyed(judgement.opinions, context.pseudonym), as_of or batch.as_of,
         load=lambda other, decision: load_evidence(context, as_decided(other, decision)),
@@ -92,6 +92,7 @@ def evaluate(
         champion_trained_through=through.get("champion"),
         training_set_digest=batch.training_set_digest,
         is_keyed=True,
+        claims={name: system.claims_exact_contributions for name, system in systems.items()},
         **vars(pool),
     )
 
@@ -114,7 +115,7 @@ def evaluate_batch(context: Context, batch: Batch) -> tuple[Batch, dict[str, flo
     return context.store.backlog.get_batch(batch.batch_id), metrics
 
 
-def trained_through(context: Context, version: str | None, recommender: Recommender) -> datetime | None:
+def trained_through(context: Context, version: str | None, recommender: RecommenderProtocol) -> datetime | None:
     """The newest event that a model may have seen: the later of what its own files and its tags say."""
     tags = {} if version is None else context.registry.versions.get_tags(version)
     said = [recommender.recipe.get("cut_off"), tags.get("trained_through")]
@@ -128,7 +129,7 @@ def _kind(context: Context, batch: Batch) -> Any:
     return "refresh" if same else "recipe_change"
 
 
-def judge(
+def reach_verdict(
     evidence: Evidence,
     *,
     accept_gain: bool = False,
@@ -190,7 +191,7 @@ def log_evidence(context: Context, batch: Batch, evidence: Evidence, folder: Pat
     return metrics
 
 
-def log_judged(context: Context, batch: Batch, version: str, own: Mapping[str, float]) -> None:
+def log_evaluated(context: Context, batch: Batch, version: str, own: Mapping[str, float]) -> None:
     """Adds what was measured on the judged fit to the refit's run, too: it is the refit that serves, and people look there.
 
     The tag `judged_version` of that run says which version the numbers were measured on.

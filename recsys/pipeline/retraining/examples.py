@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import RecommenderProtocol
 
 NUM_EXAMPLES = 3
 MAX_CITED = 3  # items that an example likes
 
 
-def examples_of(recommender: Recommender, histories: pd.DataFrame) -> list[str]:
+def examples_of(recommender: RecommenderProtocol, histories: pd.DataFrame) -> list[str]:
     """What somebody would be given first who likes a few of the most liked films, and why: of nobody who exists.
 
     Args:
@@ -22,7 +22,7 @@ def examples_of(recommender: Recommender, histories: pd.DataFrame) -> list[str]:
     """
     import pandas as pd
 
-    liked = histories[(histories["signal"] == "like") & histories["item_id"].isin(recommender.positions)]
+    liked = histories[(histories["signal"] == "like") & histories["item_id"].isin(recommender.item_ids)]
     counts = (
         liked.groupby("item_id")
         .size()
@@ -42,14 +42,15 @@ def examples_of(recommender: Recommender, histories: pd.DataFrame) -> list[str]:
         for n, item_id in enumerate(most)
     ]
     own = pd.DataFrame(rows)
+    title = dict(zip(recommender.catalog["item_id"], recommender.catalog["title"], strict=True))
     sentences = []
     for row in recommender.recommend(own, k=1, user_ids=sorted(own["user_id"].unique())).itertuples() if rows else ():
-        titles = ", ".join(recommender.titles[item_id] for item_id in own.loc[own["user_id"] == row.user_id, "item_id"])
-        sentences.append(f"Who likes {titles} is given {recommender.titles[str(row.item_id)]}. {row.reason}")
+        titles = ", ".join(title[item_id] for item_id in own.loc[own["user_id"] == row.user_id, "item_id"])
+        sentences.append(f"Who likes {titles} is given {title[str(row.item_id)]}. {row.reason}")
     return sentences
 
 
-def input_example(recommender: Recommender) -> list[dict[str, Any]]:
+def input_example(recommender: RecommenderProtocol) -> list[dict[str, Any]]:
     """Histories of a user who does not exist, in the columns that the model takes: of nobody, since many may read it."""
     signals = [("like", "", 2.0), ("like", "", 9.0), ("dislike", "not_interested", 1.0)]
     return [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recsys.files.atomic import whole_folder
 from recsys.files.digests import NOTHING_KNOWN, Known, checked_bytes
@@ -16,12 +15,15 @@ from recsys.pipeline.champion.aliases import require_registry
 from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN
 from recsys.pipeline.retraining.frozen_sets import read_training_set
-from recsys.pipeline.retraining.recipes import current_recipe, fit_config
+from recsys.pipeline.retraining.recipes import current_recipe, fit_config, training_data
 from recsys.pipeline.retraining.trials import trials_of
 from recsys.records import Batch
 from recsys.registry.registry import VersionSpec
 from recsys.settings import run_source
 from recsys.store.artifact_digests import ArtifactKind
+
+if TYPE_CHECKING:
+    from recsys.training.families.base import FitResult
 
 
 def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> None:
@@ -31,10 +33,10 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     head. A head that was weighed anew, on the newest days, would make lists that nobody evaluated.
     """
     from recsys.evaluation.reporting.plots import plot_training_set_age
-    from recsys.model.recommender import Recommender
+    from recsys.model.protocol import save_recommender
     from recsys.pipeline.retraining.examples import examples_of, input_example
-    from recsys.training.fit import fit
-    from recsys.training.selection import Settings, best_trial
+    from recsys.training.families.additive.selection import best_trial
+    from recsys.training.families.registry import find_family
 
     cut_off = batch.fit_through if fit_name == "judged" else batch.as_of
     training_set = read_training_set(context, batch, folder)
@@ -42,25 +44,18 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
     known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.CANDIDATE, ArtifactKind.FIT)
     config, trials = fit_config(batch), trials_of(folder, batch, known)
     trial = best_trial(trials, config)
-    settings = None
-    if fit_name != "judged":
-        judged = numbers_of(folder, "judged", known)
-        kept_files.require_fit(context, batch, folder, "judged")
-        trial = replace(trial, transition_reg=judged["params"]["transition_reg"])
-        chosen = {name: value for name, value in judged["metrics"].items() if name.startswith("validation_")}
-        settings = Settings.of(Recommender.load(folder / "judged" / "recommender"), trial, chosen)
-    result = fit(
-        examples, training_set.items, cut_off, batch.half_life_days, config,
-        neutral=training_set.neutral_through(cut_off), trial=trial, settings=settings,
-    )  # fmt: skip
+    judged = None if fit_name == "judged" else judged_fit(context, batch, folder)
+    family = find_family(trial.candidate.family)
+    result = family.fit(trial, training_data(batch, training_set, cut_off), config, judged)
     tried = {f"candidate_{trial.candidate.name}_ndcg_at_10": trial.ndcg_at_10 for trial in trials}
     numbers = {
-        "params": result.params, "metrics": {**result.metrics, **tried},
+        "params": {**result.params, "candidate": trial.candidate.name, "family": trial.candidate.family},
+        "metrics": {**result.metrics, **tried},
         "examples": examples_of(result.recommender, training_set.histories),
         "input_example": input_example(result.recommender),
     }  # fmt: skip
     with whole_folder(folder / fit_name) as building:
-        result.recommender.save(building / "recommender")
+        save_recommender(result.recommender, building / "recommender")
         (building / "plots").mkdir()
         plot_training_set_age(
             examples["age_days"].to_numpy(),
@@ -69,6 +64,23 @@ def fit_into(context: Context, batch: Batch, folder: Path, fit_name: str) -> Non
             building / "plots" / "weights_by_age.png",
         )
         (building / kept_files.NUMBERS).write_text(json.dumps(numbers, indent=2), encoding="utf-8")
+
+
+def judged_fit(context: Context, batch: Batch, folder: Path) -> FitResult:
+    """The fit that was evaluated, whose choices a refit keeps.
+
+    Raises:
+        DigestError: if a file of it is not the one that was written.
+    """
+    from recsys.model.protocol import load_recommender
+    from recsys.training.families.base import FitResult
+
+    known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.FIT)
+    numbers = numbers_of(folder, "judged", known)
+    kept_files.require_fit(context, batch, folder, "judged")
+    chosen = {name: value for name, value in numbers["metrics"].items() if name.startswith("validation_")}
+    recommender = load_recommender(folder / "judged" / "recommender")
+    return FitResult(recommender=recommender, params=numbers["params"], metrics=chosen)
 
 
 def numbers_of(folder: Path, fit_name: str, known: Known = NOTHING_KNOWN) -> dict[str, Any]:
@@ -93,6 +105,8 @@ def train(context: Context, batch: Batch, fit_name: str) -> str:
 def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str:
     """Logs one fit as a model version with everything that explains it."""
     import pandas as pd
+
+    from recsys.training.families.foreign import code_of
 
     known = kept_files.known_files(context, batch.batch_id, folder, ArtifactKind.FIT)
     numbers = numbers_of(folder, fit_name, known)
@@ -126,6 +140,7 @@ def register(context: Context, batch: Batch, folder: Path, fit_name: str) -> str
             description=describe(batch, fit_name, cut_off, numbers["metrics"]),
             input_example=pd.DataFrame(numbers["input_example"]),
             source=run_source(),
+            code=code_of(str(numbers["params"].get("family", ""))),
         ),
         kept_files.recorder_of_version(context, batch.batch_id, fit_name, known),
     )

@@ -19,6 +19,7 @@ from recsys.pipeline.retraining.thin_evidence import MANY, enough_now
 from recsys.records import Batch, BatchStatus, Decision
 from recsys.store import FeedbackStore
 from recsys.store.brigading import FlaggedBurst
+from recsys.training.families.registry import find_family
 
 LEASE = timedelta(hours=6)  # longer than the DAG's time limit: an older open batch belongs to a run that died
 HOLDOUT_SHARE = 0.5  # of the events since the champion; of all events at most, while there is none
@@ -213,7 +214,7 @@ def _later_half(store: FeedbackStore, after: datetime | None, as_of: datetime) -
 
 
 def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
-    """What the champion's run measured of the candidate that won, and the ridge of T that it chose.
+    """What the champion's run measured of the candidate that won, and what is to be kept of the champion's fit.
 
     None without a champion, or where its files are gone.
 
@@ -225,7 +226,7 @@ def _trial_of(context: Context, champion: str | None) -> dict[str, Any] | None:
         return None
     chosen = context.registry.versions.get_params(champion)
     trial = trials.measured_before(context, made[0], chosen["candidate"])
-    return None if trial is None else replace(trial, transition_reg=float(chosen["transition_reg"])).as_dict()
+    return None if trial is None else find_family(trial.candidate.family).keep(trial, chosen).as_dict()
 
 
 def require_stream(context: Context, as_of: datetime) -> tuple[datetime, datetime]:

@@ -12,7 +12,7 @@ from recsys.files.digests import NOTHING_KNOWN, Known, below, checked_bytes
 from recsys.pipeline import kept_files
 from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import NEW_RUN, TRAINING_SET
-from recsys.pipeline.retraining.recipes import candidate_names, fit_config, kept_trial
+from recsys.pipeline.retraining.recipes import candidate_names, fit_config, kept_trial, training_data
 from recsys.records import Batch
 from recsys.store.artifact_digests import ArtifactKind
 
@@ -38,7 +38,7 @@ def try_candidate(folder: Path, batch: Batch, name: str, known: Known = NOTHING_
         DigestError: if a file that it reads is not the one that was written.
     """
     from recsys.training.dataset.training_set import TrainingSet
-    from recsys.training.fit import try_candidate as measured
+    from recsys.training.families.registry import candidates_of, find_family
 
     config, names = fit_config(batch), candidate_names(batch)
     if name not in names:
@@ -49,10 +49,8 @@ def try_candidate(folder: Path, batch: Batch, name: str, known: Known = NOTHING_
     trial = kept_trial(batch)
     if trial is None:
         training_set, cut_off = TrainingSet.read(folder / TRAINING_SET, below(known, TRAINING_SET)), batch.fit_through
-        trial = measured(
-            config.candidates()[name], training_set.examples_through(cut_off), training_set.items, cut_off,
-            batch.half_life_days, config, training_set.neutral_through(cut_off),
-        )  # fmt: skip
+        candidate, data = candidates_of(config)[name], training_data(batch, training_set, cut_off)
+        trial = find_family(candidate.family).try_candidate(candidate, data, config)
     measured_on = {**trial.as_dict(), DIGEST: batch.training_set_digest}
     with whole_folder(target.parent) as building:
         (building / target.name).write_text(json.dumps(measured_on, indent=2), encoding="utf-8")

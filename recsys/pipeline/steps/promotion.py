@@ -79,7 +79,7 @@ def decide_promotion(
         batch = renewal.with_evidence(context, batch)
         evidence = evaluation.load_evidence(context, batch)
         superseded_by = verdicts.superseding_champion(context, batch, run_id)
-        verdict = evaluation.judge(
+        verdict = evaluation.reach_verdict(
             evidence, accept_gain=accept_gain, superseded_by=superseded_by, accepted_thin_evidence=accept_thin_evidence
         )
         verdicts.record_verdict(context, batch, evidence, verdict, run_id, parse_zoned_time(now))

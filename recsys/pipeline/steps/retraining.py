@@ -149,7 +149,12 @@ def try_candidate(batch_id: str, candidate: str) -> dict[str, Any]:
     with Context.open() as context:
         batch = refreezing.require_forgotten(context, context.store.backlog.get_batch(batch_id), "try_candidate")
         trial = trials.try_and_record(context, batch, candidate)
-    return {"candidate": candidate, "reg": trial.reg, "ndcg_at_10": trial.ndcg_at_10, "num_lists": trial.num_lists}
+    return {
+        **trial.settings,
+        "candidate": candidate,
+        "ndcg_at_10": trial.ndcg_at_10,
+        "num_lists": trial.num_lists,
+    }
 
 
 @step
@@ -213,7 +218,7 @@ def dry_run(run_id: str, as_of: datetime | str, now: datetime | str, config: Con
             trials.try_candidate(folder, batch, candidate)
         fits.fit_into(context, batch, folder, fit_name="judged")
         evidence = evaluation.evaluate(context, batch, folder)
-        verdict = evaluation.judge(evidence)
+        verdict = evaluation.reach_verdict(evidence)
     return {
         "would": verdict.verdict,
         "reasons": list(verdict.reasons),

@@ -1,85 +1,48 @@
-"""Item-item weights from learned vectors: the second family of candidates."""
+"""The family `embedding`: B is made of the dot products of item vectors that an `ExplainableRecommendationModel` learned."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
-import numpy.typing as npt
+from recsys.training.families.additive.family import AdditiveFamily
+from recsys.training.recipe.recipe import EMBEDDING, Candidate, FitConfig, Trial
 
-from recsys.model.explainable import ExplainableRecommendationModel
-from recsys.model.linked_weights import Associations, Matrix
-from recsys.model.losses import SampledSoftmaxLoss
-from recsys.model.nearest_items import nearest_dot_products
-from recsys.training.dataset.events import Events
-from recsys.training.recipe.recipe import Candidate, EmbeddingConfig
+if TYPE_CHECKING:
+    from recsys.model.linked_weights import Associations
+    from recsys.model.sums import Sums
+    from recsys.training.dataset.events import Events
+    from recsys.training.families.additive.selection import Selection
 
 
-class _Likes(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of likes, each listed first among items drawn evenly; another draw in every epoch."""
+class Embedding(AdditiveFamily):
+    """A candidate for each length of the vectors; there is no ridge to search."""
 
-    def __init__(
-        self, users: npt.NDArray[np.int64], items: npt.NDArray[np.int64], weights: npt.NDArray[np.float64],
-        num_items: int, config: EmbeddingConfig, seed: int,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.users, self.items, self.weights = users.astype(np.int32), items.astype(np.int32), weights
-        self.num_items, self.config = num_items, config
-        self.rng = np.random.default_rng(seed)
-        self.order = self.rng.permutation(len(users))
+    name = EMBEDDING
 
-    def __len__(self) -> int:
-        return math.ceil(len(self.users) / self.config.batch_size)
+    def candidates(self, config: FitConfig) -> Sequence[Candidate]:
+        """See `Family`."""
+        return [
+            Candidate(self.name, f"{self.name}-{dim}", {"decay_power": 0.0, "embedding_dim": dim})
+            for dim in config.embedding_dims
+        ]
 
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-        rows = self.order[index * self.config.batch_size :][: self.config.batch_size]
-        drawn = self.rng.integers(0, self.num_items, (len(rows), self.config.num_negatives), dtype=np.int32)
-        liked = self.items[rows][:, None]
-        labels = np.zeros((len(rows), 1 + self.config.num_negatives), np.float32)
-        labels[:, 0] = 1.0
-        labels[:, 1:][drawn == liked] = -1.0  # the liked item itself, drawn: neither positive nor negative
-        inputs = {"user_ids": self.users[rows], "item_ids": np.concatenate([liked, drawn], axis=1)}
-        return inputs, labels, self.weights[rows].astype(np.float32)
+    def try_on(self, selection: Selection, candidate: Candidate) -> Trial:
+        """See `ItemItemFamily`."""
+        from recsys.training.head.search import term_value
 
-    def on_epoch_end(self) -> None:
-        self.order = self.rng.permutation(len(self.users))
+        trial = Trial(candidate, 0.0, 0, {"reg": 0.0})
+        weights = self.item_item(selection.linked.gram, selection.earliest, trial, selection.config)
+        examples = selection.examples_with(weights)
+        return Trial(
+            candidate, term_value(examples, "likes", selection.config.head), len(examples.num_liked), {"reg": 0.0}
+        )
+
+    def item_item(self, gram: Sums, events: Events, trial: Trial, config: FitConfig) -> Associations:
+        """See `ItemItemFamily`."""
+        from recsys.training.families.additive.solving import vector_weights
+
+        return vector_weights(gram, events, trial.candidate, config)
 
 
-def embedding_weights(
-    events: Events,
-    num_linked: int,
-    candidate: Candidate,
-    config: EmbeddingConfig,
-    seed: int,
-    num_neighbors: int | None = None,
-) -> Matrix:
-    """Trains the vectors on the likes; gives the dot products of the items' vectors.
-
-    Args:
-        events: whose likes train, by their sample weight.
-        num_linked: the first items, which have vectors.
-        candidate: of the family `embedding`.
-        config: how to train.
-        seed: of vectors, order and draws.
-        num_neighbors: the largest of each item that are kept, in a sparse matrix; None: all, in a dense one.
-
-    Returns:
-        float32 `(num_linked, num_linked)`, zeros on the diagonal; symmetric if dense.
-    """
-    chosen = events.is_like & (events.items < num_linked)
-    if not chosen.any():
-        return Associations.none(num_linked, num_linked, num_neighbors is not None).matrix
-    keras.utils.set_random_seed(seed)
-    model = ExplainableRecommendationModel(
-        events.num_users, num_linked, candidate.embedding_dim, top_k=1, l2_reg=config.l2_reg, seed=seed
-    )
-    loss = SampledSoftmaxLoss(sampling_probability=min(1.0, config.num_negatives / num_linked))
-    model.compile(keras.optimizers.Adam(config.learning_rate), loss=[loss, None, None, None, None])
-    weights = events.weights(candidate.decay_power)[chosen]
-    likes = _Likes(events.users[chosen], events.items[chosen], weights, num_linked, config, seed)
-    model.fit(likes, epochs=config.epochs, verbose=0, shuffle=False)
-    if num_neighbors is None:
-        return model.item_similarities(normalized=False)
-    return nearest_dot_products(model.embedding.item_embeddings.numpy(), num_neighbors)
+FAMILY = Embedding()

@@ -21,15 +21,22 @@ from pathlib import Path
 from recsys.errors import TerminalError
 from recsys.training.recipe.code_modules import Definition, Module, read_module
 
-ROOTS = (
-    "recsys.training.fit:fit",
-    "recsys.training.fit:try_candidate",
-    "recsys.training.recipe.recipe:FitConfig",
+DATA_ROOTS = (
     "recsys.training.dataset.training_set:write_training_set",
     "recsys.training.dataset.training_set:TrainingSet",
     "recsys.model.eligible_items:catalog_frame",
 )
-HOW_RECIPES_ARE_COMPARED = ("recsys.training.recipe.code", "recsys.training.recipe.code_modules")  # no fit executes it
+ROOTS = (
+    "recsys.training.families.additive.fit:fit",
+    "recsys.training.families.additive.fit:try_candidate",
+    "recsys.training.families.closed_form:ClosedForm",
+    "recsys.training.families.embedding:Embedding",
+    "recsys.training.recipe.recipe:FitConfig",
+    *DATA_ROOTS,
+)
+HOW_RECIPES_ARE_COMPARED = (  # no fit executes it
+    "recsys.training.recipe.code", "recsys.training.recipe.code_modules", "recsys.training.families.foreign",
+)  # fmt: skip
 QUERIES = ("events", "histories", "neutral_signals", "newest_signals", "training_set")
 PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 _SQL_TEXT_OR_COMMENT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -48,14 +55,24 @@ def code_digest(package_parent: Path = PACKAGE_PARENT) -> str:
     Raises:
         TerminalError: if a root or a query is not there.
     """
-    texts = sorted(found_code(package_parent))
+    texts = [*sorted(found_code(package_parent)), *queries(package_parent)]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def queries(package_parent: Path = PACKAGE_PARENT) -> list[str]:
+    """The queries that build a training set, without comments.
+
+    Raises:
+        TerminalError: if one is not there.
+    """
+    texts = []
     for name in QUERIES:
         files = [folder / f"{name}.sql" for folder in (package_parent / "recsys" / "sql", package_parent / "sql")]
         text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), None)
         if text is None:
             raise TerminalError(f"Expected the query {name}.sql in {package_parent}, found none: install recsys again.")
         texts.append(without_comments(text))
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    return texts
 
 
 def without_comments(sql: str) -> str:
@@ -80,6 +97,14 @@ def found_code(package_parent: Path, roots: Iterable[str] = ROOTS) -> set[str]:
             raise TerminalError(
                 f"Expected {name} in {module}, found none: mend ROOTS in recsys/training/recipe/code.py."
             )
+    return search.finish()
+
+
+def reached_code(names: Iterable[str], package_parent: Path = PACKAGE_PARENT) -> set[str]:
+    """The same from any names, `module:name`, that need not stand for a definition: a family that is not ours imports them."""
+    search = _Search(package_parent)
+    for name in names:
+        search.reach(*name.split(":"))
     return search.finish()
 
 

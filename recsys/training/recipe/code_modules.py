@@ -114,6 +114,13 @@ def read_module(package_parent: Path, name: str) -> Module | None:
     return module
 
 
+def normal_source(file: Path) -> tuple[str, set[str]]:
+    """A module of another package in the form in which recipes are compared, and what it imports from ours: `module:name`."""
+    tree = _Normal().visit(ast.parse(file.read_text(encoding="utf-8")))
+    brings = [name for _, name in Module.imports_in(tree)]
+    return ast.unparse(tree), {f"{module}:{name}" for module, name in brings if name is not None}
+
+
 def _add(module: Module, node: ast.stmt) -> None:
     if isinstance(node, _Import):
         module.imports |= dict(node.brings)

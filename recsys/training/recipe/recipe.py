@@ -1,21 +1,21 @@
-"""How a model is fitted: the configuration, the candidates of the two families, and the name of the recipe.
+"""How a model is fitted: the configuration, the candidates of the families, and what they are worth.
 
 Loads nothing heavy: the DAG files read the names of the candidates here.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
-from recsys.training.recipe.code import code_digest
 
 CLOSED_FORM, EMBEDDING = "closed_form", "embedding"
-FAMILIES = (CLOSED_FORM, EMBEDDING)
+FAMILIES = (CLOSED_FORM, EMBEDDING)  # ours, which a run tries if nobody says otherwise
+_CANDIDATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 MAX_SEED = 2**32 - 1  # what NumPy takes
 MAX_USER_SHARE = 0.01  # of a training set's weight; see `weights.user_share_factors`
 
@@ -114,45 +114,46 @@ class AnswerConfig:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of a family's grid: where the item-item weights B come from. Everything else is chosen for each alike.
+    """One point of a family's grid.
 
     Attributes:
-        family: `closed_form` (a linear autoencoder over signed, decayed histories) or `embedding` (dot products of the
-            item vectors of an `ExplainableRecommendationModel`).
-        decay_power: of the time decay of what B learns from: 1 is the half-life as it is, 0 none.
-        embedding_dim: length of the vectors; 0 in closed form.
+        family: the name by which the family is found, see `recsys.training.families.registry`.
+        name: of the candidate, such as `closed_form-decayed`; it names folders and metrics.
+        settings: JSON-able: what is special about it. Of ours `decay_power` (of the time decay of what B learns from: 1 is the
+            half-life as it is, 0 none) and `embedding_dim` (length of the vectors; 0 in closed form).
     """
 
     family: str
-    decay_power: float
-    embedding_dim: int = 0
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """Such as `closed_form-decayed` or `embedding-32`."""
-        if self.family == EMBEDDING:
-            return f"{EMBEDDING}-{self.embedding_dim}"
-        decays = {1.0: "decayed", 0.0: "lasting"}
-        return f"{CLOSED_FORM}-{decays.get(self.decay_power, f'{self.decay_power:g}')}"
+    def __post_init__(self) -> None:
+        if not _CANDIDATE_NAME.fullmatch(self.name):
+            raise InputError(
+                f"Expected the name of a candidate as letters, digits, '_', '-' and '.', got {self.name!r}: it names a folder."
+            )
+
+    def found_by(self, family: str) -> Candidate:
+        """The same candidate of a family that is found by another name."""
+        return replace(self, family=family)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate with its best ridge, and what it is worth on the newest windows.
+    """A candidate, and what it is worth on the newest windows.
 
     Attributes:
-        candidate: where B comes from.
-        reg: relative ridge of B; 0.0 for embeddings.
-        ndcg_at_10: of the best trend and B on the newest windows, see `term_value`.
+        candidate: what was tried.
+        ndcg_at_10: on the newest windows; of ours that of the best trend and B, see `term_value`.
         num_lists: behind it.
-        transition_reg: relative ridge of T that an earlier fit chose; None: it is chosen with the head.
+        settings: JSON-able: what was chosen for the candidate. Of ours `reg`, the relative ridge of B (0.0 for embeddings), and
+            `transition_reg`, that of T, where an earlier fit chose it; without it, it is chosen with the head.
     """
 
     candidate: Candidate
-    reg: float
     ndcg_at_10: float
     num_lists: int
-    transition_reg: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -160,8 +161,22 @@ class Trial:
 
     @classmethod
     def from_dict(cls, numbers: dict[str, Any]) -> Trial:
-        """From what `as_dict` gave."""
+        """From what `as_dict` gave, now or when only our two families were there."""
+        numbers = numbers if "settings" in numbers else _as_now(numbers)
         return cls(**{**numbers, "candidate": Candidate(**numbers["candidate"])})
+
+
+def _as_now(numbers: dict[str, Any]) -> dict[str, Any]:
+    """A trial in the form of before, when ridges and candidates' settings had fields of their own."""
+    settings, candidate = dict(numbers["candidate"]), {name: numbers.get(name) for name in ("reg", "transition_reg")}
+    family, dim, power = settings.pop("family"), settings.get("embedding_dim", 0), settings["decay_power"]
+    about = dim or {1.0: "decayed", 0.0: "lasting"}.get(power, f"{power:g}")
+    return {
+        "candidate": {"family": family, "name": f"{family}-{about}", "settings": {"embedding_dim": 0, **settings}},
+        "ndcg_at_10": numbers["ndcg_at_10"],
+        "num_lists": numbers["num_lists"],
+        "settings": {name: value for name, value in candidate.items() if value is not None},
+    }
 
 
 @dataclass(frozen=True)
@@ -169,7 +184,8 @@ class FitConfig:
     """How a model is fitted. One procedure for every data set: what depends on the data is chosen on validation.
 
     Attributes:
-        families: that give candidates, in the order of preference where validation sees no difference.
+        families: names of those that give candidates, in the order of preference where validation sees no difference; see
+            `recsys.training.families.registry`.
         trend_half_lives_days: half-lives of the trend terms; the longest is plain popularity.
         reg_grid: relative ridge values of the item-item weights to choose from.
         decay_powers: candidates of the closed form. Taste in films fades more slowly than what is talked about.
@@ -213,32 +229,3 @@ class FitConfig:
     def is_sparse(self, num_linked: int) -> bool:
         """Whether the weights from item to item are kept for the nearest items only."""
         return num_linked > self.max_dense
-
-    def candidates(self) -> dict[str, Candidate]:
-        """The grid of each family by name, in the order of preference.
-
-        Raises:
-            InputError: if a family is unknown, or none is left.
-        """
-        grids = {
-            CLOSED_FORM: [Candidate(CLOSED_FORM, power) for power in self.decay_powers],
-            EMBEDDING: [Candidate(EMBEDDING, 0.0, dim) for dim in self.embedding_dims],
-        }
-        unknown = sorted(set(self.families) - set(grids))
-        found = {candidate.name: candidate for family in self.families for candidate in grids.get(family, ())}
-        if unknown or not found:
-            raise InputError(f"Expected at least one family out of {', '.join(FAMILIES)}, got {list(self.families)}.")
-        return found
-
-
-def recipe_id(config: FitConfig, half_life_days: float | None) -> str:
-    """Names a recipe: the configuration and exactly the code that a fit executes, without the seed or what validation chooses.
-
-    Two fits with one recipe differ in their data only; the gate calls the second a refresh of the first. See
-    `recsys.training.recipe.code` for what counts as a change of the code.
-    `half_life_days` None: the rule "a quarter of the stream", whatever it resolves to.
-    """
-    settings = {**asdict(config), "half_life_days": half_life_days}
-    settings.pop("seed")
-    text = json.dumps(settings, sort_keys=True) + code_digest()
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -313,3 +313,25 @@ def test_a_row_of_the_future_writes_no_list_at_each_request(published: FeedbackS
     later = [serve_list(published, "u", NOW + (10 + n) * MINUTE, 3) for n in range(3)]
     assert len({one.recommendation_set_id for one in later} - {asked[0].recommendation_set_id}) == 1
     assert "i2" not in ids(later[0])
+
+
+def test_a_list_whose_scores_are_no_sums_is_served_as_published_without_what_may_not_be_shown(
+    published: FeedbackStore,
+) -> None:
+    """A model of another family shows its nearest items, not what its scores are made of."""
+    own = tuple(
+        RecommendationEntry(rank, f"i{rank - 1}", 2.0 - 0.05 * rank, "Near Liked", {"like:liked": 0.9}, None)
+        for rank in range(1, 7)
+    )
+    lists = [RecommendationSet(user, "8", NOW, NOW, own) for user in ("u", None)]
+    published.lists.replace_recommendation_sets("8", NOW, lists)
+    assert ids(serve_list(published, "u", NOW, k=6)) == ["i0", "i1", "i2", "i3", "i4", "i5"]
+    dislike(published, "i0", DislikeReason.WRONG_GENRE)
+    published.catalog.exclude_item("u", "i3", NOW + MINUTE)
+    served = serve_list(published, "u", NOW + 2 * MINUTE, k=4)
+    assert ids(served) == ["i1", "i2", "i4", "i5"]
+    assert [entry.rank for entry in served.entries] == [1, 2, 3, 4]
+    before = {entry.item_id: entry for entry in own}
+    for entry in served.entries:
+        was = before[entry.item_id]
+        assert (entry.score, entry.reason, entry.contributions) == (was.score, was.reason, was.contributions)

@@ -15,6 +15,7 @@ from recsys.feedback.handler import get_dislike_pattern_analysis, get_user_disli
 from recsys.records import DislikeReason
 from recsys.store import FeedbackStore
 from recsys.store.api_keys import Scope
+from recsys.store.database import Database
 from recsys.store.database_errors import parse_url
 from recsys.store.engine import make_engine
 from recsys.store.tables import metadata
@@ -26,7 +27,7 @@ def nowhere() -> FeedbackStore:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    return FeedbackStore(make_engine(parse_url(f"postgresql://recsys:hunter2@127.0.0.1:{port}/recsys")))
+    return FeedbackStore(Database(make_engine(parse_url(f"postgresql://recsys:hunter2@127.0.0.1:{port}/recsys"))))
 
 
 def test_health_and_readiness(api: Api) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from recsys.evaluation.baselines import compared_lists
-from recsys.evaluation.evaluate import USER_METRICS, Holdout, judge_systems
+from recsys.evaluation.evaluate import USER_METRICS, Holdout, evaluate_systems
 from recsys.evaluation.metrics.catalog import SYSTEM_METRICS
 from recsys.evaluation.metrics.user_slices import DIMENSIONS
 from recsys.model.recommender import Recommender
@@ -40,7 +40,7 @@ def recommender() -> Recommender:
 
 def test_nothing_is_left_out(recommender: Recommender) -> None:
     holdout = make_holdout(500, recommender)
-    found = judge_systems({"challenger": recommender, "champion": recommender}, holdout, NUM_ITEMS)
+    found = evaluate_systems({"challenger": recommender, "champion": recommender}, holdout, NUM_ITEMS)
     users = sorted(holdout.judgements["user_id"].unique())
     systems = ["challenger", "champion", "decayed_popularity", "popularity"]
     assert list(zip(found.per_user["system"], found.per_user["user_id"], strict=True)) == [
@@ -59,7 +59,7 @@ def test_nothing_is_left_out(recommender: Recommender) -> None:
 
 def test_auc_is_there_for_who_liked_and_disliked_and_only_for_them(recommender: Recommender) -> None:
     holdout = make_holdout(60, recommender)
-    per_user = judge_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_user
+    per_user = evaluate_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_user
     has_both = (per_user["num_liked"] > 0) & (per_user["num_disliked"] > 0)
     assert (per_user["auc"].notna() == has_both).all()
     assert 0 < has_both.sum() < len(per_user)
@@ -69,10 +69,10 @@ def test_what_the_holdout_holds_changes_neither_popularity_nor_novelty(recommend
     """Otherwise a system would be called popular for predicting the future."""
     holdout = make_holdout(60, recommender)
     names = ["novelty_at_10", "popularity_at_10", "diversity_at_10", "calibration_error_at_10"]
-    before = judge_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_user
+    before = evaluate_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_user
     flipped = holdout.judgements.assign(label=1 - holdout.judgements["label"])
     other = Holdout(**{**vars(holdout), "judgements": flipped})
-    after = judge_systems({"challenger": recommender}, other, NUM_ITEMS).per_user
+    after = evaluate_systems({"challenger": recommender}, other, NUM_ITEMS).per_user
     pd.testing.assert_frame_equal(before[names], after[names])
     assert not before["ndcg_at_10"].equals(after["ndcg_at_10"])
 
@@ -91,7 +91,7 @@ def test_what_is_barred_is_neither_listed_nor_judged(recommender: Recommender) -
     for own in lists.values():
         assert set(own["item_id"]).isdisjoint(barred)
     assert "i01" in set(lists["champion"]["item_id"])  # judged by the run's rule, whatever the champion was made for
-    found = judge_systems({"challenger": recommender}, restricted, NUM_ITEMS).per_user
+    found = evaluate_systems({"challenger": recommender}, restricted, NUM_ITEMS).per_user
     judged = restricted.judgements[restricted.judgements["label"] == 1].groupby("user_id").size()
     own = found[found["system"] == "challenger"].set_index("user_id")["num_liked"]
     assert own[own > 0].to_dict() == judged.to_dict()
@@ -101,7 +101,7 @@ def test_what_is_barred_is_neither_listed_nor_judged(recommender: Recommender) -
 def test_a_holdout_without_users_is_judged_too(recommender: Recommender) -> None:
     holdout = make_holdout(20, recommender)
     empty = Holdout(**{**vars(holdout), "judgements": holdout.judgements.iloc[:0]})
-    found = judge_systems({"challenger": recommender}, empty, NUM_ITEMS)
+    found = evaluate_systems({"challenger": recommender}, empty, NUM_ITEMS)
     assert found.per_user.empty
     assert found.slices.empty
     assert set(USER_METRICS) <= set(found.per_user)
@@ -109,7 +109,7 @@ def test_a_holdout_without_users_is_judged_too(recommender: Recommender) -> None
 
 def test_the_same_list_for_everybody_shows(recommender: Recommender) -> None:
     holdout = make_holdout(300, recommender)
-    found = judge_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_system
+    found = evaluate_systems({"challenger": recommender}, holdout, NUM_ITEMS).per_system
     assert found["popularity"]["personalisation_at_10"] < found["challenger"]["personalisation_at_10"]
     assert found["popularity"]["gini_at_10"] > found["challenger"]["gini_at_10"]
 
@@ -118,4 +118,4 @@ def test_later_events_do_not_leak_into_examples_by_mistake(recommender: Recommen
     holdout = make_holdout(20, recommender)
     later = holdout.examples.assign(occurred_at=pd.Timestamp(BEGIN + timedelta(days=1)))
     with pytest.raises(ValueError, match="after"):
-        judge_systems({"challenger": recommender}, Holdout(**{**vars(holdout), "examples": later}), NUM_ITEMS)
+        evaluate_systems({"challenger": recommender}, Holdout(**{**vars(holdout), "examples": later}), NUM_ITEMS)

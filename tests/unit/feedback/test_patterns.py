@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recsys.feedback.lifts import FeatureLift
-from recsys.feedback.patterns import Severity, judge_severity
+from recsys.feedback.patterns import Severity, classify_severity
 from recsys.feedback.reasons import FeatureKind
 
 
@@ -33,12 +33,12 @@ def lift_of(lift: float | None, p_value: float | None, compared: int = 12, sever
 def test_severity_goes_by_lift_and_significance(
     lift: float | None, p_value: float | None, severity: Severity | None
 ) -> None:
-    assert judge_severity(lift_of(lift, p_value), is_overall=True) == severity
-    assert judge_severity(lift_of(lift, p_value, several=False), is_overall=False) == severity
+    assert classify_severity(lift_of(lift, p_value), is_overall=True) == severity
+    assert classify_severity(lift_of(lift, p_value, several=False), is_overall=False) == severity
 
 
 def test_a_pattern_needs_enough_dislikes_and_over_all_users_more_than_one_user() -> None:
-    assert judge_severity(lift_of(5.0, 0.0, compared=9), is_overall=True) is None
-    assert judge_severity(lift_of(5.0, 0.0, several=False), is_overall=True) is None
-    assert judge_severity(lift_of(5.0, 0.0, compared=3, several=False), is_overall=False) is Severity.HIGH
-    assert judge_severity(lift_of(5.0, 0.0, compared=2, several=False), is_overall=False) is None
+    assert classify_severity(lift_of(5.0, 0.0, compared=9), is_overall=True) is None
+    assert classify_severity(lift_of(5.0, 0.0, several=False), is_overall=True) is None
+    assert classify_severity(lift_of(5.0, 0.0, compared=3, several=False), is_overall=False) is Severity.HIGH
+    assert classify_severity(lift_of(5.0, 0.0, compared=2, several=False), is_overall=False) is None

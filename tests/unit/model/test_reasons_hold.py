@@ -12,7 +12,7 @@ import pytest
 from recsys.model.counterfactual import counterfactuals
 from recsys.model.recommender import Recommender
 from recsys.simulation.generator import GeneratorConfig, generate
-from recsys.training.fit import fit
+from recsys.training.families.additive.fit import fit
 from recsys.training.recipe.recipe import CLOSED_FORM, FitConfig
 from tests.unit.claims import claims_of
 from tests.unit.recommenders import REASONS

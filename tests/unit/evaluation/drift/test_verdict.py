@@ -21,12 +21,12 @@ from recsys.evaluation.drift.verdict import (
     Drift,
     DriftConfig,
     DriftVerdict,
-    judge_drift,
+    decide_drift,
     number_distance,
     number_drift,
     overall_verdict,
+    reference_limit,
     share_distance,
-    usual_limit,
 )
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -71,9 +71,9 @@ def test_numbers_with_nothing_in_common_are_one_apart() -> None:
 
 
 @given(st.lists(st.floats(0, 0.99), min_size=2, max_size=20))
-def test_the_limit_is_above_what_is_usual_by_the_least_effect(usual: list[float]) -> None:
-    mean = float(np.mean(usual))
-    assert usual_limit(usual, CONFIG) >= mean + CONFIG.min_effect * (1.0 - mean) - 1e-12
+def test_the_limit_is_above_what_is_usual_by_the_least_effect(reference_distances: list[float]) -> None:
+    mean = float(np.mean(reference_distances))
+    assert reference_limit(reference_distances, CONFIG) >= mean + CONFIG.min_effect * (1.0 - mean) - 1e-12
 
 
 def test_of_equals_one_in_a_hundred_is_above_the_limit_at_most() -> None:
@@ -81,12 +81,14 @@ def test_of_equals_one_in_a_hundred_is_above_the_limit_at_most() -> None:
     rng = np.random.default_rng(0)
     draws = rng.normal(0.5, 0.1, (20_000, 9))
     config = DriftConfig(min_effect=1e-6)
-    above = [next_one > usual_limit(usual, config) for *usual, next_one in draws[:4_000]]
+    above = [
+        next_one > reference_limit(reference_distances, config) for *reference_distances, next_one in draws[:4_000]
+    ]
     assert np.mean(above) <= 2 * config.significance / len(TITLES)
 
 
 @pytest.mark.parametrize(
-    ("distance", "usual", "verdict", "words"),
+    ("distance", "reference_distances", "verdict", "words"),
     [
         (
             0.11,
@@ -101,11 +103,11 @@ def test_of_equals_one_in_a_hundred_is_above_the_limit_at_most() -> None:
     ],
 )
 def test_only_more_than_usual_is_drift(
-    distance: float, usual: tuple[float, ...], verdict: DriftVerdict, words: str
+    distance: float, reference_distances: tuple[float, ...], verdict: DriftVerdict, words: str
 ) -> None:
     from recsys.evaluation.drift.verdict import Shift
 
-    found = judge_drift("genres", distance, usual, CONFIG, [Shift("Horror", 0.1, 0.4)])
+    found = decide_drift("genres", distance, reference_distances, CONFIG, [Shift("Horror", 0.1, 0.4)])
     assert found.verdict == verdict
     assert words in found.reason
     assert found.reason.startswith("which genres: ")
@@ -164,7 +166,7 @@ def test_a_stream_that_is_as_ever_has_not_drifted(seed: int) -> None:
 def test_what_changed_has_drifted_and_is_named(changed: str, shift: str) -> None:
     found = drifts_of(*stream(changed=changed))
     assert found[changed].verdict == DriftVerdict.DRIFT, found[changed].reason
-    assert found[changed].distance > found[changed].limit > max(found[changed].usual)
+    assert found[changed].distance > found[changed].limit > max(found[changed].reference_distances)
     assert shift in {one.name for one in found[changed].shifts}
     assert shift in found[changed].reason
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.evaluation.metrics.accuracy import METRICS, coverage, judge
+from recsys.evaluation.metrics.accuracy import METRICS, coverage, evaluate_lists
 
 USERS, ITEMS = ["ann", "bob", "cid"], [f"i{n}" for n in range(7)]
 
@@ -56,7 +56,7 @@ def test_agrees_with_a_brute_force(lists, labels, k, recall_k, random) -> None:
     rows = as_lists(lists)
     order = list(range(len(rows)))
     random.shuffle(order)  # the ranks count, not the order of the rows
-    judged = judge({"some": rows.iloc[order], "empty": rows.iloc[:0]}, as_judgements(labels), k, recall_k)
+    judged = evaluate_lists({"some": rows.iloc[order], "empty": rows.iloc[:0]}, as_judgements(labels), k, recall_k)
     assert list(zip(judged["system"], judged["user_id"], strict=True)) == [
         (system, user) for system in ("empty", "some") for user in sorted(labels)
     ]
@@ -71,7 +71,7 @@ def test_a_worked_example() -> None:
     """Liked at ranks 2 and 4 of three liked; one disliked at rank 1."""
     lists = as_lists({"ann": ["i0", "i1", "i2", "i3"]})
     labels = as_judgements({"ann": {"i0": 0, "i1": 1, "i3": 1, "never made": 1}})
-    row = judge({"x": lists}, labels).iloc[0]
+    row = evaluate_lists({"x": lists}, labels).iloc[0]
     gained, ideal = 1 / math.log2(3) + 1 / math.log2(5), 1 + 1 / math.log2(3) + 1 / math.log2(4)
     np.testing.assert_allclose(list(row[list(METRICS)]), [gained / ideal, 2 / 3, 1 / 2, 1 / 10])
 
@@ -80,16 +80,16 @@ def test_a_perfect_list_has_an_ndcg_of_one_however_many_items_are_liked() -> Non
     items = [f"i{n}" for n in range(30)]
     for num_liked in (1, 9, 10, 11, 30):
         labels = as_judgements({"ann": dict.fromkeys(items[:num_liked], 1)})
-        assert judge({"x": as_lists({"ann": items})}, labels)["ndcg_at_10"].item() == pytest.approx(1.0)
+        assert evaluate_lists({"x": as_lists({"ann": items})}, labels)["ndcg_at_10"].item() == pytest.approx(1.0)
 
 
 def test_users_of_the_lists_whom_nobody_judged_are_left_out() -> None:
-    judged = judge({"x": as_lists({"ann": ["i0"], "bob": ["i0"]})}, as_judgements({"bob": {"i0": 1}}))
+    judged = evaluate_lists({"x": as_lists({"ann": ["i0"], "bob": ["i0"]})}, as_judgements({"bob": {"i0": 1}}))
     assert list(judged["user_id"]) == ["bob"]
 
 
 def test_an_empty_holdout_gives_no_rows() -> None:
-    judged = judge({"x": as_lists({"ann": ["i0"]})}, as_judgements({}))
+    judged = evaluate_lists({"x": as_lists({"ann": ["i0"]})}, as_judgements({}))
     assert judged.empty
     assert {"system", "user_id", "num_liked", "num_disliked", *METRICS} == set(judged)
 
@@ -106,7 +106,7 @@ def test_an_empty_holdout_gives_no_rows() -> None:
 )
 def test_lists_that_are_no_lists_are_refused(lists: pd.DataFrame, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        judge({"x": lists}, as_judgements({"ann": {"i0": 1}}))
+        evaluate_lists({"x": lists}, as_judgements({"ann": {"i0": 1}}))
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_lists_that_are_no_lists_are_refused(lists: pd.DataFrame, expected: str)
 )
 def test_judgements_that_contradict_themselves_are_refused(judgements: pd.DataFrame, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        judge({"x": as_lists({"ann": ["i0"]})}, judgements)
+        evaluate_lists({"x": as_lists({"ann": ["i0"]})}, judgements)
 
 
 def test_no_system_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one system"):
-        judge({}, as_judgements({"ann": {"i0": 1}}))
+        evaluate_lists({}, as_judgements({"ann": {"i0": 1}}))
 
 
 def test_coverage_counts_each_item_once_and_only_the_first_k() -> None:
@@ -145,6 +145,6 @@ def test_ten_thousand_users_are_judged_within_a_second() -> None:
     )
     judgements = lists[lists["rank"] % 4 == 0].assign(label=lambda frame: (frame["rank"] % 8 == 0).astype(np.int8))
     began = time.process_time()
-    judged = judge({"x": lists}, judgements)
+    judged = evaluate_lists({"x": lists}, judgements)
     assert time.process_time() - began < 1.0
     assert len(judged) == 10_000

@@ -1,11 +1,11 @@
-"""The metrics of the gate, `recsys.evaluation.metrics.accuracy.judge`, against the NumPy reference."""
+"""The metrics of the gate, `recsys.evaluation.metrics.accuracy.evaluate_lists`, against the NumPy reference."""
 
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.evaluation.metrics.accuracy import judge
+from recsys.evaluation.metrics.accuracy import evaluate_lists
 from recsys.model.metrics import reference
 
 K, RECALL_K = 10, 20
@@ -30,7 +30,7 @@ def test_judge_agrees_with_the_reference(seed: int) -> None:
         row_scores[num_items + num_users :] = 1.0
         labels.append(row_labels)
         scores.append(row_scores)
-    result = judge(
+    result = evaluate_lists(
         {"some": pd.DataFrame(lists, columns=["user_id", "rank", "item_id"], dtype=np.int64)},
         pd.DataFrame(judgements, columns=["user_id", "item_id", "label"]),
         k=K,

@@ -13,9 +13,9 @@ from recsys.model.additive import PERSONAL_TERMS
 from recsys.model.feature_adjustment import FeatureVocabulary
 from recsys.model.linked_weights import Associations
 from recsys.training.dataset.events import Events, NeutralEvents
+from recsys.training.families.additive.selection import build_model
 from recsys.training.head.examples import collect_examples, validation_splits
 from recsys.training.recipe.recipe import FitConfig, HeadConfig
-from recsys.training.selection import build_model
 
 
 def events(ages: list[float], users: list[int] | None = None, is_like: bool = True) -> Events:

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from recsys.errors import TerminalError
-from recsys.training.fit import fit
+from recsys.training.families.additive.fit import fit
+from recsys.training.families.identity import recipe_id
+from recsys.training.families.registry import candidates_of
 from recsys.training.recipe.code import ROOTS, code_digest, found_code, without_comments
 from recsys.training.recipe.recipe import CLOSED_FORM, EMBEDDING, EmbeddingConfig, FitConfig, HeadConfig
-from tests.unit.training.test_fit import CUT_OFF, catalog, taste_stream
+from tests.unit.training.families.additive.test_fit import CUT_OFF, catalog, taste_stream
 
 NOT_FITTING = ("training/recipe/code.py", "training/recipe/code_modules.py")  # they only tell recipes apart
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -61,9 +63,12 @@ def test_what_a_fit_executes_is_the_recipe(code: Path, file: str, old: str, new:
 
 def test_what_no_fit_executes_is_not(code: Path) -> None:
     edit(
-        code, "recsys/training/fit.py", '"""Fits the additive model', '"""Fits, with a mended typo, the additive model'
+        code,
+        "recsys/training/families/additive/fit.py",
+        '"""Fits the additive model',
+        '"""Fits, with a mended typo, the additive model',
     )
-    edit(code, "recsys/training/fit.py", "    data = _data(", "    # a comment\n    data  =  _data(")
+    edit(code, "recsys/training/families/additive/fit.py", "    data = _data(", "    # a comment\n    data  =  _data(")
     edit(code, "recsys/training/dataset/weights.py", "from __future__", "# another\nfrom __future__")
     edit(
         code,
@@ -105,6 +110,9 @@ def test_a_moved_file_alone_is_not(code: Path) -> None:
 @pytest.mark.parametrize("family", [CLOSED_FORM, pytest.param(EMBEDDING, marks=pytest.mark.thorough)])
 def test_every_function_that_a_fit_executes_is_found(family: str) -> None:
     executed: set[str] = set()
+    config = replace(CONFIG, families=(family,))
+    candidates_of(config)  # loads the family, which is no part of a fit
+    recipe_id(config, 30.0)  # reads the code
 
     def watch(frame: FrameType, event: str, argument: Any) -> None:
         file = frame.f_code.co_filename
@@ -113,7 +121,7 @@ def test_every_function_that_a_fit_executes_is_found(family: str) -> None:
 
     sys.settrace(watch)
     try:
-        fit(taste_stream(num_users=60), catalog(), CUT_OFF, 30.0, replace(CONFIG, families=(family,)))
+        fit(taste_stream(num_users=60), catalog(), CUT_OFF, 30.0, config)
     finally:
         sys.settrace(None)
 
@@ -129,8 +137,8 @@ def functions(text: str) -> Iterator[str]:
 
 
 def test_a_root_that_is_not_there_says_where_to_mend_it() -> None:
-    with pytest.raises(TerminalError, match=r"Expected gone in recsys.training.fit, found"):
-        found_code(REPOSITORY, [*ROOTS, "recsys.training.fit:gone"])
+    with pytest.raises(TerminalError, match=r"Expected gone in recsys.training.families.additive.fit, found"):
+        found_code(REPOSITORY, [*ROOTS, "recsys.training.families.additive.fit:gone"])
 
 
 def test_a_comment_sign_inside_a_text_stays() -> None:

@@ -12,23 +12,23 @@ import pandas as pd
 
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
-from recsys.training.families.linked_state import LinkedState
-from recsys.training.families.solving import solve
-from recsys.training.fit_data import FitData
+from recsys.training.families.additive.fit_data import FitData
+from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.selection import Selection, Settings, best_trial, build_model
+from recsys.training.families.additive.solving import solve
+from recsys.training.families.base import FitResult
+from recsys.training.families.registry import additive_family, candidates_of
 from recsys.training.head.adjustment_power import choose_power, histories_of
 from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
-from recsys.training.selection import Selection, Settings, best_trial, build_model
 
 Progress = Callable[[str], None]
 
 
-@dataclass
-class FitResult:
-    """A fitted recommender, what validation chose, the numbers behind it (all JSON-able), and the sums for the next night."""
+@dataclass(kw_only=True)
+class AdditiveFit(FitResult):
+    """A fit of the additive model, with its sums for the next night."""
 
     recommender: Recommender
-    params: dict[str, Any]
-    metrics: dict[str, float]
     state: LinkedState
 
 
@@ -42,7 +42,8 @@ def try_candidate(
     neutral: pd.DataFrame | None = None,
 ) -> Trial:
     """What one candidate is worth on the newest events up to `cut_off`. Arguments and errors as for `fit`."""
-    return Selection(_data(examples, items, cut_off, half_life_days, config, neutral), config).try_candidate(candidate)
+    selection = Selection(_data(examples, items, cut_off, half_life_days, config, neutral), config)
+    return additive_family(candidate.family).try_on(selection, candidate)
 
 
 def fit(
@@ -56,7 +57,7 @@ def fit(
     trial: Trial | None = None,
     state: LinkedState | None = None,
     settings: Settings | None = None,
-) -> FitResult:
+) -> AdditiveFit:
     """Fits on every example up to `cut_off`; the last days before it choose the settings, then all of it is used.
 
     Args:
@@ -65,7 +66,7 @@ def fit(
         items: catalog: `item_id`, `title`, `genres`, `cast`, `franchise`, and what `recsys.model.eligible_items` reads.
         cut_off: aware datetime that ages are counted from.
         half_life_days: of the sample weights, > 0.
-        config: see `FitConfig`.
+        config: see `FitConfig`; its families are those of the additive model.
         progress: called with a few words before each part.
         neutral: ratings without an opinion, and clicks (`user_id`, `item_id`, `occurred_at`), none after `cut_off`.
         trial: the candidate to fit; None tries all of `config` and takes the best.
@@ -74,11 +75,11 @@ def fit(
         settings: what an earlier fit chose, to be kept: nothing is chosen anew. Goes with `trial`.
 
     Raises:
-        InputError: if there is no liked example to learn from.
+        InputError: if there is no liked example to learn from, or a family makes another model.
         ValueError: if an example is newer than `cut_off`.
     """
     data = _data(examples, items, cut_off, half_life_days, config, neutral)
-    if trial is not None and state is not None and state.can_advance(data.events, trial.candidate.decay_power, config):
+    if trial is not None and state is not None and state.can_advance(data.events, _decay_power(trial), config):
         progress("carrying on the sums over the users")
         state = state.advanced(data.events, data.num_linked, config)
     else:
@@ -88,16 +89,19 @@ def fit(
         trial = settings.trial
     elif trial is None:
         trials = []
-        for name, candidate in config.candidates().items():
+        for name, candidate in candidates_of(config).items():
             progress(f"trying {name} on what is newest")
-            trials.append(selection.try_candidate(candidate))
+            trials.append(additive_family(candidate.family).try_on(selection, candidate))
         trial = best_trial(trials, config)
+    family = additive_family(trial.candidate.family)
     if settings is None:
         progress("weighing the terms on what is newest")
-        settings = selection.settings(trial)
+        settings = selection.settings(family, trial)
     progress("solving for the item-item weights")
-    state = state or LinkedState.rebuild(data.events, data.num_linked, trial.candidate.decay_power, config)
-    solved = solve(state.linked_items(), data.events, trial, settings.transition_reg, config)
+    state = state or LinkedState.rebuild(data.events, data.num_linked, _decay_power(trial), config)
+    linked = state.linked_items()
+    weights = family.item_item(linked.gram, data.events, trial, config)
+    solved = solve(weights, linked, data.events, settings.transition_reg, config)
     model = build_model(data.events, data.genres, solved, config)
     model.head.assign(settings.head.weights)
     recipe = {"cut_off": cut_off.isoformat(), "half_life_days": half_life_days, "config": asdict(config)}
@@ -111,7 +115,7 @@ def fit(
     answer = choose_power(
         recommender, histories_of(data.events, config.answer.num_dislikes, config.seed), config.answer, config.seed
     )
-    return FitResult(
+    return AdditiveFit(
         recommender=recommender.with_adjustment_power(answer.power),
         params={
             **_chosen(settings),
@@ -144,14 +148,17 @@ def _data(
     return FitData.build(examples, neutral, items, cut_off, half_life_days, config)
 
 
+def _decay_power(trial: Trial) -> float:
+    return float(trial.candidate.settings["decay_power"])
+
+
 def _chosen(settings: Settings) -> dict[str, Any]:
     candidate = settings.trial.candidate
     return {
         "candidate": candidate.name,
         "family": candidate.family,
-        "decay_power": candidate.decay_power,
-        "embedding_dim": candidate.embedding_dim,
-        "reg": settings.trial.reg,
+        **candidate.settings,
+        "reg": settings.trial.settings["reg"],
         "transition_reg": settings.transition_reg,
         "head_source": settings.head.source,
         "best_trend_half_life_days": settings.head.best_trend_half_life_days,

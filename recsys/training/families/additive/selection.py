@@ -9,27 +9,24 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
+from recsys.errors import InputError
 from recsys.model.additive import AdditiveModel, Parts
 from recsys.model.calibration import Calibration, calibrate
 from recsys.model.eligible_items import BoolArray
 from recsys.model.linked_weights import Associations
+from recsys.model.protocol import RecommenderProtocol
 from recsys.model.recommender import Recommender
 from recsys.model.sums import Sums
 from recsys.training.dataset.events import Events
-from recsys.training.families.linked_items import LinkedItems, signed_gram
-from recsys.training.families.linked_state import LinkedState
-from recsys.training.families.solving import (
-    candidate_weights,
-    disliked_together,
-    item_item,
-    transitions,
-    vector_weights,
-)
-from recsys.training.fit_data import FitData
+from recsys.training.families.additive.fit_data import FitData
+from recsys.training.families.additive.linked_items import LinkedItems, signed_gram
+from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.solving import disliked_together, transitions
+from recsys.training.families.base import ItemItemFamily
 from recsys.training.head.examples import HeadExamples, collect_examples, validation_splits
 from recsys.training.head.fit import Head, fit_head, opinions_of
-from recsys.training.head.search import best_of, search_setting, term_value
-from recsys.training.recipe.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
+from recsys.training.head.search import best_of, search_setting
+from recsys.training.recipe.recipe import FitConfig, Trial
 
 
 @dataclass(frozen=True)
@@ -42,14 +39,19 @@ class Settings:
     calibration: Calibration
 
     @classmethod
-    def of(cls, judged: Recommender, trial: Trial, metrics: dict[str, float]) -> Settings:
+    def of(cls, judged: RecommenderProtocol, trial: Trial, metrics: dict[str, float]) -> Settings:
         """What validation chose for a fit that was evaluated, so that another fit with newer data keeps it.
 
         Args:
             judged: that fit.
             trial: its candidate and ridge.
             metrics: its validation metrics.
+
+        Raises:
+            InputError: if that fit is of another model.
         """
+        if not isinstance(judged, Recommender):
+            raise InputError(f"Expected a fit of the additive model, got {type(judged).__name__}: start a new run.")
         recipe, weights = judged.recipe, np.asarray(judged.model.head.numpy(), np.float32)
         head = Head(weights, str(recipe["head_source"]), float(recipe["best_trend_half_life_days"]), metrics)
         return cls(trial, float(recipe["transition_reg"]), head, Calibration(**recipe["calibration"]))
@@ -106,7 +108,8 @@ class Selection:
             return LinkedItems.count(self.earliest, self.data.num_linked, 1.0, self.config)
         return self.state.advanced(self.earliest, self.data.num_linked, self.config).linked_items()
 
-    def _gram(self, decay_power: float) -> Sums:
+    def gram(self, decay_power: float) -> Sums:
+        """Gram matrix of the earliest past, with a power of the decay."""
         if decay_power == (1.0 if self.state is None else self.state.decay_power):
             return self.linked.gram
         return signed_gram(self.earliest, self.data.num_linked, decay_power, self.config)
@@ -116,38 +119,19 @@ class Selection:
         """D of the earliest past."""
         return disliked_together(self.linked, self.earliest, self.config)
 
-    def try_candidate(self, candidate: Candidate) -> Trial:
-        """Finds the candidate's ridge and what it is worth."""
-        config, num_lists = self.config, 0
+    def examples_with(self, weights: Associations) -> HeadExamples:
+        """Lists of the newest windows, scored with this B: what candidates are compared on."""
+        return self._examples(self.config.head.num_setting_windows, item_item=weights)
 
-        def examples_with(weights: Associations) -> HeadExamples:
-            nonlocal num_lists
-            examples = self._examples(config.head.num_setting_windows, item_item=weights)
-            num_lists = len(examples.num_liked)
-            return examples
-
-        if candidate.family == CLOSED_FORM:
-            gram = self._gram(candidate.decay_power)
-            reg, ndcg = search_setting(
-                config.reg_grid,
-                lambda reg: examples_with(item_item(gram, self.earliest, reg, config)),
-                "likes",
-                config.head,
-            )
-        else:
-            weights = vector_weights(self.linked.gram, self.earliest, candidate, config)
-            reg, ndcg = 0.0, term_value(examples_with(weights), "likes", config.head)
-        return Trial(candidate, reg, ndcg, num_lists)
-
-    def settings(self, trial: Trial) -> Settings:
-        """Everything else that goes with a candidate and its ridge."""
+    def settings(self, family: ItemItemFamily, trial: Trial) -> Settings:
+        """Everything else that goes with a candidate of the family and its ridge."""
         config, linked = self.config, self.linked
 
         @cache
         def transitions_of(reg: float) -> Associations:
             return transitions(linked, self.earliest, reg, config)
 
-        transition_reg = trial.transition_reg
+        transition_reg = trial.settings.get("transition_reg")
         if transition_reg is None:
             transition_reg, _ = search_setting(
                 config.transition_reg_grid,
@@ -155,8 +139,8 @@ class Selection:
                 "recent",
                 config.head,
             )
-        gram = self._gram(trial.candidate.decay_power)
-        weights = candidate_weights(gram, self.earliest, trial, config)
+        gram = self.gram(trial.candidate.settings["decay_power"])
+        weights = family.item_item(gram, self.earliest, trial, config)
         examples = self._examples(None, item_item=weights, transitions=transitions_of(transition_reg))
         head = fit_head(examples, config.head, config.seed)
         return Settings(trial, transition_reg, head, calibrate(*opinions_of(examples, head.weights)))

@@ -11,27 +11,20 @@ from recsys.model.nearest_items import sparse_item_item_weights, sparse_transiti
 from recsys.model.sums import Sums
 from recsys.model.transitions import transition_weights
 from recsys.training.dataset.events import Events
-from recsys.training.families.embedding import embedding_weights
-from recsys.training.families.linked_items import LinkedItems
-from recsys.training.recipe.recipe import CLOSED_FORM, Candidate, FitConfig, Trial
+from recsys.training.families.additive.item_vectors import embedding_weights
+from recsys.training.families.additive.linked_items import LinkedItems
+from recsys.training.recipe.recipe import Candidate, FitConfig
 
 
 def solve(
-    linked: LinkedItems, events: Events, trial: Trial, transition_reg: float, config: FitConfig
+    weights: Associations, linked: LinkedItems, events: Events, transition_reg: float, config: FitConfig
 ) -> dict[str, Associations]:
-    """All three over the linked items, by their names in `Parts`, from the sums over all of `events`."""
+    """All three over the linked items, by their names in `Parts`: B as its family gave it, T and D from the sums."""
     return {
-        "item_item": candidate_weights(linked.gram, events, trial, config),
+        "item_item": weights,
         "transitions": transitions(linked, events, transition_reg, config),
         "disliked_together": disliked_together(linked, events, config),
     }
-
-
-def candidate_weights(gram: Sums, events: Events, trial: Trial, config: FitConfig) -> Associations:
-    """B of a candidate: from the Gram matrix, or from vectors trained on the events."""
-    if trial.candidate.family == CLOSED_FORM:
-        return item_item(gram, events, trial.reg, config)
-    return vector_weights(gram, events, trial.candidate, config)
 
 
 def item_item(gram: Sums, events: Events, reg: float, config: FitConfig) -> Associations:

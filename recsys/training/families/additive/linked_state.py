@@ -30,8 +30,9 @@ from recsys.errors import InputError
 from recsys.model.sums import Sums, added, empty_sums
 from recsys.model.transitions import Sequences
 from recsys.training.dataset.events import Events
-from recsys.training.families.linked_items import LinkedItems, UserTerms
-from recsys.training.recipe.recipe import FitConfig, recipe_id
+from recsys.training.families.additive.linked_items import LinkedItems, UserTerms
+from recsys.training.families.identity import recipe_id
+from recsys.training.recipe.recipe import FitConfig
 
 TOLERANCE = 1e-9  # of the largest diagonal entry: how far carried sums may be from rebuilt ones
 ROWS_PER_BLOCK = 64

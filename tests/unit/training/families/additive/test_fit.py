@@ -7,8 +7,11 @@ import pytest
 
 from recsys.errors import InputError
 from recsys.evaluation.behaviour.suite import run_behaviour_tests
-from recsys.training.families.linked_state import TOLERANCE
-from recsys.training.fit import FitResult, fit
+from recsys.training.families.additive.fit import AdditiveFit, fit
+from recsys.training.families.additive.linked_state import TOLERANCE
+from recsys.training.families.additive.selection import best_trial
+from recsys.training.families.identity import recipe_id
+from recsys.training.families.registry import candidates_of
 from recsys.training.recipe.recipe import (
     CLOSED_FORM,
     EMBEDDING,
@@ -17,9 +20,7 @@ from recsys.training.recipe.recipe import (
     FitConfig,
     HeadConfig,
     Trial,
-    recipe_id,
 )
-from recsys.training.selection import best_trial
 
 CUT_OFF = datetime(2024, 3, 1, tzinfo=UTC)
 CLOSED = FitConfig(families=(CLOSED_FORM,))
@@ -55,7 +56,7 @@ def catalog() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def result() -> FitResult:
+def result() -> AdditiveFit:
     return fit(taste_stream(), catalog(), CUT_OFF, 30.0, CLOSED)
 
 
@@ -63,7 +64,7 @@ def histories(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
     return pd.DataFrame([(*row, 1.0) for row in rows], columns=["user_id", "item_id", "signal", "weight"])
 
 
-def test_it_learns_tastes(result: FitResult) -> None:
+def test_it_learns_tastes(result: AdditiveFit) -> None:
     own = histories(
         [("even", "i000", "like"), ("even", "i002", "like"), ("odd", "i001", "like"), ("odd", "i003", "like")]
     )
@@ -93,11 +94,11 @@ def test_a_catalog_too_large_for_dense_matrices_gives_a_model_with_the_same_prom
 
 
 def test_the_best_candidate_wins_and_the_first_stands_in_a_tie() -> None:
-    first, second = Candidate(CLOSED_FORM, 1.0), Candidate(EMBEDDING, 0.0, 16)
     config = FitConfig()
+    first, second = (candidates_of(config)[name] for name in ("closed_form-decayed", "embedding-16"))
 
     def best(*ndcg: float) -> Candidate:
-        trials = [Trial(c, 1.0, value, 10) for c, value in zip((first, second), ndcg, strict=True)]
+        trials = [Trial(c, value, 10, {"reg": 1.0}) for c, value in zip((first, second), ndcg, strict=True)]
         return best_trial(trials, config).candidate
 
     assert best(0.2, 0.3) == second
@@ -107,20 +108,20 @@ def test_the_best_candidate_wins_and_the_first_stands_in_a_tie() -> None:
 
 def test_a_family_that_does_not_exist_is_refused() -> None:
     for families in ((), ("closed_form", "matrix")):
-        with pytest.raises(InputError, match="Expected at least one family out of closed_form, embedding"):
-            FitConfig(families=families).candidates()
+        with pytest.raises(InputError, match=r"family .*out of closed_form, embedding"):
+            candidates_of(FitConfig(families=families))
 
 
-def test_validation_is_never_below_the_best_popularity(result: FitResult) -> None:
+def test_validation_is_never_below_the_best_popularity(result: AdditiveFit) -> None:
     assert result.metrics["validation_ndcg_at_10"] >= result.metrics["validation_ndcg_at_10_best_trend"]
     assert result.metrics["validation_num_lists"] > 50
 
 
-def test_it_passes_every_behaviour_test(result: FitResult) -> None:
+def test_it_passes_every_behaviour_test(result: AdditiveFit) -> None:
     assert failed_behaviour(result) == []
 
 
-def failed_behaviour(result: FitResult) -> list[str]:
+def failed_behaviour(result: AdditiveFit) -> list[str]:
     stream = taste_stream()
     signal = np.where(stream["label"] == 1, "like", "dislike")
     age_days = (CUT_OFF - stream["occurred_at"]).dt.total_seconds() / 86_400
@@ -131,7 +132,7 @@ def failed_behaviour(result: FitResult) -> list[str]:
     return [o.name for o in outcomes if not o.passed]
 
 
-def test_the_same_inputs_and_seed_give_the_same_model(result: FitResult) -> None:
+def test_the_same_inputs_and_seed_give_the_same_model(result: AdditiveFit) -> None:
     again = fit(taste_stream(), catalog(), CUT_OFF, 30.0, CLOSED)
     own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
     np.testing.assert_array_equal(again.recommender.score(own, ["u"]), result.recommender.score(own, ["u"]))
@@ -173,7 +174,7 @@ QUICK = FitConfig(
 def test_the_next_night_goes_on_from_the_sums_of_the_last_one() -> None:
     """With the candidate and ridges that the last fit chose, and without counting the history again."""
     stream = taste_stream(num_users=80)
-    trial = Trial(Candidate("closed_form", 1.0), 8.0, 0.0, 0, transition_reg=5.0)
+    trial = Trial(candidates_of(QUICK)["closed_form-decayed"], 0.0, 0, {"reg": 8.0, "transition_reg": 5.0})
     yesterday = fit(stream, catalog(), CUT_OFF, 30.0, QUICK, trial=trial)
     assert yesterday.params["transition_reg"] == 5.0, "not one of the grid: it was kept, and not searched"
     known = stream[stream["user_id"].isin(["u3", "u4"])].groupby("user_id").head(1)
@@ -187,6 +188,6 @@ def test_the_next_night_goes_on_from_the_sums_of_the_last_one() -> None:
     assert carried.state.difference(rebuilt.state) < TOLERANCE
     own = histories([("u", "i000", "like"), ("u", "i001", "dislike")])
     np.testing.assert_allclose(carried.recommender.score(own, ["u"]), rebuilt.recommender.score(own, ["u"]), atol=1e-5)
-    lasting = replace(trial, candidate=Candidate("closed_form", 0.0))
+    lasting = replace(trial, candidate=candidates_of(QUICK)["closed_form-lasting"])
     other = fit(stream, catalog(), later, 30.0, QUICK, trial=lasting, state=yesterday.state)
     assert (other.state.landmark, other.state.num_touched) == (later, 80)  # other settings: counted anew
