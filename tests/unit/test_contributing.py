@@ -50,7 +50,7 @@ def test_the_walk_passes_at_most_twenty_files_each_with_the_function_that_it_nam
     assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1))
     assert 10 <= len(steps) <= 20
     assert len({file for _, file, _ in steps}) == len(steps)
-    assert (steps[0][2], steps[-1][2]) == ("record_dislike", "publish_lists")
+    assert (steps[0][2], steps[-1][2]) == ("record_dislike", "publish")
     for _, file, name in steps:
         text = (ROOT / file).read_text(encoding="utf-8")
         if file.endswith(".py"):
