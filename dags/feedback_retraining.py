@@ -44,8 +44,7 @@ from model_version_link import ModelVersionLink
 from run_form import WHEN, as_of_field, fields_of, form, switch
 from task_defaults import CUT_OFF, TASK_DEFAULTS, run_alerts, wall_clock
 
-from recsys.config.run import RunConfig
-from recsys.training.recipe.recipe import FAMILIES
+from recsys.config.run import FAMILIES, RunConfig
 
 # A template, not the result of `claim_backlog` itself, which would draw an arrow from it to each of the other tasks.
 BATCH = "{{ ti.xcom_pull(task_ids='claim_backlog')['batch_id'] }}"

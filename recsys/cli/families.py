@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from recsys.cli.tensorflow_loading import load_for
-from recsys.training.recipe.recipe import FAMILIES
+from recsys.config.run import FAMILIES
 
 
 def require_families(names: Iterable[str]) -> None:

@@ -13,8 +13,7 @@ from recsys.cli.options import Json, parse_as_of, wall_clock
 from recsys.cli.output import flush, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
 from recsys.cli.setting_options import takes_settings
-from recsys.config.run import RunConfig
-from recsys.training.recipe.recipe import FAMILIES
+from recsys.config.run import FAMILIES, RunConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

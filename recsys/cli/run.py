@@ -14,9 +14,8 @@ from recsys.cli.output import count_of, number, print_json_lines, say, seconds, 
 from recsys.cli.progress import progress_bar
 from recsys.cli.setting_options import takes_settings
 from recsys.cli.tensorflow_loading import load_for
-from recsys.config.run import RunConfig
+from recsys.config.run import FAMILIES, RunConfig
 from recsys.settings import Settings
-from recsys.training.recipe.recipe import FAMILIES
 
 if TYPE_CHECKING:
     from recsys.pipeline.night import Night

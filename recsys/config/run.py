@@ -12,6 +12,7 @@ from recsys.config.setting import Setting, validate
 from recsys.config.triggers import TriggerConfig
 
 SECTION = "Model"
+FAMILIES = ("closed_form", "embedding")  # those that come with this package; a run tries them if nobody says otherwise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,9 @@ def chosen_families(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InputError: if one is unknown.
     """
+    from recsys.config.run import FAMILIES
     from recsys.training.families.registry import candidates_of
-    from recsys.training.recipe.recipe import FAMILIES, FitConfig
+    from recsys.training.recipe.recipe import FitConfig
 
     chosen = tuple(names) or FAMILIES
     candidates_of(FitConfig(families=chosen))

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from recsys.config.run import FAMILIES
 from recsys.errors import InputError
 from recsys.training.families.registry import find_family
 from recsys.training.recipe.code import DATA_ROOTS, queries, reached_code
 from recsys.training.recipe.code_modules import normal_source
-from recsys.training.recipe.recipe import FAMILIES, FitConfig
+from recsys.training.recipe.recipe import FitConfig
 
 
 def code_of(name: str) -> list[Path]:

@@ -6,8 +6,9 @@ import hashlib
 import json
 from dataclasses import asdict
 
+from recsys.config.run import FAMILIES
 from recsys.training.recipe.code import code_digest
-from recsys.training.recipe.recipe import FAMILIES, FitConfig
+from recsys.training.recipe.recipe import FitConfig
 
 
 def recipe_id(config: FitConfig, half_life_days: float | None) -> str:

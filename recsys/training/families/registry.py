@@ -14,9 +14,10 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from recsys.config.run import FAMILIES
 from recsys.errors import InputError
 from recsys.training.families.base import Family, ItemItemFamily
-from recsys.training.recipe.recipe import FAMILIES, Candidate, FitConfig
+from recsys.training.recipe.recipe import Candidate, FitConfig
 
 GROUP = "recsys.families"
 OURS = {name: f"recsys.training.families.{name}" for name in FAMILIES}  # nobody else's takes their place

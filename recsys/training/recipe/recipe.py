@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from recsys.config.run import FAMILIES
 from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 
-CLOSED_FORM, EMBEDDING = "closed_form", "embedding"
-FAMILIES = (CLOSED_FORM, EMBEDDING)  # ours, which a run tries if nobody says otherwise
+CLOSED_FORM, EMBEDDING = FAMILIES
 _CANDIDATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 MAX_SEED = 2**32 - 1  # what NumPy takes
 MAX_USER_SHARE = 0.01  # of a training set's weight; see `weights.user_share_factors`

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from recsys.config.run import FAMILIES
 from recsys.errors import InputError
 from recsys.training.families.registry import additive_family, candidates_of, find_family, installed_families
-from recsys.training.recipe.recipe import FAMILIES, Candidate, FitConfig
+from recsys.training.recipe.recipe import Candidate, FitConfig
 from tests.unit.own_models import PopularFamily
 
 OWN = "tests.unit.own_models:PopularFamily"
