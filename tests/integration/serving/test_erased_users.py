@@ -159,7 +159,7 @@ def test_what_is_gone_from_the_catalog_is_recommended_no_more(store: FeedbackSto
     """A version was fitted when a film was known that went with its user since."""
 
     class Barred:
-        rule, item_ids = store.catalog.rule_of_version("1"), ["i0", "gone"]
+        recipe, item_ids = {}, ["i0", "gone"]
 
         def without_items(self, barred: frozenset[str]) -> frozenset[str]:
             return barred

@@ -157,13 +157,9 @@ def test_placeholder_keeps_what_the_client_said(store: FeedbackStore) -> None:
 
 def test_bad_dislike_writes_nothing(store: FeedbackStore) -> None:
     good = Dislike("7", NOW, NOW, movie_id=603)
-    for bad in (
-        replace(good, predicted_score=2.0),
-        replace(good, claimed_score=-0.5),
-        replace(good, feedback_text="a\0b"),
-    ):
+    for bad in ({"predicted_score": 2.0}, {"claimed_score": -0.5}, {"feedback_text": "a\0b"}):
         with pytest.raises(InputError):
-            store.feedback.record_dislikes([good, bad])
+            store.feedback.record_dislikes([good, replace(good, **bad)])
     assert store.stream.stream_summary(NOW).num_dislikes == 0
     assert store.catalog.all_items() == {}
 

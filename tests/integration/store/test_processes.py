@@ -17,6 +17,7 @@ ACTOR = """
 import json, sys
 from datetime import UTC, datetime, timedelta
 from recsys.errors import ConflictError
+from recsys.config.run import RunConfig
 from recsys.records import Batch, BatchStatus, Dislike, Promotion
 from recsys.store import FeedbackStore
 
