@@ -27,7 +27,7 @@ INPUTS = ("user_ids", "item_ids", "feedback", "seen")
 class ExplainableRecommendationModel(keras.Model):  # type: ignore[misc]
     """Scores and ranks a list of items for each user.
 
-        score(u, i) = u . v_i / sqrt(embedding_dim) + bias_i
+        score(u, i) = score_scale * u . v_i / sqrt(embedding_dim) + bias_i
         feedback_adjusted = score + 2 * feedback_weight * (adjustment of the score by the feedback)
 
     and the top-k is taken from `feedback_adjusted`, so that feedback changes what is recommended.
@@ -40,9 +40,13 @@ class ExplainableRecommendationModel(keras.Model):  # type: ignore[misc]
         num_items: item ids are 0 to `num_items - 1`; >= 1.
         embedding_dim: length of the vectors, >= 1.
         top_k: length of the recommendations, >= 1.
-        l2_reg: how strongly the vectors are drawn to 0 in training, >= 0 (see `CollaborativeUserItemEmbedding`).
+        l2_reg: how strongly the vectors, times the square root of `score_scale`, are drawn to 0 in training, >= 0 (see
+            `CollaborativeUserItemEmbedding`).
         feedback_weight: in [0, 1]: 0 ignores feedback, 0.5 takes `FeedbackAdjustmentLayer` as it is, 1 doubles it.
         seed: of the initial vectors; None takes Keras's global one.
+        score_scale: > 0. Losses with a margin ask for scores that differ by about 1, which takes vectors far from where they
+            begin; Adam moves each entry by about the learning rate a step, whatever the loss. With 32, a learning rate of 0.001
+            comes in ten epochs where 1 needs one of 0.03.
         **kwargs: as for every Keras model.
 
     Call arguments:
@@ -79,17 +83,23 @@ class ExplainableRecommendationModel(keras.Model):  # type: ignore[misc]
         l2_reg: float = 1e-4,
         feedback_weight: float = 0.5,
         seed: int | None = None,
+        score_scale: float = 32.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if not 0 <= feedback_weight <= 1:
             raise ValueError(f"Expected feedback_weight in [0, 1], got {feedback_weight}.")
-        self.embedding = CollaborativeUserItemEmbedding(num_users, num_items, embedding_dim, l2_reg, seed)
+        if not 0 < score_scale < float("inf"):
+            raise ValueError(f"Expected score_scale above 0, got {score_scale}.")
+        self.score_scale = float(score_scale)
+        # What is drawn to 0 are the vectors as they count in the scores, or a larger scale would undo the regularisation.
+        scaled_reg = l2_reg * self.score_scale
+        self.embedding = CollaborativeUserItemEmbedding(num_users, num_items, embedding_dim, scaled_reg, seed)
         self.num_users = self.embedding.num_users
         self.num_items = self.embedding.num_items
         self.embedding_dim = self.embedding.embedding_dim
         self.top_k = whole_number(top_k, "top_k")
-        self.l2_reg = self.embedding.l2_reg
+        self.l2_reg = float(l2_reg)
         self.feedback_weight = float(feedback_weight)
         self.seed = self.embedding.seed
         self.item_bias = ItemBias(num_items)
@@ -103,7 +113,8 @@ class ExplainableRecommendationModel(keras.Model):  # type: ignore[misc]
         """The five results; see the class."""
         user_ids, item_ids, feedback, seen = self._parts(inputs)
         users, items = self.embedding([user_ids, item_ids])  # (batch_size, dim), (batch_size, num_listed, dim)
-        scores = self.similarity([users, items]) + self.item_bias(item_ids)  # (batch_size, num_listed)
+        affinities = self.score_scale * self.similarity([users, items])  # (batch_size, num_listed)
+        scores = affinities + self.item_bias(item_ids)  # (batch_size, num_listed)
         similarity_matrix = self.explainer([users, items])  # (batch_size, num_listed)
         adjusted = scores
         if feedback is not None:
@@ -168,4 +179,11 @@ class ExplainableRecommendationModel(keras.Model):  # type: ignore[misc]
             "l2_reg": self.l2_reg,
             "feedback_weight": self.feedback_weight,
             "seed": self.seed,
+            "score_scale": self.score_scale,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ExplainableRecommendationModel:
+        """From what `get_config` gave; models from before there was `score_scale` have the scores that they had."""
+        made: ExplainableRecommendationModel = super().from_config({"score_scale": 1.0, **config}, custom_objects)
+        return made

@@ -91,7 +91,7 @@ def test_a_verdict_replays_to_the_same_from_its_evidence(champion: Champion, ver
     assert (shown.code, shown.err) == (0, "")
     assert shown.shows("Evaluated again from the stored evidence: promote, the same verdict, reasons and numbers.")
     (full,) = lines(quick(champion.settings, "decisions", "show", number, "--json"))
-    assert full.pop("replay") == {"is_same": True, "verdict": "promote", "differences": []}
+    assert full.pop("reaudit") == {"is_same": True, "verdict": "promote", "differences": []}
     assert full == verdict
 
 

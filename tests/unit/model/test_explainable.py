@@ -60,7 +60,7 @@ def test_a_score_is_the_dot_product_and_the_bias(model: ExplainableRecommendatio
     scores, _, _, similarity_matrix, _ = results(model, *everything())
     users, items = model.embedding.get_weights()
     dots = users @ items.T
-    np.testing.assert_allclose(scores, dots / 2 + model.item_bias.bias.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scores, model.score_scale * dots / 2 + model.item_bias.bias.numpy(), rtol=1e-4, atol=1e-5)
     norms = np.linalg.norm(users, axis=1)[:, None] * np.linalg.norm(items, axis=1)
     np.testing.assert_allclose(similarity_matrix, dots / norms, atol=1e-5)
 
@@ -178,7 +178,7 @@ def compile_as_documented(model: ExplainableRecommendationModel) -> ExplainableR
 def test_trained_as_documented_it_is_the_same_in_a_fresh_process(tmp_path: Path) -> None:
     users, items = everything()
     labels = (np.random.default_rng(1).random(items.shape) < 0.3).astype(np.float32)
-    model = compile_as_documented(make_model())
+    model = compile_as_documented(make_model(score_scale=1.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as of weights without a gradient
         history = model.fit([users, items], labels, epochs=10, batch_size=3, verbose=0).history
@@ -229,14 +229,23 @@ def latent_structure(num_users: int = 200, num_items: int = 100, rank: int = 3) 
 def test_it_learns_tastes_far_beyond_popularity(loss: keras.losses.Loss) -> None:
     train, held_out = latent_structure()
     users, items = np.arange(len(train)), np.tile(np.arange(train.shape[1]), (len(train), 1))
-    model = ExplainableRecommendationModel(len(train), train.shape[1], 16, l2_reg=1e-3, seed=1)
-    model.compile(keras.optimizers.Adam(0.02), loss=[loss, None, None, None, None])
+    model = ExplainableRecommendationModel(len(train), train.shape[1], 16, l2_reg=1e-2, seed=1)
+    model.compile(keras.optimizers.Adam(0.001), loss=[loss, None, None, None, None])  # as in KMR's document
     keras.utils.set_random_seed(1)  # the order of the batches
-    model.fit([users, items], train, epochs=6, batch_size=10, verbose=0)
+    model.fit([users, items], train, epochs=30, batch_size=10, verbose=0)
     labels = np.where(train > 0, -1, held_out)  # only unseen items compete
     popular = reference.mean_over_rows(reference.ndcg(labels, np.tile(train.sum(axis=0), (len(train), 1)), 10))
     learned = reference.mean_over_rows(reference.ndcg(labels, model([users, items])[0].numpy(), 10))
     assert learned > 1.4 * popular
+
+
+def test_a_model_from_before_there_was_a_scale_keeps_its_scores() -> None:
+    old = make_model(score_scale=1.0)
+    config = old.get_config()
+    del config["score_scale"]
+    again = ExplainableRecommendationModel.from_config(config)
+    again.set_weights(old.get_weights())
+    np.testing.assert_array_equal(results(again, *everything())[0], results(old, *everything())[0])
 
 
 @pytest.mark.parametrize("block_size", [1, 5, 1024])

@@ -73,7 +73,13 @@ def embedding_weights(
         return Associations.none(num_linked, num_linked, num_neighbors is not None).matrix
     keras.utils.set_random_seed(seed)
     model = ExplainableRecommendationModel(
-        events.num_users, num_linked, candidate.settings["embedding_dim"], top_k=1, l2_reg=config.l2_reg, seed=seed
+        events.num_users,
+        num_linked,
+        candidate.settings["embedding_dim"],
+        top_k=1,
+        l2_reg=config.l2_reg,
+        seed=seed,
+        score_scale=1.0,
     )
     loss = SampledSoftmaxLoss(sampling_probability=min(1.0, config.num_negatives / num_linked))
     model.compile(keras.optimizers.Adam(config.learning_rate), loss=[loss, None, None, None, None])
