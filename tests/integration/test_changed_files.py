@@ -18,7 +18,7 @@ from recsys.pipeline.champion.file_check import Finding
 from recsys.pipeline.champion.registry_check import check_registry
 from recsys.pipeline.context import Context
 from recsys.pipeline.kept_files import record_evidence, recorder_of_version
-from recsys.pipeline.promotion.verdict_audit import replay
+from recsys.pipeline.promotion.verdict_audit import reaudit
 from recsys.records import Batch, BatchStatus
 from recsys.settings import Settings
 from recsys.store.tables import artifact_digests
@@ -121,7 +121,7 @@ def test_no_verdict_rests_on_evidence_that_was_changed(
     with pytest.raises(DigestError, match=name):
         pipeline.decide_promotion("1", "again", loop.later())
     decision = next(one for one in loop.context.store.audit.list_decisions() if one.run_id == "run-2")
-    again = replay(loop.context, decision)
+    again = reaudit(loop.context, decision)
     assert again is not None
     assert not again.is_same
     assert name in again.differences[0]

@@ -17,7 +17,7 @@ from recsys import pipeline
 from recsys.config.run import RunConfig
 from recsys.errors import InputError
 from recsys.pipeline.monitoring.pruning import size_of
-from recsys.pipeline.promotion.verdict_audit import replay
+from recsys.pipeline.promotion.verdict_audit import reaudit
 from recsys.records import Batch, BatchStatus
 from recsys.store import FeedbackStore
 from tests.integration.audited_loop import AuditedLoop, make_evidence
@@ -99,7 +99,7 @@ def test_the_database_names_no_file_that_is_gone_and_verdicts_can_still_be_judge
     verdicts = runs.context.store.audit.list_decisions(limit=None, step="decide_promotion")
     assert len(verdicts) == 6
     for verdict in verdicts:
-        again = replay(runs.context, verdict)
+        again = reaudit(runs.context, verdict)
         assert again is not None
         assert again.is_same, (verdict.run_id, again.differences)
 

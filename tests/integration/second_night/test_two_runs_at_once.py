@@ -18,7 +18,7 @@ from recsys.config.run import RunConfig
 from recsys.pipeline.champion.aliases import move_aliases
 from recsys.pipeline.champion.registry_check import check_registry
 from recsys.pipeline.context import Context
-from recsys.pipeline.promotion.verdict_audit import replay
+from recsys.pipeline.promotion.verdict_audit import reaudit
 from recsys.pipeline.retraining.fits import register
 from recsys.pipeline.retraining.planning import LEASE
 from recsys.records import Batch, BatchStatus, Decision, Promotion
@@ -125,7 +125,7 @@ def promote_another(settings: Settings) -> None:
 def judged_again(settings: Settings, run_id: str) -> list[Any]:
     with Context.open(settings) as context:
         (decision,) = context.store.audit.list_decisions(run_id=run_id, step="decide_promotion")
-        again = replay(context, decision)
+        again = reaudit(context, decision)
         return [again.verdict, list(again.differences)]
 
 
