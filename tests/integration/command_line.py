@@ -79,16 +79,18 @@ def quick(settings: Settings, *arguments: str, umask: int | None = None, **envir
     """The same in a process that has the libraries already: a fraction of the time. It may begin with an umask of its own."""
     places = {**os.environ, "TERM": "dumb", **settings.as_environment(), **environment}
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        process = FORKSERVER.Process(target=_main, args=(arguments, places, str(out), str(err), umask))
+        out, err, code = (Path(folder) / name for name in ("out", "err", "code"))
+        process = FORKSERVER.Process(target=_main, args=(arguments, places, str(out), str(err), str(code), umask))
         process.start()
         process.join(SECONDS)
         assert process.exitcode is not None, f"Expected {arguments} to end within {SECONDS} s."
-        return Finished(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+        # Now and then the forkserver loses the status of a child (Python then says 255).
+        ended = int(code.read_text(encoding="ascii")) if code.exists() else process.exitcode
+        return Finished(ended, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
 
 def _main(
-    arguments: tuple[str, ...], environment: dict[str, str], out: str, err: str, umask: int | None = None
+    arguments: tuple[str, ...], environment: dict[str, str], out: str, err: str, code: str, umask: int | None = None
 ) -> None:
     """What `python -m recsys ARGUMENTS` does, in the child."""
     if umask is not None:
@@ -98,7 +100,12 @@ def _main(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["recsys", *arguments]
-    runpy.run_module("recsys", run_name="__main__")
+    try:
+        runpy.run_module("recsys", run_name="__main__")
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            Path(code).write_text(str(ended.code), encoding="ascii")
+        raise
 
 
 def copy_home(source: Path, target: Path) -> Settings:
