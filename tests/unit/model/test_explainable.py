@@ -60,7 +60,9 @@ def test_a_score_is_the_dot_product_and_the_bias(model: ExplainableRecommendatio
     scores, _, _, similarity_matrix, _ = results(model, *everything())
     users, items = model.embedding.get_weights()
     dots = users @ items.T
-    np.testing.assert_allclose(scores, model.score_scale * dots / 2 + model.item_bias.bias.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        scores, model.score_scale * dots / 2 + model.item_bias.bias.numpy(), rtol=1e-4, atol=1e-5
+    )
     norms = np.linalg.norm(users, axis=1)[:, None] * np.linalg.norm(items, axis=1)
     np.testing.assert_allclose(similarity_matrix, dots / norms, atol=1e-5)
 
