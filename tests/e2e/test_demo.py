@@ -42,6 +42,8 @@ def test_ctrl_c_ends_it_with_a_word_on_how_to_go_on(tmp_path: Path) -> None:
     demo = subprocess.Popen(
         [sys.executable, "-u", str(ROOT / "scripts" / "demo.py")], env={**os.environ, "RECSYS_HOME": str(tmp_path)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Tests that run in the background may ignore it, and what they start would, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )  # fmt: skip
     assert demo.stdout is not None
     assert "[1/6]" in demo.stdout.readline()
