@@ -118,7 +118,7 @@ def test_a_night_from_the_form_to_the_new_version_s_page(browser: Browser, stack
     browser.driver.get(f"{stack.airflow}/dags/feedback_retraining")
     browser.find("//button[contains(., 'Trigger')]").click()
     browser.find("#element_force_reason").send_keys("first champion")
-    form = browser.read("Retrain whatever the triggers say").splitlines()
+    form = browser.read("Retrain whatever the backlog, for this reason").splitlines()
     sections = ["Run Parameters", "When", "Triggers", "Model"]
     assert [line for line in form if line in sections] == sections
     first = [next(n for n, line in enumerate(form) if line.startswith(title)) for title in ("Dry run", "Force reason")]
