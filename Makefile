@@ -44,10 +44,10 @@ check: $(STAMP) ## [under 1 min] while you work: format, lint, types, import rul
 
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test: lint ## [up to 15 min] everything that proves it: style, types, import rules, all tests but the thorough ones
+test: lint ## [13 min] everything that proves it: style, types, import rules, all tests but the thorough ones
 	@scripts/test_postgres.sh run -- $(PYTEST) -m "not thorough" $(ARGS)
 
-test-thorough: $(STAMP) ## [up to 15 min] demo, browser, replay and tutorial end to end, more ways to die at 3 a.m.; CI runs both
+test-thorough: $(STAMP) ## [12 min] demo, browser, replay and tutorial end to end, more ways to die at 3 a.m.; CI runs both
 	@scripts/test_browser.sh
 	@scripts/test_postgres.sh run -- $(PYTEST) -m thorough $(ARGS)
 
@@ -95,7 +95,7 @@ bench-api: $(STAMP) ## [-] how many dislikes a second the API records, and how f
 bench-night: $(STAMP) ## [10 min] a night that carries the sums on beside a full rebuild; writes docs/incremental_night.md
 	@$(BIN)/python -m benchmarks.night.incremental $(ARGS)
 
-bench-cli: $(STAMP) ## [-] seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER --beside-home HOME")
+bench-cli: $(STAMP) ## [8 min] seconds and memory of every command, after `make demo`; writes docs/command_line.md (ARGS="--beside FOLDER --beside-home HOME")
 	@$(BIN)/python -m benchmarks.command_line $(ARGS)
 
 bench-publishing: $(STAMP) ## [-] dislikes while lists of 11,000 users are published; writes docs/posts_while_publishing.md (ARGS="--beside FOLDER")
