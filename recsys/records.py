@@ -27,6 +27,18 @@ class DislikeReason(StrEnum):
     UNSPECIFIED = "unspecified"
 
 
+def parse_reason(reason: str) -> DislikeReason:
+    """The reason with this name.
+
+    Raises:
+        InputError: listing the known ones.
+    """
+    try:
+        return DislikeReason(reason)
+    except ValueError as error:
+        raise InputError(f"Expected a reason from {', '.join(DislikeReason)}, got {reason!r}.") from error
+
+
 class BatchStatus(StrEnum):
     """Life of a training batch: claimed -> used, or claimed -> released (-> claimed again by its own run)."""
 
@@ -69,6 +81,17 @@ class Item:
     available_from: datetime | None = None
     available_until: datetime | None = None
     is_hidden: bool = False
+
+    def is_eligible(self, rule: EligibilityRule, at: datetime) -> bool:
+        """Whether it may be recommended at a time: available then, not hidden, and admitted by a version's rule.
+
+        Training sees all items; lists hold only eligible ones, without those that their user has excluded.
+        """
+        if self.is_hidden or (self.available_from is not None and at < self.available_from):
+            return False
+        if self.available_until is not None and at >= self.available_until:
+            return False
+        return rule.admits(self.release_year, self.genres, self.tags)
 
 
 @dataclass(frozen=True)
@@ -124,8 +147,7 @@ class Dislike:
     imported_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.reason not in list(DislikeReason):
-            raise InputError(f"Expected a reason from {', '.join(DislikeReason)}, got {self.reason!r}.")
+        parse_reason(self.reason)
         validate_dislike(self)
 
     @property

@@ -28,8 +28,8 @@ from recsys.model.item_item import gram_matrix, item_item_weights
 from recsys.model.nearest_items import sparse_item_item_weights
 from recsys.training.families.additive.fit import fit
 from recsys.training.families.additive.fit_data import FitData
-from recsys.training.families.additive.linked_state import LinkedState
-from recsys.training.families.additive.linked_state_files import load_state, save_state
+from recsys.training.families.additive.linked.state import LinkedState
+from recsys.training.families.additive.linked.state_files import load_state, save_state
 from recsys.training.families.additive.solving import solve
 from recsys.training.families.registry import additive_family, candidates_of
 from recsys.training.recipe.recipe import FitConfig, Trial

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.model.ridge import FLOAT32_ERROR
-from recsys.training.families.additive.linked_state import TOLERANCE
+from recsys.training.families.additive.linked.state import TOLERANCE
 
 LIMIT = 0.2  # of a full rebuild
 TEXT = """\

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli.families import require_families
 from recsys.cli.options import Json, parse_as_of, wall_clock
 from recsys.cli.output import flush, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
@@ -50,7 +49,6 @@ def replay(
     from recsys.simulation import replay as simulated
     from recsys.simulation import replay_report
 
-    require_families(config.families)
     nights_at = simulated.nights_between(parse_as_of(first), parse_as_of(last))
     source = Settings.from_environment()
     scratch = Settings.under(source.home / "replay" / f"{nights_at[0]:%Y%m%d}_{nights_at[-1]:%Y%m%d}")

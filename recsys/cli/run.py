@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.families import require_families
 from recsys.cli.options import AsOf, Json, parse_as_of, wall_clock
 from recsys.cli.output import count_of, number, print_json_lines, say, seconds, show, table
 from recsys.cli.progress import progress_bar
@@ -35,7 +34,6 @@ def run(
     """One night: check the backlog, train, evaluate, decide, promote, publish. The same steps that Airflow runs."""
     moment = parse_as_of(as_of)
     name = run_id or f"cli__{moment.isoformat()}"
-    require_families(config.families)
     _require_stream(moment)
     if dry_run:
         parts = _dry_run(name, moment, config)

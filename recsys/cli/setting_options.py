@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from recsys.cli.tensorflow_loading import load_for
 from recsys.config.eligibility import EligibilityRule
-from recsys.config.run import RunConfig
+from recsys.config.run import FAMILIES, RunConfig
 from recsys.config.setting import NamedSetting, settings_of
 from recsys.errors import InputError
 
@@ -73,7 +74,9 @@ def config_from_options(config: type[RunConfig], chosen: Sequence[NamedSetting],
         else:
             value = given.pop(one.name)
             values[one.name] = (value or ()) if one.kind is tuple else value
-    return config.from_dict(values)
+    made = config.from_dict(values)
+    _require_families(made.families)
+    return made
 
 
 def _rule(all_items: bool, parts: dict[str, Any]) -> EligibilityRule | None:
@@ -111,3 +114,17 @@ def option_help(setting: NamedSetting, choices: Sequence[str]) -> str:
         return own.option_help.replace("{choices}", ", ".join(choices))
     first = own.description.partition(". ")[0].removesuffix(".") + "."
     return first if own.unset is None else f"{first} Default: {own.unset}."
+
+
+def _require_families(names: Iterable[str]) -> None:
+    """Loads the families of a run before anything is written.
+
+    Raises:
+        InputError: if there is none of a name, or it cannot be imported.
+    """
+    from recsys.training.families.registry import find_family, installed_families
+
+    for name in names:
+        if name not in FAMILIES and (":" in name or name in installed_families()):
+            load_for("try_candidate")  # what it imports is its own affair; TensorFlow's greeting is nobody's
+        find_family(name)

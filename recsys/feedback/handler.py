@@ -13,8 +13,8 @@ from typing import Protocol
 
 from recsys.errors import InputError
 from recsys.feedback.patterns import get_dislike_pattern_analysis
-from recsys.feedback.reasons import base_weight, parse_reason
-from recsys.records import Dislike, DislikeReason, RecordedDislike
+from recsys.feedback.reasons import base_weight
+from recsys.records import Dislike, DislikeReason, RecordedDislike, parse_reason
 
 __all__ = [
     "DislikeStore",

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from recsys.errors import InputError
 from recsys.records import DislikeReason
 
 DISLIKE_WEIGHT_MULTIPLIER = 0.8  # weight of a dislike in training; a like has 1.0
@@ -65,18 +64,6 @@ def base_weight(reason: str) -> float:
     """What a dislike for this reason counts in training before it ages; 0 if it does not train."""
     effect = REASON_EFFECTS[DislikeReason(reason)]
     return DISLIKE_WEIGHT_MULTIPLIER * effect.weight_factor if effect.trains else 0.0
-
-
-def parse_reason(reason: str) -> DislikeReason:
-    """The reason with this name.
-
-    Raises:
-        InputError: listing the known ones.
-    """
-    try:
-        return DislikeReason(reason)
-    except ValueError as error:
-        raise InputError(f"Expected a reason from {', '.join(DislikeReason)}, got {reason!r}.") from error
 
 
 def reasons_table() -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.eligibility import EligibilityRule
+from recsys.config.eligibility import EligibilityRule
 from recsys.records import Item
 
 BoolArray = npt.NDArray[np.bool_]

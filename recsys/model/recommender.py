@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.eligibility import EligibilityRule
+from recsys.config.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.model.additive import AdditiveModel
 from recsys.model.calibration import Calibration

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from recsys.eligibility import is_eligible
 from recsys.errors import NotFoundError
 from recsys.feedback.adjustments import (
     ADJUSTMENT,
@@ -134,7 +133,7 @@ def barred_entries(
         for entry in one.entries
         if entry.item_id in excluded
         or entry.item_id not in items  # it went since, with the user who had named it
-        or not is_eligible(items[entry.item_id], rules[one.model_version], now)
+        or not items[entry.item_id].is_eligible(rules[one.model_version], now)
     )
 
 

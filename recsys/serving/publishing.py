@@ -13,7 +13,7 @@ from itertools import chain, groupby
 
 import pandas as pd
 
-from recsys.eligibility import EligibilityRule
+from recsys.config.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.model.calibration import Calibration
 from recsys.model.eligible_items import barred_items, catalog_frame

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 
 from recsys.errors import InputError, NotFoundError
 from recsys.feedback.handler import StoredDislike
-from recsys.feedback.reasons import parse_reason
-from recsys.records import Dislike
+from recsys.records import Dislike, parse_reason
 from recsys.serving.schemas import DislikeRequest
 from recsys.store import FeedbackStore
 

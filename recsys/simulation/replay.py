@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsys.config.eligibility import EligibilityRule
 from recsys.config.run import RunConfig
-from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.pipeline.context import Context
 from recsys.pipeline.night import Clock, run_night

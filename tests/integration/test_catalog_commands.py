@@ -10,8 +10,8 @@ import pytest
 import typer
 
 from recsys.cli.setting_options import takes_settings
+from recsys.config.eligibility import EligibilityRule
 from recsys.config.run import RunConfig
-from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.records import Item
 from recsys.settings import Settings

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from recsys import pipeline
+from recsys.config.eligibility import EligibilityRule
 from recsys.config.run import RunConfig
-from recsys.eligibility import EligibilityRule, is_eligible
 from recsys.errors import InputError
 from recsys.pipeline.context import Context
 from recsys.pipeline.night import Night, run_night
@@ -74,7 +74,7 @@ def test_no_published_list_holds_what_is_not_eligible(night: Night) -> None:
     with Context.open() as context:
         found, catalog = listed(context), context.store.catalog.all_items()
         assert found["user_id"].nunique() > 700
-        assert all(is_eligible(catalog[item], RULE, FIRST_AS_OF) for item in found["item_id"].unique())
+        assert all(catalog[item].is_eligible(RULE, FIRST_AS_OF) for item in found["item_id"].unique())
         assert {HIDDEN, EXPIRED, *SHELVED} & set(found["item_id"]) == set()
         assert COMING in set(found["item_id"])  # available by then
         assert EXCLUDED not in set(found.loc[found["user_id"] == USER, "item_id"])
@@ -106,7 +106,7 @@ def test_only_what_could_be_recommended_when_the_holdout_began_is_judged(night: 
         batch, own, catalog = batch_of(context), training_set_of(context), context.store.catalog.all_items()
         per_user = evaluation.load_evidence(context, batch).per_user
         names = {user_id: context.pseudonym(user_id) for user_id in own.holdout["user_id"]}
-    could = [is_eligible(catalog[item], RULE, batch.fit_through) for item in own.holdout["item_id"]]
+    could = [catalog[item].is_eligible(RULE, batch.fit_through) for item in own.holdout["item_id"]]
     expected = own.holdout[could]
     assert COMING not in set(expected["item_id"])
     assert COMING in set(own.holdout["item_id"])

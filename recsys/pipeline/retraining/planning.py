@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from recsys.config.eligibility import EligibilityRule
 from recsys.config.run import RunConfig
-from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError, NotFoundError
 from recsys.feedback.triggers import BACKLOG, TriggerReport, evaluate_triggers, new_dislikes
 from recsys.pipeline.champion.aliases import audited_champion, champion_cut_off, current_champion, past_promotion

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from recsys.eligibility import EligibilityRule
+from recsys.config.eligibility import EligibilityRule
 from recsys.records import Item
 from recsys.store import backlog, batch_config, catalog, exclusions, item_changes
 from recsys.store.database import Database

@@ -65,13 +65,15 @@ class TrainingData:
         import numpy as np
         import pandas as pd
 
+        from recsys.training.dataset.weights import time_decay
+
         columns = ["user_id", "item_id", "signal", "weight", "reason", "age_days"]
         parts = [self.examples.assign(signal=np.where(self.examples["label"] == 1, "like", "dislike"))]
         if self.neutral is not None and len(self.neutral):
             parts.append(self.neutral.assign(signal="neutral", base_weight=1.0, reason=""))
         known = pd.concat(parts, ignore_index=True).drop_duplicates(["user_id", "item_id"], ignore_index=True)
         known["age_days"] = (pd.Timestamp(self.cut_off) - known["occurred_at"]).dt.total_seconds() / 86_400
-        decayed = known["base_weight"] * 0.5 ** (known["age_days"] / self.half_life_days)
+        decayed = known["base_weight"] * time_decay(known["age_days"].to_numpy(), self.half_life_days)
         known["weight"] = decayed.where(known["signal"] != "neutral", 1.0).clip(SMALLEST_WEIGHT, 1.0)
         return known[columns]
 

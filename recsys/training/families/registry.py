@@ -26,7 +26,7 @@ ASKED = ("candidates", "fit", "keep", "name", "try_candidate", "version")  # of 
 
 def installed_families() -> list[str]:
     """Names of all that can be found by name: ours, then those of other packages."""
-    return [*FAMILIES, *sorted(entry_points(group=GROUP).names - set(FAMILIES))]
+    return [*FAMILIES, *sorted(entry_points(group=GROUP).names - OURS.keys())]
 
 
 def find_family(name: str) -> Family:
@@ -35,9 +35,9 @@ def find_family(name: str) -> Family:
     Raises:
         InputError: if there is none such, it cannot be imported, or it lacks what a family needs.
     """
-    known = {one.name: one for one in entry_points(group=GROUP)}
     if name in OURS:
         return _family(import_module(OURS[name]).FAMILY, name)
+    known = {one.name: one for one in entry_points(group=GROUP)}
     if name not in known and ":" not in name:
         raise InputError(
             f"Expected a family out of {', '.join(installed_families())}, or package.module:Family, got {name!r}: install "

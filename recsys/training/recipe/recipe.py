@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from recsys.config.eligibility import EligibilityRule
 from recsys.config.run import FAMILIES
-from recsys.eligibility import EligibilityRule
 from recsys.errors import InputError
 
 CLOSED_FORM, EMBEDDING = FAMILIES

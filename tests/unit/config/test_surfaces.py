@@ -58,9 +58,12 @@ def test_it_is_an_option(app: typer.Typer, given: list[RunConfig]) -> None:
     command: Any = typer.main.get_command(app)
     (option,) = (param for param in command.params if param.name == "patience")
     assert (option.opts, option.help) == (["--patience"], "Nights to wait. Default: none at all.")
-    for line in ([], ["--patience", "4", "--threshold", "3", "--family", "a", "--family", "b"]):
+    for line in ([], ["--patience", "4", "--threshold", "3", "--family", "closed_form", "--family", "embedding"]):
         command(line, standalone_mode=False)
-    assert given == [Wider(), Wider.from_dict({"patience": 4, "threshold": 3, "families": ["a", "b"]})]
+    assert given == [
+        Wider(),
+        Wider.from_dict({"patience": 4, "threshold": 3, "families": ["closed_form", "embedding"]}),
+    ]
     refused = CliRunner().invoke(app, ["--patience", "10"])
     assert refused.exit_code == 2
     assert "less than or equal to 9" in refused.output

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recsys.training.families.base import FitResult, TrainingData
 from recsys.training.recipe.recipe import Candidate, FitConfig, Trial
 
-if TYPE_CHECKING:
-    from recsys.model.linked_weights import Associations
-    from recsys.model.sums import Sums
-    from recsys.training.dataset.events import Events
-    from recsys.training.families.additive.selection import Selection
-
 
 class AdditiveFamily:
-    """Tries and fits the additive model; a subclass gives the candidates and their B.
+    """Tries and fits the additive model; what a subclass has to add, `ItemItemFamily` says: name, candidates and their B.
 
     Attributes:
-        name: by which it is found.
         version: of what the source does not show.
     """
 
-    name = ""
     version = "1"
-
-    def candidates(self, config: FitConfig) -> Sequence[Candidate]:
-        """See `Family`."""
-        raise NotImplementedError
-
-    def try_on(self, selection: Selection, candidate: Candidate) -> Trial:
-        """See `ItemItemFamily`."""
-        raise NotImplementedError
-
-    def item_item(self, gram: Sums, events: Events, trial: Trial, config: FitConfig) -> Associations:
-        """See `ItemItemFamily`."""
-        raise NotImplementedError
 
     def try_candidate(self, candidate: Candidate, data: TrainingData, config: FitConfig) -> Trial:
         """See `Family`."""

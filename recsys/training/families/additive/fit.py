@@ -13,7 +13,7 @@ import pandas as pd
 from recsys.errors import InputError
 from recsys.model.recommender import Recommender
 from recsys.training.families.additive.fit_data import FitData
-from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.linked.state import LinkedState
 from recsys.training.families.additive.selection import Selection, Settings, best_trial, build_model
 from recsys.training.families.additive.solving import solve
 from recsys.training.families.base import FitResult

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys.eligibility import EligibilityRule
+from recsys.config.eligibility import EligibilityRule
 from recsys.model.eligible_items import BoolArray, eligible_mask
 from recsys.model.feature_adjustment import FeatureVocabulary, catalog_features
 from recsys.training.dataset.events import Events, NeutralEvents

@@ -19,8 +19,8 @@ from recsys.model.recommender import Recommender
 from recsys.model.sums import Sums
 from recsys.training.dataset.events import Events
 from recsys.training.families.additive.fit_data import FitData
-from recsys.training.families.additive.linked_items import LinkedItems, signed_gram
-from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.linked.items import LinkedItems, signed_gram
+from recsys.training.families.additive.linked.state import LinkedState
 from recsys.training.families.additive.solving import disliked_together, transitions
 from recsys.training.families.base import ItemItemFamily
 from recsys.training.head.examples import HeadExamples, collect_examples, validation_splits

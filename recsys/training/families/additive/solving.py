@@ -12,7 +12,7 @@ from recsys.model.sums import Sums
 from recsys.model.transitions import transition_weights
 from recsys.training.dataset.events import Events
 from recsys.training.families.additive.item_vectors import embedding_weights
-from recsys.training.families.additive.linked_items import LinkedItems
+from recsys.training.families.additive.linked.items import LinkedItems
 from recsys.training.recipe.recipe import Candidate, FitConfig
 
 

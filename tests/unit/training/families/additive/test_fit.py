@@ -8,7 +8,7 @@ import pytest
 from recsys.errors import InputError
 from recsys.evaluation.behaviour.suite import run_behaviour_tests
 from recsys.training.families.additive.fit import AdditiveFit, fit
-from recsys.training.families.additive.linked_state import TOLERANCE
+from recsys.training.families.additive.linked.state import TOLERANCE
 from recsys.training.families.additive.selection import best_trial
 from recsys.training.families.identity import recipe_id
 from recsys.training.families.registry import candidates_of

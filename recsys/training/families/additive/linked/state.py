@@ -30,7 +30,7 @@ from recsys.errors import InputError
 from recsys.model.sums import Sums, added, empty_sums
 from recsys.model.transitions import Sequences
 from recsys.training.dataset.events import Events
-from recsys.training.families.additive.linked_items import LinkedItems, UserTerms
+from recsys.training.families.additive.linked.items import LinkedItems, UserTerms
 from recsys.training.families.identity import recipe_id
 from recsys.training.recipe.recipe import FitConfig
 

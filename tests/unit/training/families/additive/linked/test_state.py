@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from recsys.errors import DigestError, InputError, NotFoundError
 from recsys.training.dataset.events import Events
 from recsys.training.families.additive.fit_data import FitData
-from recsys.training.families.additive.linked_items import LinkedItems
-from recsys.training.families.additive.linked_state import TOLERANCE, LinkedState
-from recsys.training.families.additive.linked_state_files import load_state, save_state
+from recsys.training.families.additive.linked.items import LinkedItems
+from recsys.training.families.additive.linked.state import TOLERANCE, LinkedState
+from recsys.training.families.additive.linked.state_files import load_state, save_state
 from recsys.training.recipe.recipe import FitConfig
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -25,8 +25,8 @@ from recsys.errors import InputError, NotFoundError
 from recsys.files.atomic import whole_folder
 from recsys.files.digests import FileDigest, digest_folder, require_same
 from recsys.model.sums import Sums
-from recsys.training.families.additive.linked_items import LinkedItems, UserTerms
-from recsys.training.families.additive.linked_state import LinkedState
+from recsys.training.families.additive.linked.items import LinkedItems, UserTerms
+from recsys.training.families.additive.linked.state import LinkedState
 
 FORMAT = 1
 

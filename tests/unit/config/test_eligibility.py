@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys.eligibility import EligibilityRule, is_eligible
+from recsys.config.eligibility import EligibilityRule
 from recsys.errors import InputError
 from recsys.model.eligible_items import barred_items, catalog_frame, eligible_mask
 from recsys.records import Item
@@ -39,14 +39,14 @@ FILM = Item("f", "Film", ("Drama", "Sci-Fi"), release_year=1999, tags=("spring",
     ],
 )
 def test_a_rule_is_a_predicate_on_the_catalog(rule: dict[str, Any], admitted: bool) -> None:
-    assert is_eligible(FILM, EligibilityRule.from_dict(rule), NOW) is admitted
+    assert FILM.is_eligible(EligibilityRule.from_dict(rule), NOW) is admitted
 
 
 def test_a_film_of_an_unknown_year_is_not_admitted_where_a_year_is_asked_for() -> None:
     unknown = Item("u", "Unknown")
-    assert is_eligible(unknown, EligibilityRule(), NOW)
-    assert not is_eligible(unknown, EligibilityRule(max_year=2011), NOW)
-    assert not is_eligible(unknown, EligibilityRule(min_year=1900), NOW)
+    assert unknown.is_eligible(EligibilityRule(), NOW)
+    assert not unknown.is_eligible(EligibilityRule(max_year=2011), NOW)
+    assert not unknown.is_eligible(EligibilityRule(min_year=1900), NOW)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_film_of_an_unknown_year_is_not_admitted_where_a_year_is_asked_for() -
     ],
 )
 def test_an_item_is_available_for_a_span_and_unless_it_is_hidden(item: Item, eligible: bool) -> None:
-    assert is_eligible(item, EligibilityRule(), NOW) is eligible
+    assert item.is_eligible(EligibilityRule(), NOW) is eligible
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_the_mask_of_a_catalog_says_what_each_item_says_alone() -> None:
     for _ in range(40):
         rule, at = random_rule(rng), NOW + int(rng.integers(-6, 6)) * DAY
         mask = eligible_mask(catalog, rule, at)
-        assert mask.tolist() == [is_eligible(item, rule, at) for item in items]
-        assert barred_items(catalog, rule, at) == {i.item_id for i in items if not is_eligible(i, rule, at)}
+        assert mask.tolist() == [item.is_eligible(rule, at) for item in items]
+        assert barred_items(catalog, rule, at) == {i.item_id for i in items if not i.is_eligible(rule, at)}
         counts.append(int(mask.sum()))
     assert min(counts) < 60
     assert max(counts) > 150
