@@ -1,4 +1,4 @@
-"""Value types that cross module borders; of our own they know errors, checks and settings only.
+"""Value types that cross module borders; of our own they know errors and settings only.
 
 All datetimes are timezone-aware UTC. Ids are strings, except database sequence numbers.
 """
@@ -13,7 +13,6 @@ from typing import Any
 from recsys.config.eligibility import EligibilityRule
 from recsys.config.run import RunConfig
 from recsys.errors import InputError
-from recsys.validation import validate_dislike
 
 
 class DislikeReason(StrEnum):
@@ -123,10 +122,7 @@ class Dislike:
     `item_was_known`: set by the store; False if the catalog had no such film.
     `imported_at`: by the wall clock; None if it was recorded here when it happened.
 
-    One that exists is valid, wherever it came from: it is checked here and nowhere else.
-
-    Raises:
-        InputError: naming what was expected and what came.
+    What it must be to be recorded: `recsys.validation.validate_dislike`.
     """
 
     user_id: str
@@ -145,10 +141,6 @@ class Dislike:
     cast: tuple[str, ...] = ()
     item_was_known: bool = True
     imported_at: datetime | None = None
-
-    def __post_init__(self) -> None:
-        parse_reason(self.reason)
-        validate_dislike(self)
 
     @property
     def known_at(self) -> datetime:

@@ -1,15 +1,16 @@
-"""What values must be before any store takes them. `Dislike` checks itself with it when it is made."""
+"""What values must be before any store takes them.
+
+Checked when something is to be recorded, not when a value is made: what is stored may be older than a check, or hold what a
+catalog says (such as a TMDB id of 0), and has to be readable.
+"""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from recsys.errors import InputError
-
-if TYPE_CHECKING:
-    from recsys.records import Dislike
+from recsys.records import Dislike, parse_reason
 
 MAX_TMDB_ID = 2**63 - 1  # what a BIGINT holds
 
@@ -20,6 +21,7 @@ def validate_dislike(dislike: Dislike) -> None:
     Raises:
         InputError: naming what was expected and what came.
     """
+    parse_reason(dislike.reason)
     if not dislike.user_id:
         raise InputError("Expected the user_id of the user who disliked, got an empty one.")
     if not (dislike.item_id or dislike.movie_id is not None or has_title(dislike)):

@@ -1,7 +1,7 @@
 """Records dislikes and gives them back, under the names of the documents.
 
-A `Dislike` checks itself when it is made, and every way in ends in the store's one function that records them: `save_dislike`
-here, the import, and the API, whose recorder writes those of many requests in one transaction.
+Every way in ends in the store's one function that checks and records them: `save_dislike` here, the import, and the API, whose
+recorder writes those of many requests in one transaction.
 """
 
 from __future__ import annotations

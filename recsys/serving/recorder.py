@@ -18,6 +18,7 @@ from recsys.errors import ErasedError, TransientError
 from recsys.feedback.handler import StoredDislike
 from recsys.records import Dislike
 from recsys.store import FeedbackStore
+from recsys.validation import validate_dislike
 
 MAX_WAITING = 2_000  # seconds of work at most; who comes then is better asked to come back
 MAX_GROUP = 200  # rows of one transaction: it stays short, and so does everybody's wait
@@ -87,6 +88,7 @@ class DislikeRecorder:
             TransientError: if too many wait, the service is stopping, or the database is not available. With the same
                 idempotency key the call can be made again.
         """
+        validate_dislike(dislike)  # as the store will: what can be seen to be wrong costs the others of a group nothing
         loop = asyncio.get_running_loop()
         submitted = _Submitted(dislike, loop, loop.create_future())
         with self._changed:

@@ -19,7 +19,7 @@ from recsys.store.impacts import insert_immediate_impacts, read_adjustments
 from recsys.store.tables import interactions, negative_training_examples, user_dislikes
 from recsys.store.tombstones import require_not_erased
 from recsys.store.tracker import track
-from recsys.validation import validate_text
+from recsys.validation import validate_dislike, validate_text
 
 Key = tuple[str, str | None]
 
@@ -97,7 +97,12 @@ def record_and_read(connection: Connection, rows: Sequence[Dislike]) -> list[tup
 
 
 def _record(connection: Connection, rows: Sequence[Dislike]) -> list[tuple[int, bool, StoredDislike | None]]:
-    """Per row: number, whether this row made it, and what was stored, unless that happened before."""
+    """Per row: number, whether this row made it, and what was stored, unless that happened before.
+
+    Whatever way a dislike came in, it passes here, and is checked here.
+    """
+    for row in rows:
+        validate_dislike(row)
     require_not_erased(connection, {row.user_id for row in rows})
     known = _known_keys(connection, rows)
     fresh: list[Dislike] = []

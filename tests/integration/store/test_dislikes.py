@@ -164,6 +164,14 @@ def test_bad_dislike_writes_nothing(store: FeedbackStore) -> None:
     assert store.catalog.all_items() == {}
 
 
+def test_a_film_whose_catalog_entry_is_odd_can_be_disliked_and_read(store: FeedbackStore) -> None:
+    store.catalog.upsert_items([Item("m", "The Matrix", tmdb_id=0), Item("blank", " ")])
+    numbers = [save_dislike(store.feedback, user_id="7", recorded_at=NOW, item_id=item) for item in ("m", "blank")]
+    found = store.feedback.get_dislikes(numbers)
+    assert [found[number].dislike.movie_id for number in numbers] == [0, None]
+    assert {one.dislike.item_id for one in get_user_dislikes(store.feedback, "7")} == {"m", "blank"}
+
+
 def test_history_is_newest_first_and_limited(store: FeedbackStore) -> None:
     rows = [Dislike("7", NOW + timedelta(hours=h), NOW + timedelta(days=1), movie_id=h + 1) for h in range(5)]
     save_dislikes(store.feedback, rows)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from recsys.errors import InputError
 from recsys.feedback.handler import calculate_dislike_weight, save_dislike
 from recsys.records import Dislike
-from recsys.validation import validate_text
+from recsys.validation import validate_dislike, validate_text
 
 NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
 
@@ -56,11 +56,11 @@ def test_impossible_ages_are_refused(age: float, half_life: float) -> None:
 )
 def test_bad_dislikes_are_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        dislike(**changed)
+        validate_dislike(dislike(**changed))
 
 
 def test_zones_may_differ() -> None:
-    assert dislike(recorded_at=NOW.astimezone(timezone(timedelta(hours=-9)))).recorded_at == NOW
+    validate_dislike(dislike(recorded_at=NOW.astimezone(timezone(timedelta(hours=-9)))))
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")))
